@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* tarn/tarn.h - everything. */
+#ifndef TARN_TARN_H
+#define TARN_TARN_H
+
+#include <tarn/base.h>
+#include <tarn/region.h>
+#include <tarn/ring.h>
+#include <tarn/segment.h>
+
+#endif /* TARN_TARN_H */

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * plat.h - every system call of the library, each with its preconditions.
+ *
+ * All return 0 or a count, or a negative errno; none sets errno on purpose, none retries
+ * except on EINTR where the call has not started its work. Pointers into shared memory are
+ * handed to the kernel only by futex, madvise, msync, mlock, mbind and munmap calls, which
+ * report a bad address and do not crash.
+ *
+ * The fault seam: each function first asks tarn__plat_fault, where a test has set it, whether
+ * this call is to fail, and with what. Nothing else stands between a test and an error.
+ */
+#ifndef TARN_PLAT_H
+#define TARN_PLAT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+/* One row a call: what a fault plan names. */
+#define TARN_PLAT_CALLS(ROW)                                                                       \
+	ROW(OPEN, "open")                                                                          \
+	ROW(CLOSE, "close")                                                                        \
+	ROW(FSTAT, "fstat")                                                                        \
+	ROW(STAT, "stat")                                                                          \
+	ROW(FSTATFS, "fstatfs")                                                                    \
+	ROW(FTRUNCATE, "ftruncate")                                                                \
+	ROW(FALLOCATE, "fallocate")                                                                \
+	ROW(LINK, "linkat")                                                                        \
+	ROW(UNLINK, "unlink")                                                                      \
+	ROW(READLINK, "readlink")                                                                  \
+	ROW(LISTDIR, "getdents64")                                                                 \
+	ROW(PREAD, "pread")                                                                        \
+	ROW(PWRITE, "pwrite")                                                                      \
+	ROW(MMAP, "mmap")                                                                          \
+	ROW(MUNMAP, "munmap")                                                                      \
+	ROW(MREMAP, "mremap")                                                                      \
+	ROW(MPROTECT, "mprotect")                                                                  \
+	ROW(MADVISE, "madvise")                                                                    \
+	ROW(MSYNC, "msync")                                                                        \
+	ROW(MLOCK, "mlock")                                                                        \
+	ROW(MUNLOCK, "munlock")                                                                    \
+	ROW(MBIND, "mbind")                                                                        \
+	ROW(MOVE_PAGES, "move_pages")                                                              \
+	ROW(MEMFD, "memfd_create")                                                                 \
+	ROW(SEALS_ADD, "fcntl(F_ADD_SEALS)")                                                       \
+	ROW(SEALS_GET, "fcntl(F_GET_SEALS)")                                                       \
+	ROW(DUP, "fcntl(F_DUPFD_CLOEXEC)")                                                         \
+	ROW(FCHMOD, "fchmod")                                                                      \
+	ROW(FCHOWN, "fchown")                                                                      \
+	ROW(LOCK_SET, "fcntl(F_OFD_SETLK)")                                                        \
+	ROW(LOCK_GET, "fcntl(F_OFD_GETLK)")                                                        \
+	ROW(SHMGET, "shmget")                                                                      \
+	ROW(SHMAT, "shmat")                                                                        \
+	ROW(SHMDT, "shmdt")                                                                        \
+	ROW(SHM_STAT, "shmctl(IPC_STAT)")                                                          \
+	ROW(SHM_SET, "shmctl(IPC_SET)")                                                            \
+	ROW(SHM_RMID, "shmctl(IPC_RMID)")                                                          \
+	ROW(FUTEX_WAIT, "futex(FUTEX_WAIT)")                                                       \
+	ROW(FUTEX_WAITV, "futex_waitv")                                                            \
+	ROW(FUTEX_WAKE, "futex(FUTEX_WAKE)")                                                       \
+	ROW(MEMBARRIER, "membarrier")                                                              \
+	ROW(ROBUST_LIST, "get_robust_list")                                                        \
+	ROW(RANDOM, "getrandom")                                                                   \
+	ROW(RLIMIT, "getrlimit")                                                                   \
+	ROW(SENDMSG, "sendmsg")                                                                    \
+	ROW(RECVMSG, "recvmsg")                                                                    \
+	ROW(PEERCRED, "getsockopt(SO_PEERCRED)")                                                   \
+	ROW(SIGACTION, "sigaction")
+
+enum tarn_plat_call {
+#define ROW(name, text) TARN_PLAT_##name,
+	TARN_PLAT_CALLS(ROW)
+#undef ROW
+	TARN_PLAT_CALL_COUNT
+};
+
+/* NULL outside tests. Returns 0 to let the call through, else the errno it is to fail with. */
+extern int (*tarn__plat_fault)(enum tarn_plat_call call);
+
+/** What @call is named in manuals. */
+const char *tarn__plat_call_name(enum tarn_plat_call call);
+
+/* --- files; every descriptor is close-on-exec and above 2 --------------------------------- */
+
+int tarn__plat_open(const char *path, int flags, uint32_t mode);
+void tarn__plat_close(int fd); /* accepts -1 */
+int tarn__plat_reopen(int fd, int flags); /* the same file, a new open file description */
+int tarn__plat_dup(int fd);
+int tarn__plat_fstat(int fd, struct stat *ret_st);
+int tarn__plat_stat(const char *path, bool follow, struct stat *ret_st);
+
+struct tarn_plat_fs {
+	uint64_t type; /* f_type: TMPFS_MAGIC, HUGETLBFS_MAGIC ... */
+	uint64_t size; /* bytes; 0 = not bounded */
+	uint64_t avail;
+	uint64_t block_size;
+};
+int tarn__plat_fstatfs(int fd, struct tarn_plat_fs *ret_fs);
+int tarn__plat_ftruncate(int fd, uint64_t size);
+/* Reserve [off, off+size), extending the file. Refuses, with -EFBIG, what RLIMIT_FSIZE would turn
+ * into a SIGXFSZ. */
+int tarn__plat_fallocate(int fd, uint64_t off, uint64_t size);
+/* Give the unnamed file @fd the name @path; -EEXIST leaves what is there. Needs /proc. */
+int tarn__plat_link(int fd, const char *path);
+int tarn__plat_unlink(const char *path);
+int tarn__plat_readlink(const char *path, char *buf, size_t size);
+ssize_t tarn__plat_pread(int fd, void *buf, size_t size, uint64_t off);
+ssize_t tarn__plat_pwrite(int fd, const void *buf, size_t size, uint64_t off);
+/* Read a small text file whole, NUL-terminated; returns its length. */
+ssize_t tarn__plat_read_text(const char *path, char *buf, size_t size);
+/* Call @fn with the name of each entry of directory @path until it returns non-zero. */
+int tarn__plat_listdir(const char *path, int (*fn)(const char *name, void *arg), void *arg);
+int tarn__plat_fchmod(int fd, uint32_t mode);
+int tarn__plat_fchown(int fd, uint32_t uid, uint32_t gid);
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+size_t tarn__plat_page_size(void);
+int tarn__plat_mmap(void *addr, size_t size, int prot, int flags, int fd, uint64_t off,
+		    void **ret_addr);
+void tarn__plat_munmap(void *addr, size_t size);
+/* A second mapping, at @to, of the shared pages at @from; @to is replaced. */
+int tarn__plat_mirror(void *from, size_t size, void *to);
+int tarn__plat_mprotect(void *addr, size_t size, int prot);
+int tarn__plat_madvise(void *addr, size_t size, int advice);
+int tarn__plat_msync(void *addr, size_t size, int flags);
+int tarn__plat_mlock(void *addr, size_t size);
+int tarn__plat_munlock(void *addr, size_t size);
+int tarn__plat_mbind(void *addr, size_t size, int mode, uint64_t nodes, unsigned flags);
+int tarn__plat_nodes_of(void *addr, size_t page_size, uint32_t page_count, int32_t *ret_nodes);
+int tarn__plat_memfd(const char *name, unsigned flags);
+int tarn__plat_seals_add(int fd, unsigned seals);
+int tarn__plat_seals_get(int fd, unsigned *ret_seals);
+
+/* --- System V ------------------------------------------------------------------------------ */
+
+struct shmid_ds;
+int tarn__plat_shmget(int key, uint64_t size, int flags); /* returns the identifier */
+int tarn__plat_shmat(int id, void *addr, int flags, void **ret_addr);
+int tarn__plat_shmdt(void *addr);
+int tarn__plat_shm_stat(int id, struct shmid_ds *ret_ds);
+int tarn__plat_shm_set(int id, const struct shmid_ds *ds);
+int tarn__plat_shm_rmid(int id);
+
+/* --- liveness: open file description locks on single bytes ---------------------------------- */
+
+/* Take a write lock on byte @off of @fd, for this open file description; -EAGAIN if taken.
+ * @fd is open for writing. */
+int tarn__plat_lock(int fd, uint64_t off);
+int tarn__plat_unlock(int fd, uint64_t off);
+/* 1 if another open file description holds a write lock on byte @off, 0 if none does. Asked as a
+ * reader, so that read locks of strangers do not count. Any @fd will do. */
+int tarn__plat_locked(int fd, uint64_t off);
+
+/* --- waiting ------------------------------------------------------------------------------- */
+
+/* Sleep while *@word is @value, until woken or @deadline (CLOCK_MONOTONIC ns, TARN_FOREVER).
+ * 0 woken or interrupted, -EAGAIN it was another value, -ETIMEDOUT. */
+int tarn__plat_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
+/* The same on two words at once; -ENOSYS before Linux 5.16. */
+int tarn__plat_futex_wait2(_Atomic uint32_t *word_a, uint32_t value_a, _Atomic uint32_t *word_b,
+			   uint32_t value_b, int64_t deadline);
+int tarn__plat_futex_wake(_Atomic uint32_t *word, int count);
+/* Let other processes' sync() reach this one; -ENOSYS or -EPERM where it cannot be. */
+int tarn__plat_membarrier_register(void);
+/* A full barrier on every CPU that runs a registered process. */
+int tarn__plat_membarrier_sync(void);
+void tarn__plat_yield(void);
+static inline void tarn__plat_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+/* The calling thread's robust list: its head and the offset from node to word. */
+struct tarn_plat_robust {
+	void **head;    /* head[0] first node, head[1] offset, head[2] operation pending */
+	intptr_t offset; /* add to a node for its futex word */
+};
+int tarn__plat_robust_list(struct tarn_plat_robust *ret_list);
+
+int64_t tarn__plat_now(void);      /* CLOCK_MONOTONIC, ns */
+int64_t tarn__plat_realtime(void); /* CLOCK_REALTIME, ns */
+
+/* --- identity ------------------------------------------------------------------------------ */
+
+int32_t tarn__plat_pid(void);
+int32_t tarn__plat_tid(void);
+uint32_t tarn__plat_euid(void);
+int tarn__plat_random(void *buf, size_t size);
+int tarn__plat_rlimit(int resource, uint64_t *ret_soft);
+
+/* --- sockets ------------------------------------------------------------------------------- */
+
+/* Send @size bytes and descriptor @fd (-1 for none) as one message. */
+ssize_t tarn__plat_send_fd(int sock, const void *buf, size_t size, int fd);
+/* Receive; the first descriptor goes to @ret_fd (-1 if none), others are closed. */
+ssize_t tarn__plat_recv_fd(int sock, void *buf, size_t size, int *ret_fd);
+int tarn__plat_peercred(int sock, int32_t *ret_pid, uint32_t *ret_uid, uint32_t *ret_gid);
+
+/* --- signals ------------------------------------------------------------------------------- */
+
+struct sigaction;
+int tarn__plat_sigaction(int sig, const struct sigaction *act, struct sigaction *ret_old);
+
+#endif /* TARN_PLAT_H */
