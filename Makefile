@@ -1,19 +1,64 @@
 # The front door: each target is one command for one thing. meson and ninja do the work.
+#
+#   make                     build/tarn and the libraries
+#   make run                 move a real file between two processes, and time it
+#   make test                everything that proves the project, in short form
+#   make sweep               kill every operation at every instruction
+#   make bench               figures beside the limits of this machine and beside the kernel's IPC
+#   make killpairs           10,000 send and recv pairs, killed at random (PAIRS=n for fewer)
+#   make soak                the random tests, for MINUTES (60) instead of seconds
+#   make check               the static checks alone
+#   make format              lay the C sources out by .clang-format
+#   make install             into PREFIX (/usr/local), below DESTDIR if given
 BUILD ?= build
 
-.PHONY: all setup run test sweep bench install clean
+# make's own default for CC is not a choice; one from the user is, and meson heeds it.
+ifneq ($(origin CC),default)
+export CC
+endif
 
-all: $(BUILD)/build.ninja
+export BUILD
+
+.PHONY: all configure setup run test sweep bench killpairs soak check tidy format install clean
+
+all: configure
 	@ninja -C $(BUILD)
-
-$(BUILD)/build.ninja: | setup
-	meson setup $(BUILD)
 
 setup:
 	@dev/setup
 
-test: all
-	@meson test -C $(BUILD) --print-errorlogs
+configure: setup
+	@test -f $(BUILD)/build.ninja || meson setup $(BUILD)
+ifdef PREFIX
+	@meson configure $(BUILD) -Dprefix=$(abspath $(PREFIX))
+endif
+
+run: all
+	@dev/run
+
+test: setup
+	@dev/test
+
+sweep: all
+	@dev/sweep
+
+bench: all
+	@dev/bench
+
+killpairs: all
+	@dev/killpairs $(PAIRS)
+
+soak: all
+	@dev/soak $(MINUTES)
+
+check: all
+	@meson test -C $(BUILD) --suite check --print-errorlogs
+
+tidy format:
+	@dev/format
+
+install: all
+	@$(if $(DESTDIR),DESTDIR=$(abspath $(DESTDIR))) meson install -C $(BUILD) --no-rebuild --quiet
 
 clean:
 	rm -rf $(BUILD)
