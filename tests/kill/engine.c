@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * engine.c - the sweep of one operation. See engine.h.
+ *
+ * A run of the stepped child leaves a list of points (where it was when something could have
+ * become different for the others) and a list of distinct images; each point names the image
+ * that held there. Everything after that - judging, the recoverer's own runs, the real kills -
+ * works from these two lists.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "engine.h"
+
+enum {
+	CHECK_SECONDS = 20,  /* a survivor that needs longer hangs */
+	STEPS_MAX = 4000000, /* an operation that takes more does not end */
+	IMAGES_MAX = 4096,
+	SLEEPS_MAX = 3, /* points recorded inside a sleep, a run */
+	PEER_MS = 5000,
+};
+
+const struct kill_effort kill_quick = {
+	.real_max = 16, .every_max = 0, .first_max = 5, .second_max = 6, .violation_max = 5};
+const struct kill_effort kill_full = {.every_max = 1200, .violation_max = 5};
+
+/* Where the child was: so many system calls done, and so many instructions since. */
+struct point {
+	uint64_t step;
+	uint64_t rest;
+	uint32_t calls;
+	bool asleep;
+	int image;
+	uintptr_t ip;
+};
+
+struct run {
+	struct point *points;
+	int point_count;
+	int point_room;
+	uint64_t *call_steps; /* the step after each system call */
+	uint32_t call_count;
+	struct kill_image **images;
+	int *outcomes; /* of each image, once judged */
+	int image_count;
+	uint64_t steps;
+};
+
+struct sweep {
+	const struct kill_op *op;
+	struct kill_world *world;
+	const struct kill_effort *effort;
+	struct kill_image *initial;
+	struct harness_report *report; /* of survivors and closures */
+	struct harness_report *child;  /* of the stepped child */
+	struct kill_total total;
+	int after;
+};
+
+static void *must(void *p)
+{
+	if (p == NULL) {
+		perror("kill");
+		exit(2);
+	}
+	return p;
+}
+
+/* --- violations ---------------------------------------------------------------------------- */
+
+static bool enough(const struct sweep *s)
+{
+	return s->total.violations >= (uint64_t)s->effort->violation_max;
+}
+
+static void violation(struct sweep *s, const char *how, const struct point *at, const char *why)
+{
+	s->total.violations++;
+	if (s->effort->quiet)
+		return;
+	printf("# violation: %s, %s", s->op->name, how);
+	if (at != NULL)
+		printf(", at instruction %llu (%u calls + %llu%s, ip %p)",
+		       (unsigned long long)at->step, at->calls, (unsigned long long)at->rest,
+		       at->asleep ? ", asleep" : "", (void *)at->ip);
+	printf(": %s\n", why);
+	fflush(stdout);
+}
+
+/* --- runs of closures ---------------------------------------------------------------------- */
+
+struct closure {
+	kill_fn *fn;
+	struct kill_world *world;
+};
+
+static int call_closure(void *arg, struct harness_report *report)
+{
+	struct closure *c = arg;
+
+	return c->fn(c->world, report);
+}
+
+static int run_closure(struct sweep *s, kill_fn *fn)
+{
+	struct closure c = {.fn = fn, .world = s->world};
+
+	if (harness_run(call_closure, &c, CHECK_SECONDS, s->report) < 0)
+		return KILL_VIOLATION;
+	return s->report->code;
+}
+
+/* The survivor's verdict on the world as it is. */
+static int judge(struct sweep *s)
+{
+	int outcome = run_closure(s, s->op->check);
+
+	if (outcome > s->after) {
+		harness_say(s->report, 0, "outcome %d, legal are 0 to %d", outcome, s->after);
+		outcome = KILL_VIOLATION;
+	}
+	if (outcome < 0 && s->report->text[0] == '\0')
+		harness_say(s->report, 0, "the checker returned %d", outcome);
+	return outcome;
+}
+
+static void wake_sleeper(void *arg)
+{
+	struct sweep *s = arg;
+
+	if (run_closure(s, s->op->wake) != 0)
+		violation(s, "waking it", NULL, s->report->text);
+}
+
+/* --- one stepped run ----------------------------------------------------------------------- */
+
+static void run_free(struct run *run)
+{
+	for (int i = 0; i < run->image_count; i++)
+		kill_image_free(run->images[i]);
+	free(run->images);
+	free(run->outcomes);
+	free(run->points);
+	free(run->call_steps);
+	memset(run, 0, sizeof(*run));
+}
+
+/* The index of @image among those of the run; takes it over. */
+static int intern(struct run *run, struct kill_image *image)
+{
+	for (int i = 0; i < run->image_count; i++) {
+		if (kill_image_equal(run->images[i], image)) {
+			kill_image_free(image);
+			return i;
+		}
+	}
+	if (run->image_count == IMAGES_MAX) {
+		kill_image_free(image);
+		return IMAGES_MAX - 1;
+	}
+	if (run->images == NULL) {
+		run->images = must(calloc(IMAGES_MAX, sizeof(struct kill_image *)));
+		run->outcomes = must(calloc(IMAGES_MAX, sizeof(int)));
+	}
+	run->images[run->image_count] = image;
+	return run->image_count++;
+}
+
+static void add_point(struct run *run, const struct tracee *t, int image)
+{
+	if (run->point_count == run->point_room) {
+		run->point_room = run->point_room != 0 ? 2 * run->point_room : 64;
+		run->points =
+			must(realloc(run->points, (size_t)run->point_room * sizeof(*run->points)));
+	}
+	run->points[run->point_count++] = (struct point){
+		.step = t->step,
+		.rest = t->rest,
+		.calls = t->calls,
+		.asleep = t->asleep,
+		.image = image,
+		.ip = t->ip,
+	};
+}
+
+static void add_call(struct run *run, const struct tracee *t)
+{
+	if ((run->call_count & 63) == 0)
+		run->call_steps =
+			must(realloc(run->call_steps, (run->call_count + 64) * sizeof(uint64_t)));
+	run->call_steps[run->call_count++] = t->step;
+}
+
+/* What the stepping loop remembers from one instruction to the next. */
+struct watcher {
+	struct run *run;
+	struct tracee *t;
+	struct kill_view *view;
+	struct kill_image *last; /* the raw bytes when last copied */
+	int image;               /* what `last` became, futex words marked */
+	int sleeps;
+};
+
+static void observe(struct watcher *w)
+{
+	bool changed;
+
+	if (w->t->was_call || w->last == NULL)
+		kill_view_rescan(w->view);
+	changed = !kill_view_matches(w->view, w->last);
+	/* a call may have changed the robust list, which lies outside the world */
+	if (changed || w->t->was_call || w->t->asleep) {
+		struct kill_image *marked = kill_view_copy(w->view);
+
+		if (changed) {
+			kill_image_free(w->last);
+			w->last = kill_view_copy(w->view);
+		}
+		kill_image_robust(marked, w->view, w->t->pid);
+		w->image = intern(w->run, marked);
+		add_point(w->run, w->t, w->image);
+	}
+}
+
+static enum tracee_event step_through(struct watcher *w)
+{
+	enum tracee_event e = TRACEE_STEPPED;
+
+	observe(w);
+	while (w->t->step < STEPS_MAX) {
+		e = tracee_step(w->t);
+		if (e == TRACEE_DIED)
+			return e;
+		if (e == TRACEE_ASLEEP && ++w->sleeps > SLEEPS_MAX)
+			continue;
+		if (w->t->was_call && e != TRACEE_ASLEEP)
+			add_call(w->run, w->t);
+		observe(w);
+		w->t->was_call = false;
+		if (e == TRACEE_ENDED)
+			return e;
+	}
+	harness_say(w->t->report, -1, "not done after %d instructions", STEPS_MAX);
+	return TRACEE_DIED;
+}
+
+/* Step @fn through from @from. 0, or -1 with a violation written down. */
+static int collect(struct sweep *s, const struct kill_image *from, kill_fn *prepare, kill_fn *fn,
+		   bool may_sleep, struct run *run)
+{
+	struct tracee t = {0};
+	struct watcher w = {.run = run, .t = &t};
+	enum tracee_event e = TRACEE_DIED;
+
+	memset(run, 0, sizeof(*run));
+	kill_world_put(s->world, from);
+	if (may_sleep && s->op->wake != NULL) {
+		t.on_sleep = wake_sleeper;
+		t.on_sleep_arg = s;
+	}
+	if (tracee_start(&t, s->world, prepare, fn, s->child) == 0) {
+		w.view = kill_view_open(s->world);
+		e = step_through(&w);
+		run->steps = t.step;
+		if (e == TRACEE_ENDED && !w.t->was_call)
+			add_point(run, &t, w.image); /* the end itself */
+		tracee_kill(&t);
+		kill_view_close(w.view);
+		kill_image_free(w.last);
+	}
+	if (e == TRACEE_ENDED)
+		return 0;
+	violation(s, "stepping", NULL, s->child->text);
+	return -1;
+}
+
+/* --- images -------------------------------------------------------------------------------- */
+
+/* Outcomes must not go back while the operation proceeds, start at 0 and end at `after`. */
+static void check_order(struct sweep *s, const struct run *run)
+{
+	int highest = 0;
+	char why[96];
+
+	if ((s->op->flags & KILL_UNORDERED) != 0 || run->point_count == 0)
+		return;
+	for (int i = 0; i < run->point_count && !enough(s); i++) {
+		const struct point *p = &run->points[i];
+		int outcome = run->outcomes[p->image];
+
+		if (outcome < 0)
+			return; /* told already */
+		if (outcome < highest || (i == 0 && outcome != 0)) {
+			snprintf(why, sizeof(why), "outcome %d after %d", outcome, highest);
+			violation(s, "order", p, why);
+		}
+		highest = outcome > highest ? outcome : highest;
+	}
+	if (highest != s->after) {
+		snprintf(why, sizeof(why), "done, and the outcome is %d, not %d", highest,
+			 s->after);
+		violation(s, "order", NULL, why);
+	}
+}
+
+static void judge_images(struct sweep *s, struct run *run)
+{
+	for (int i = 0; i < run->image_count && !enough(s); i++) {
+		const struct point *at = run->points;
+
+		kill_world_put(s->world, run->images[i]);
+		run->outcomes[i] = judge(s);
+		s->total.states++;
+		if (run->outcomes[i] >= 0)
+			continue;
+		while (at->image != i)
+			at++;
+		s->total.by_image++;
+		violation(s, "image", at, s->report->text);
+	}
+	if (!enough(s))
+		check_order(s, run);
+}
+
+/* The @i-th of @want indices spread evenly over @count, the last included. */
+static int spread(int i, int want, int count)
+{
+	return want <= 1 ? count - 1 : (int)((int64_t)i * (count - 1) / (want - 1));
+}
+
+static int bounded(int count, int max)
+{
+	return max != 0 && max < count ? max : count;
+}
+
+static void judge_second(struct sweep *s, const struct run *second, const struct point *first)
+{
+	int want = bounded(second->image_count, s->effort->second_max);
+
+	for (int i = 0; i < want && !enough(s); i++) {
+		int index = spread(i, want, second->image_count);
+		const struct point *at = second->points;
+		char how[80];
+
+		kill_world_put(s->world, second->images[index]);
+		s->total.doubles++;
+		if (judge(s) >= 0)
+			continue;
+		while (at->image != index)
+			at++;
+		snprintf(how, sizeof(how), "recoverer of instruction %llu killed too",
+			 (unsigned long long)first->step);
+		s->total.by_double++;
+		violation(s, how, at, s->report->text);
+	}
+}
+
+static void double_kills(struct sweep *s, const struct run *run)
+{
+	int want = bounded(run->image_count, s->effort->first_max);
+
+	for (int i = 0; i < want && !enough(s); i++) {
+		int index = spread(i, want, run->image_count);
+		const struct point *at = run->points;
+		struct run second;
+
+		while (at->image != index)
+			at++;
+		if (collect(s, run->images[index], NULL, s->op->recover, false, &second) == 0) {
+			s->total.recovered += second.steps + 1;
+			judge_second(s, &second, at);
+		}
+		run_free(&second);
+	}
+}
+
+/* --- real kills ---------------------------------------------------------------------------- */
+
+struct peer {
+	pid_t pid;
+	struct harness_report *report;
+};
+
+static void peer_start(struct sweep *s, struct peer *peer)
+{
+	peer->pid = -1;
+	if (s->op->peer == NULL)
+		return;
+	peer->report = s->child + 1;
+	peer->report->code = -1;
+	peer->report->text[0] = '\0';
+	fflush(stdout);
+	peer->pid = fork();
+	if (peer->pid == 0) {
+		peer->report->code = s->op->peer(s->world, peer->report);
+		_exit(0);
+	}
+	if (!harness_await_futex(peer->pid, PEER_MS))
+		violation(s, "peer", NULL, "it never went to sleep");
+}
+
+static void peer_end(struct sweep *s, struct peer *peer, const struct point *at)
+{
+	int status = 0;
+
+	if (peer->pid <= 0)
+		return;
+	if (harness_reap(peer->pid, PEER_MS, &status) < 0) {
+		kill(peer->pid, SIGKILL);
+		waitpid(peer->pid, &status, 0);
+		s->total.by_real++;
+		violation(s, "peer", at, "it hangs");
+	} else if (!WIFEXITED(status) || peer->report->code != 0) {
+		violation(s, "peer", at, WIFEXITED(status) ? peer->report->text : "it crashed");
+	}
+}
+
+/* Run to @at. False if the child is dead already. */
+static bool run_to(struct tracee *t, const struct point *at)
+{
+	enum tracee_event e = tracee_run_calls(t, at->calls);
+
+	if (e == TRACEE_STEPPED && at->asleep)
+		e = tracee_enter_sleep(t);
+	else
+		for (uint64_t i = 0; i < at->rest && e == TRACEE_STEPPED; i++)
+			e = tracee_step(t);
+	return e != TRACEE_DIED;
+}
+
+static void real_kill(struct sweep *s, const struct point *at)
+{
+	struct tracee t = {0};
+	struct peer peer;
+
+	kill_world_put(s->world, s->initial);
+	peer_start(s, &peer);
+	if (s->op->wake != NULL) {
+		t.on_sleep = wake_sleeper;
+		t.on_sleep_arg = s;
+	}
+	if (tracee_start(&t, s->world, s->op->prepare, s->op->op, s->child) < 0 ||
+	    !run_to(&t, at)) {
+		violation(s, "running to a kill", at, s->child->text);
+		tracee_kill(&t);
+	} else {
+		tracee_kill(&t);
+		s->total.reals++;
+		peer_end(s, &peer, at);
+		peer.pid = -1;
+		if (judge(s) < 0) {
+			s->total.by_real++;
+			violation(s, "real kill", at, s->report->text);
+		}
+	}
+	peer_end(s, &peer, at);
+}
+
+/* Every instruction of a short run, as points. */
+static void kill_everywhere(struct sweep *s, const struct run *run)
+{
+	uint32_t calls = 0;
+
+	for (uint64_t step = 0; step <= run->steps && !enough(s); step++) {
+		while (calls < run->call_count && run->call_steps[calls] <= step)
+			calls++;
+
+		struct point at = {.step = step, .calls = calls};
+
+		at.rest = calls != 0 ? step - run->call_steps[calls - 1] : step;
+		real_kill(s, &at);
+	}
+}
+
+static void real_kills(struct sweep *s, const struct run *run)
+{
+	int max = s->effort->real_max;
+
+	if ((s->op->flags & KILL_SLOW) != 0 && max != 0)
+		max = (max + 1) / 2;
+
+	int want = bounded(run->point_count, max);
+
+	for (int i = 0; i < want && !enough(s); i++)
+		real_kill(s, &run->points[spread(i, want, run->point_count)]);
+	if (run->steps <= (uint64_t)s->effort->every_max)
+		kill_everywhere(s, run);
+}
+
+/* --- the sweep ----------------------------------------------------------------------------- */
+
+void kill_total_add(struct kill_total *to, const struct kill_total *from)
+{
+	to->operations += from->operations;
+	to->boundaries += from->boundaries;
+	to->recovered += from->recovered;
+	to->states += from->states;
+	to->doubles += from->doubles;
+	to->reals += from->reals;
+	to->violations += from->violations;
+	to->by_image += from->by_image;
+	to->by_double += from->by_double;
+	to->by_real += from->by_real;
+}
+
+static void sweep_run(struct sweep *s)
+{
+	struct run run;
+	char why[96];
+
+	if (collect(s, s->initial, s->op->prepare, s->op->op, true, &run) == 0) {
+		s->total.boundaries += run.steps + 1;
+		if (s->child->code != s->op->result) {
+			snprintf(why, sizeof(why), "undisturbed, it returned %d, not %d",
+				 s->child->code, s->op->result);
+			violation(s, "result", NULL, why);
+		}
+		if ((s->op->flags & KILL_NO_IMAGES) == 0) {
+			judge_images(s, &run);
+			if (s->op->recover != NULL && !enough(s))
+				double_kills(s, &run);
+		}
+		if (!enough(s))
+			real_kills(s, &run);
+	}
+	run_free(&run);
+}
+
+uint64_t kill_sweep(const struct kill_op *op, struct kill_world *world,
+		    const struct kill_effort *effort, struct kill_total *total)
+{
+	/* shared once and kept: a sweep program runs many */
+	static struct harness_report *reports;
+	struct sweep s = {.op = op, .world = world, .effort = effort};
+
+	if (reports == NULL)
+		reports = harness_shared(3 * sizeof(*reports));
+	if (world->shared == NULL)
+		world->shared = harness_shared(4096);
+	memset(world->shared, 0, 4096);
+	s.report = &reports[0];
+	s.child = &reports[1];
+	s.after = op->after != 0 ? op->after : 1;
+	s.total.operations = 1;
+	kill_world_clear(world);
+	if (run_closure(&s, op->setup) != 0) {
+		violation(&s, "setup", NULL, s.report->text);
+	} else {
+		s.initial = kill_world_take(world);
+		sweep_run(&s);
+		kill_image_free(s.initial);
+	}
+	kill_world_clear(world);
+	kill_total_add(total, &s.total);
+	return s.total.violations;
+}
