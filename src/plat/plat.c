@@ -36,6 +36,8 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
+enum { NO_REPLACE = 1 << 0 }; /* RENAME_NOREPLACE of <linux/fs.h> */
+
 enum {
 	MEMBARRIER_GLOBAL_EXPEDITED = 1 << 1,
 	MEMBARRIER_REGISTER_GLOBAL_EXPEDITED = 1 << 2,
@@ -187,6 +189,12 @@ int tarn__plat_unlink(const char *path)
 {
 	SEAM(UNLINK);
 	return result(unlink(path));
+}
+
+int tarn__plat_rename(const char *from, const char *to)
+{
+	SEAM(RENAME);
+	return result(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, NO_REPLACE));
 }
 
 int tarn__plat_readlink(const char *path, char *buf, size_t size)
@@ -733,6 +741,11 @@ ssize_t tarn__plat_recv_fd(int sock, void *buf, size_t size, int *ret_fd)
 		return -errno;
 	*ret_fd = -1;
 	keep_first_fd(&msg, ret_fd);
+	if (*ret_fd < -1)
+		return *ret_fd;
+	/* the kernel drops descriptors that find no free number, and says no more than this */
+	if (*ret_fd < 0 && (msg.msg_flags & MSG_CTRUNC) != 0)
+		return -EMFILE;
 	return n;
 }
 
@@ -761,4 +774,10 @@ int tarn__plat_sigaction(int sig, const struct sigaction *act, struct sigaction 
 {
 	SEAM(SIGACTION);
 	return result(sigaction(sig, act, ret_old));
+}
+
+void tarn__plat_raise(int sig)
+{
+	SEAM_COUNT(RAISE);
+	raise(sig);
 }

@@ -31,6 +31,7 @@
 	ROW(FALLOCATE, "fallocate")                                                                \
 	ROW(LINK, "linkat")                                                                        \
 	ROW(UNLINK, "unlink")                                                                      \
+	ROW(RENAME, "renameat2")                                                                   \
 	ROW(READLINK, "readlink")                                                                  \
 	ROW(LISTDIR, "getdents64")                                                                 \
 	ROW(PREAD, "pread")                                                                        \
@@ -69,7 +70,8 @@
 	ROW(SENDMSG, "sendmsg")                                                                    \
 	ROW(RECVMSG, "recvmsg")                                                                    \
 	ROW(PEERCRED, "getsockopt(SO_PEERCRED)")                                                   \
-	ROW(SIGACTION, "sigaction")
+	ROW(SIGACTION, "sigaction")                                                                \
+	ROW(RAISE, "raise")
 
 enum tarn_plat_call {
 #define ROW(name, text) TARN_PLAT_##name,
@@ -107,6 +109,8 @@ int tarn__plat_fallocate(int fd, uint64_t off, uint64_t size);
 /* Give the unnamed file @fd the name @path; -EEXIST leaves what is there. Needs /proc. */
 int tarn__plat_link(int fd, const char *path);
 int tarn__plat_unlink(const char *path);
+/* Never replaces: -EEXIST. -EINVAL where the file system cannot promise that. */
+int tarn__plat_rename(const char *from, const char *to);
 int tarn__plat_readlink(const char *path, char *buf, size_t size);
 ssize_t tarn__plat_pread(int fd, void *buf, size_t size, uint64_t off);
 ssize_t tarn__plat_pwrite(int fd, const void *buf, size_t size, uint64_t off);
@@ -201,7 +205,8 @@ int tarn__plat_rlimit(int resource, uint64_t *ret_soft);
 
 /* Send @size bytes and descriptor @fd (-1 for none) as one message. */
 ssize_t tarn__plat_send_fd(int sock, const void *buf, size_t size, int fd);
-/* Receive; the first descriptor goes to @ret_fd (-1 if none), others are closed. */
+/* Receive; the first descriptor goes to @ret_fd (-1 if none), others are closed. -EMFILE where one
+ * came and this process could not take it. */
 ssize_t tarn__plat_recv_fd(int sock, void *buf, size_t size, int *ret_fd);
 int tarn__plat_peercred(int sock, int32_t *ret_pid, uint32_t *ret_uid, uint32_t *ret_gid);
 
@@ -209,5 +214,6 @@ int tarn__plat_peercred(int sock, int32_t *ret_pid, uint32_t *ret_uid, uint32_t 
 
 struct sigaction;
 int tarn__plat_sigaction(int sig, const struct sigaction *act, struct sigaction *ret_old);
+void tarn__plat_raise(int sig); /* at the calling thread */
 
 #endif /* TARN_PLAT_H */

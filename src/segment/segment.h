@@ -39,8 +39,11 @@ struct tarn_segment {
 	uint32_t flags;          /* TARN_SEGMENT_* as asked */
 	uint32_t pages;          /* enum tarn_segment_pages as got */
 	uint32_t seals;          /* to be added by publish */
-	bool read_only;
-	bool published;
+	bool read_only;          /* stores fault, and calls that change the object are refused */
+	bool published;          /* false only between prepare and publish: close undoes the rest */
+	bool locked;             /* mlock()ed by this handle */
+	char temp_path[4096];    /* its passing name where O_TMPFILE is not supported; else empty */
+	struct tarn__watch *watch; /* where the SIGBUS guard finds the mapping; NULL unmapped */
 	_Atomic uint32_t fault_count; /* times the SIGBUS guard stepped in */
 };
 
