@@ -395,3 +395,21 @@ int tarn__map_existing(struct tarn_segment *seg, const struct tarn_segment_opts 
 	seg->size = size;
 	return tarn__map_settle(seg, 0, size, want->diag);
 }
+
+int tarn__segment_remap(struct tarn_segment *seg, uint64_t max_size, struct tarn_diag *diag)
+{
+	const struct tarn_segment_opts want = { .flags = seg->flags,
+						.pages = seg->pages == TARN_PAGES_THP ?
+								 TARN_PAGES_THP :
+								 TARN_PAGES_DEFAULT,
+						.diag = diag };
+	int r;
+
+	tarn__guard_remove(seg);
+	tarn__plat_munmap(seg->base, (size_t)seg->map_size);
+	seg->base = NULL;
+	r = map(seg, &want, max_size, tarn__huge_size(seg->pages) != 0);
+	if (r == 0)
+		r = tarn__map_dress(seg, &want);
+	return r < 0 ? r : tarn__map_settle(seg, 0, seg->size, diag);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * region.h - the handle of a region, and what the files of this folder and the layers above share.
+ *
+ * The handle holds the checked copy of the geometry: nothing below reads it from the region again.
+ * region->mutex is taken by every public call (rule 1), the region lock inside it (rule 2).
+ */
+#ifndef TARN_REGION_INTERNAL_H
+#define TARN_REGION_INTERNAL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <tarn/region.h>
+
+#include "plat/plat.h"
+#include "region/format.h"
+#include "segment/segment.h"
+
+/* A mapping of the member's page with a private page behind it, see beacon.c. */
+struct beacon {
+	unsigned char *pair;     /* NULL: not armed */
+	int32_t tid;             /* of the thread on whose list the node is */
+	void **head;             /* that list */
+	_Atomic uint32_t *word;
+	void **node;
+};
+
+/* One open object, as the layers above see it. */
+struct tarn__object {
+	uint32_t index;
+	uint32_t state; /* of its entry when it was opened: generation and TARN__ENTRY_LIVE */
+	uint64_t off;
+	uint64_t size;
+	unsigned char *base;
+};
+
+struct tarn_region {
+	struct tarn_segment *seg;
+	unsigned char *base;
+	struct super_shm *super;
+	struct entry_shm *directory;
+	struct member_page_shm *members;
+
+	/* geometry, checked */
+	uint32_t member_max;
+	uint32_t object_max;
+	uint64_t heap_off;
+	uint64_t max_size;
+	bool ephemeral;
+	bool observer;
+
+	/* membership */
+	int lock_fd; /* System V: the control file; else -1, and the segment's is used. No lock */
+	int live_fd; /* carries this member's lock; -1: not a member */
+	uint32_t id; /* 0: none */
+	struct member_shm *me;
+	struct beacon beacon;
+	bool forked; /* inherited over fork(): joins anew at its next call */
+	char *control_path; /* System V: the control file; else NULL */
+
+	pthread_mutex_t mutex;
+	uint32_t *hold_count; /* [object_max]: opens of each object through this handle */
+	uint32_t *hold_state; /* [object_max]: the entry's state when it was first opened */
+
+	/* handles of the layers above that must hear of a fork: fork.c */
+	struct tarn__forkable *forkables;
+	struct tarn_region *next; /* in the process's list */
+};
+
+/* --- super.c ------------------------------------------------------------------------------- */
+
+struct geometry {
+	uint32_t member_max;
+	uint32_t object_max;
+	uint64_t directory_off;
+	uint64_t member_off;
+	uint64_t heap_off;
+	uint64_t size;     /* of the whole segment */
+	uint64_t max_size;
+};
+
+/* Where everything lies for @opts. -EINVAL with @diag. */
+int tarn__super_plan(const struct tarn_region_opts *opts, uint64_t page_size,
+		     struct geometry *ret_geo, struct tarn_diag *diag);
+/* Write the superblock of a new, zero segment; all but state, which is stored last.
+ * @uuid: NULL draws one */
+int tarn__super_init(struct super_shm *super, const struct geometry *geo,
+		     const struct tarn_segment *seg, uint32_t flags, const uint8_t uuid[16]);
+uint32_t tarn__super_checksum(const struct super_shm *super);
+uint32_t tarn__layout_hash(void);
+/* Test a copy of a superblock; @size is that of the segment. -EUCLEAN or -EPROTO with @diag;
+ * findings go to @fn too, if given. */
+int tarn__super_check(const struct super_shm *super, uint64_t size, struct tarn_diag *diag,
+		      tarn_report_fn *fn, void *arg);
+/* Read the superblock of @seg without risking a signal. 0, -EUCLEAN with @diag. */
+int tarn__super_read(struct tarn_segment *seg, struct super_shm *ret_super,
+		     struct tarn_diag *diag);
+
+/* --- member.c ------------------------------------------------------------------------------ */
+
+/* Become a member; region->live_fd is open. 0, -EUSERS. */
+int tarn__member_join(struct tarn_region *region, struct tarn_diag *diag);
+/* Give the slot back; the lock goes with live_fd. */
+void tarn__member_leave(struct tarn_region *region);
+/* Does the member that had @id live? The kernel's word. */
+bool tarn__member_alive(struct tarn_region *region, uint32_t id);
+/* Does any member but this handle live? */
+bool tarn__member_others(struct tarn_region *region);
+/* Free the slots of the dead; their number. */
+uint32_t tarn__member_reap(struct tarn_region *region);
+struct member_shm *tarn__member_at(const struct tarn_region *region, uint32_t slot);
+_Atomic uint32_t *tarn__member_beacon(const struct tarn_region *region, uint32_t slot);
+void tarn__member_read(const struct tarn_region *region, uint32_t slot,
+		       struct tarn_member_stat *ret_stat);
+/* Every public call begins here: takes the mutex, joins anew after a fork. */
+int tarn__region_enter(struct tarn_region *region);
+void tarn__region_leave(struct tarn_region *region);
+/* Enter, and refuse observers with -EPERM. */
+int tarn__region_enter_member(struct tarn_region *region);
+
+/* --- beacon.c ------------------------------------------------------------------------------ */
+
+void tarn__beacon_arm(struct tarn_region *region);
+void tarn__beacon_disarm(struct tarn_region *region);
+/* Forget a beacon that a parent armed. */
+void tarn__beacon_forget(struct tarn_region *region);
+/*
+ * Sleep while *@word is @value and member @peer (0: nobody) has not died, at most a slice or until
+ * @deadline. 0: look again; -ETIMEDOUT: @deadline has passed.
+ */
+int tarn__region_sleep(struct tarn_region *region, _Atomic uint32_t *word, uint32_t value,
+		       uint32_t peer, int64_t deadline);
+
+/* --- lock.c -------------------------------------------------------------------------------- */
+
+/* 0, or -ETIMEDOUT when a live member has not let go for LOCK_PATIENCE_NS. */
+int tarn__region_lock(struct tarn_region *region);
+void tarn__region_unlock(struct tarn_region *region);
+
+/* --- directory.c --------------------------------------------------------------------------- */
+
+/* Fill a new object; its memory is zero if @zeroed was asked for. Called under the region lock. */
+typedef void tarn__object_init_fn(unsigned char *base, uint64_t size, void *arg);
+
+struct tarn__object_want {
+	uint32_t kind;
+	uint64_t size;
+	bool zeroed; /* false: only what @init writes is defined */
+	tarn__object_init_fn *init; /* may be NULL */
+	void *arg;
+};
+
+int tarn__object_name_check(const char *name, struct tarn_diag *diag);
+/* 0, -EEXIST, -ENOSPC, -ENFILE, -EUCLEAN, -ETIMEDOUT. Held until tarn__object_drop(). */
+int tarn__object_make(struct tarn_region *region, const char *name,
+		      const struct tarn__object_want *want, struct tarn__object *ret_object,
+		      struct tarn_diag *diag);
+/* 0, -ENOENT, -EPROTO (another kind), -EUCLEAN. Held, unless the handle is an observer's. */
+int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kind,
+		      struct tarn__object *ret_object, struct tarn_diag *diag);
+void tarn__object_drop(struct tarn_region *region, uint32_t index);
+/* After a fork: hold again what the parent's handle held. */
+void tarn__object_rehold(struct tarn_region *region);
+/* Free removed objects that nobody alive holds; the lock is held. Their number. */
+uint32_t tarn__object_reap(struct tarn_region *region);
+/* Copy entry @index; its state, or TARN__ENTRY_FREE when it changes under our eyes. */
+uint32_t tarn__entry_read(const struct tarn_region *region, uint32_t index,
+			  struct entry *ret_entry);
+/* NULL if @entry keeps every rule, else the field that does not. */
+const char *tarn__entry_fault(const struct tarn_region *region, uint32_t index,
+			      const struct entry *entry);
+uint32_t tarn__object_holders(struct tarn_region *region, uint32_t index);
+/* Bytes of the whole segment now, never beyond what is mapped. */
+uint64_t tarn__region_size(const struct tarn_region *region);
+
+/* --- control.c: what System V segments need beside themselves ------------------------------ */
+
+int tarn__control_create(const struct tarn__addr *addr, const struct tarn_region_opts *opts,
+			 struct tarn_region **ret_region);
+/* The descriptor on which liveness locks of the System V segment @seg are taken. */
+int tarn__control_open(struct tarn_segment *seg, const struct super_shm *super, bool read_only,
+		       char **ret_path, struct tarn_diag *diag);
+void tarn__control_remove(const char *path);
+/* What a System V segment without a sound superblock is: -EAGAIN just being made, -ENOENT left by
+ * a creator that died, else @error. */
+int tarn__control_verdict(struct tarn_segment *seg, int error);
+
+/* --- region.c ------------------------------------------------------------------------------ */
+
+/* Build a handle on @seg, whose superblock is @super; takes @seg over on success. */
+int tarn__region_attach(struct tarn_segment *seg, const struct super_shm *super,
+			const struct tarn_region_opts *opts, struct tarn_region **ret_region);
+void tarn__region_free(struct tarn_region *region);
+int tarn__region_init_mutex(struct tarn_region *region);
+/* Open a description for the lock, take a slot. */
+int tarn__region_become_member(struct tarn_region *region, struct tarn_diag *diag);
+
+/* --- check.c ------------------------------------------------------------------------------- */
+
+/* Test superblock, members and directory; objects are the business of the layers above. */
+int tarn__region_check_self(struct tarn_region *region, tarn_report_fn *fn, void *arg);
+
+/* --- fork.c -------------------------------------------------------------------------------- */
+
+struct tarn__forkable {
+	void (*forked)(struct tarn__forkable *self); /* in the child; async-signal-safe */
+	struct tarn__forkable *next;
+};
+
+int tarn__fork_watch(struct tarn_region *region);
+void tarn__fork_unwatch(struct tarn_region *region);
+void tarn__fork_add(struct tarn_region *region, struct tarn__forkable *item);
+void tarn__fork_remove(struct tarn_region *region, struct tarn__forkable *item);
+
+#endif /* TARN_REGION_INTERNAL_H */
