@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ring.h - the bytes of a ring, its handle, and what its files share.
+ *
+ * One producer, one consumer. A ring is an object of its region:
+ *
+ *     0 +---------------------------------------------+
+ *       | magic version capacity record_size ...      |  set by the creator, then constant
+ *    64 +---------------------------------------------+
+ *       | tail                                        |  changes with every record
+ *   128 +---------------------------------------------+
+ *       | owner state waiting wake_at                 |  the producer: changes seldom, so the
+ *   192 +---------------------------------------------+  consumer has it in its cache
+ *       | head                                        |
+ *   256 +---------------------------------------------+
+ *       | owner state waiting wake_at                 |  the consumer
+ *   320 +---------------------------------------------+
+ *       | records: capacity * 8 bytes                 |
+ *       +---------------------------------------------+
+ *
+ * Positions count units of 8 bytes since the ring was made, modulo 2^32; a position's place is the
+ * position masked by capacity - 1. A record starts at a unit and lies in one piece:
+ *
+ *     word u32: size << 2 | kind      kind 1 data, 2 skip: go on at place 0
+ *     mark u32: its own position      so that nothing else is taken for a header
+ *     payload, padded to 8 bytes
+ *
+ * The word is the publication: 0 means that nothing is here yet. The unit behind the last record is
+ * always 0, so the consumer needs no index of the producer's, and a small record travels in one
+ * cache line. One unit of the capacity is kept free for it.
+ *
+ * Who writes what:
+ *   tail, records, the producer's line   the producer
+ *   head, the consumer's line            the consumer
+ *   waiting is also cleared by the other side, when it wakes the sleeper
+ *   owner is taken over from the dead by a successor
+ *
+ * Ordering:
+ *   W1 -> R1  publish() stores the word of the first new record   peek() reads records
+ *   W2 -> R2  release() stores head                               room() reuses units
+ *   W3 -> R3  claim() and set_state() store state                 peer_of() reads it
+ *   W4 <> R4  a sleeper stores waiting, then looks at word or head once more; the other side
+ *             stores word or head, then looks at waiting. One must see the other, so the
+ *             sleeper runs a barrier on every CPU of a registered process (membarrier),
+ *             and the other side pays none. Who cannot register pays a full barrier itself.
+ *
+ * Invariants (tarn__ring_check() tests them; a peer may break them, so each use is checked):
+ *   I1  capacity is a power of two, 32 .. 2^29 units; the object has room for it
+ *   I2  (u32)(tail - head) < capacity
+ *   I3  every record in [head, tail) has a valid kind, its own mark, and ends before the end
+ *   I4  the word at tail is 0, or that of a record which was published and not yet counted
+ *   I5  a record has record_size bytes, where the ring has one
+ *
+ * After a crash:
+ *   producer  records are hidden behind the word of the first one, which is stored last; so a
+ *             record, or a batch, is there whole or not at all. tail may lag behind by what was
+ *             published last: the successor steps over it (I4).
+ *   consumer  head is stored when it is done with a record; the successor starts there.
+ *   either    owner names the dead. The kernel says so (member.c); a successor replaces it.
+ */
+#ifndef TARN_FLOW_RING_H
+#define TARN_FLOW_RING_H
+
+#include <string.h>
+
+#include <tarn/ring.h>
+
+#include "base/bits.h"
+#include "base/diag.h"
+#include "region/region.h"
+
+#define RING_MAGIC   0x676e6952u /* "Ring" */
+#define RING_VERSION 1u
+#define RING_UNIT    8u
+
+/* ring_side_shm.state */
+enum {
+	SIDE_NONE = 0, /* nobody had this role yet */
+	SIDE_ACTIVE = 1,
+	SIDE_LEFT = 2,
+	SIDE_FINISHED = 3,
+};
+
+/* ring_side_shm.waiting */
+enum {
+	WAIT_ASLEEP = 1u << 0,
+	WAIT_FENCE = 1u << 1, /* the sleeper has no membarrier: the other side must fence */
+};
+
+/* kinds of records */
+enum { RECORD_DATA = 1, RECORD_SKIP = 2 };
+
+struct ring_pos_shm {
+	_Atomic uint32_t pos; /* tail or head */
+	uint8_t pad[60];
+};
+
+struct ring_side_shm {
+	_Atomic uint32_t owner; /* member id, 0 = nobody */
+	_Atomic uint32_t state;
+	_Atomic uint32_t waiting;
+	_Atomic uint32_t wake_at; /* producer: the head at which there is room enough */
+	uint8_t pad[48];
+};
+
+struct ring_shm {
+	uint32_t magic;
+	uint32_t version;
+	uint32_t capacity;    /* units */
+	uint32_t record_size; /* bytes; 0 = any */
+	uint32_t record_max;  /* bytes */
+	uint32_t check;       /* FNV-1a of the five words before it */
+	uint8_t pad[40];
+	struct ring_pos_shm tail;
+	struct ring_side_shm producer;
+	struct ring_pos_shm head;
+	struct ring_side_shm consumer;
+	unsigned char records[];
+};
+
+struct record_shm {
+	_Atomic uint32_t word;
+	_Atomic uint32_t mark;
+	unsigned char payload[];
+};
+
+static_assert(offsetof(struct ring_shm, version) == 4, "layout");
+static_assert(offsetof(struct ring_shm, capacity) == 8, "layout");
+static_assert(offsetof(struct ring_shm, record_size) == 12, "layout");
+static_assert(offsetof(struct ring_shm, record_max) == 16, "layout");
+static_assert(offsetof(struct ring_shm, check) == 20, "layout");
+static_assert(offsetof(struct ring_shm, tail) == 64, "layout");
+static_assert(offsetof(struct ring_shm, producer) == 128, "layout");
+static_assert(offsetof(struct ring_shm, head) == 192, "layout");
+static_assert(offsetof(struct ring_shm, consumer) == 256, "layout");
+static_assert(offsetof(struct ring_shm, records) == 320, "layout");
+static_assert(offsetof(struct ring_side_shm, state) == 4, "layout");
+static_assert(offsetof(struct ring_side_shm, waiting) == 8, "layout");
+static_assert(offsetof(struct ring_side_shm, wake_at) == 12, "layout");
+static_assert(sizeof(struct ring_pos_shm) == 64, "layout");
+static_assert(sizeof(struct ring_side_shm) == 64, "layout");
+static_assert(offsetof(struct record_shm, mark) == 4, "layout");
+static_assert(offsetof(struct record_shm, payload) == 8, "layout");
+
+/* Geometry is copied here once checked, and never read from the region again. */
+struct tarn_ring {
+	/* what every call reads */
+	unsigned char *records;
+	uint32_t capacity; /* units */
+	uint32_t mask;
+	uint32_t record_size;
+	uint32_t record_max;
+	uint32_t pos;      /* this side's own: tail or head */
+	bool stale;        /* inherited over fork(): the role must be claimed anew */
+	bool fence;        /* this process could not register for membarrier */
+
+	/* producer */
+	uint32_t head;     /* the consumer's, when last read */
+	uint32_t zero_to;  /* every unit of [pos, zero_to) is 0 */
+	bool reserved;
+	uint32_t reserve_pos;  /* where the reserved record starts */
+	uint32_t reserve_size; /* bytes it may have */
+
+	/* consumer */
+	uint32_t peek_count;
+	uint32_t peek_end; /* position behind the last record peeked */
+
+	enum tarn_ring_role role;
+	struct ring_shm *shm;
+	struct ring_pos_shm *my_pos, *their_pos;
+	struct ring_side_shm *mine, *theirs;
+	struct tarn_region *region;
+	struct tarn__object object;
+	struct tarn__forkable forkable;
+	uint32_t empty_count; /* calls that found nothing, for the rate of liveness probes */
+	int64_t spin_ns;      /* how long to look before sleeping; adapts */
+};
+
+static inline struct record_shm *record_at(const struct tarn_ring *ring, uint32_t pos)
+{
+	return (struct record_shm *)(void *)(ring->records +
+					     (size_t)(pos & ring->mask) * RING_UNIT);
+}
+
+/* Units of a record of @size bytes, its header included. */
+static inline uint32_t units_of(uint32_t size)
+{
+	return 1 + (size + RING_UNIT - 1) / RING_UNIT;
+}
+
+/* --- ring.c -------------------------------------------------------------------------------- */
+
+/* Take the role again after a fork. 0, -EBUSY, -EUCLEAN or what joining returns. */
+int tarn__ring_reclaim(struct tarn_ring *ring);
+/* What the other side is. @probe: ask the kernel even if nothing hints at a death. */
+enum tarn_ring_peer tarn__ring_peer(struct tarn_ring *ring, bool probe);
+/* Why there is nothing to do for this side: -EAGAIN, -EPIPE, -ENODATA or -EIO. */
+int tarn__ring_idle(struct tarn_ring *ring, bool probe);
+
+/* --- ring_wait.c --------------------------------------------------------------------------- */
+
+/* Is there what this side waits for? */
+typedef bool tarn__ring_ready_fn(struct tarn_ring *ring);
+
+/* Spin, then sleep until @ready, the other side's death, or a slice has passed. 0: look again;
+ * -ETIMEDOUT. */
+int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t wake_at,
+		    int64_t deadline);
+void tarn__ring_wake(struct ring_side_shm *side);
+/* The other side sleeps: wake it, if its condition holds. */
+void tarn__ring_notify(struct tarn_ring *ring, uint32_t waiting);
+
+/* After storing what the other side may wait for: wake it if it sleeps. */
+static inline void notify(struct tarn_ring *ring)
+{
+	if (TARN__UNLIKELY(ring->fence)) {
+		/* W4 <> R4, our half: a full barrier, as an exchange that tools understand */
+		(void)atomic_exchange_explicit(&ring->my_pos->pos, ring->pos,
+					       memory_order_seq_cst);
+	}
+	/* R4 <> W4: relaxed, the sleeper's barrier orders it behind our store */
+	uint32_t waiting = atomic_load_explicit(&ring->theirs->waiting, memory_order_relaxed);
+
+	if (TARN__UNLIKELY(waiting != 0))
+		tarn__ring_notify(ring, waiting);
+}
+
+/* --- ring_check.c -------------------------------------------------------------------------- */
+
+int tarn__ring_check(struct tarn_region *region, const struct tarn__object *object,
+		     const char *where, tarn_report_fn *fn, void *arg);
+/* The field of the header that breaks I1, or NULL. @size: of the object. */
+const char *tarn__ring_fault(const struct ring_shm *shm, uint64_t size);
+uint32_t tarn__ring_header_check(const struct ring_shm *shm);
+
+#endif /* TARN_FLOW_RING_H */

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ring_check.c - test the invariants of a ring (ring.h), changing nothing. On a ring in use the
+ * records are walked only as far as both sides leave them alone.
+ */
+#include <errno.h>
+
+#include "flow/ring.h"
+
+uint32_t tarn__ring_header_check(const struct ring_shm *shm)
+{
+	return tarn__fnv32(shm, offsetof(struct ring_shm, check), TARN__FNV32_BASIS);
+}
+
+const char *tarn__ring_fault(const struct ring_shm *shm, uint64_t size)
+{
+	if (shm->magic != RING_MAGIC)
+		return "magic";
+	if (shm->check != tarn__ring_header_check(shm))
+		return "check";
+	if (shm->version != RING_VERSION)
+		return "version";
+	if (!tarn__is_pow2(shm->capacity) || shm->capacity < 32 ||
+	    size < sizeof(*shm) ||
+	    (uint64_t)shm->capacity * RING_UNIT > size - sizeof(*shm))
+		return "capacity"; /* I1 */
+	if (shm->record_size > shm->record_max)
+		return "record_size"; /* I5 */
+	return NULL;
+}
+
+struct audit {
+	const char *where;
+	tarn_report_fn *fn;
+	void *arg;
+	int r;
+};
+
+static void report(struct audit *a, const char *field, const char *rule, uint64_t found,
+		   uint64_t expected)
+{
+	const struct tarn_finding finding = {
+		.where = a->where,
+		.field = field,
+		.rule = rule,
+		.found = found,
+		.expected = expected,
+	};
+
+	a->r = -EUCLEAN;
+	if (a->fn != NULL)
+		a->fn(&finding, a->arg);
+}
+
+static uint32_t load(const _Atomic uint32_t *word)
+{
+	return atomic_load_explicit(word, memory_order_acquire);
+}
+
+/* Walk [head, tail): I3, I5. Stops where the consumer has moved on. */
+static void check_records(struct audit *a, struct ring_shm *shm, uint32_t capacity, uint32_t head,
+			  uint32_t tail)
+{
+	const struct tarn_ring ring = { .records = shm->records,
+					.capacity = capacity,
+					.mask = capacity - 1 };
+
+	for (uint32_t pos = head; pos != tail;) {
+		struct record_shm *record = record_at(&ring, pos);
+		uint32_t word = load(&record->word);
+		uint32_t mark = load(&record->mark);
+		uint32_t left = capacity - (pos & ring.mask);
+		uint32_t units = units_of(word >> 2);
+		bool skip = (word & 3u) == RECORD_SKIP;
+
+		if (load(&shm->head.pos) != head)
+			return; /* units before the new head may be anything by now */
+		if (!skip && (word & 3u) != RECORD_DATA) {
+			report(a, "word", "has the kind of a record", word & 3u, RECORD_DATA);
+			return;
+		}
+		if (mark != pos) {
+			report(a, "mark", "is the record's position", mark, pos);
+			return;
+		}
+		if (units > left || (skip && units != left) || units > tail - pos) {
+			report(a, "word", "ends inside the ring and before tail", units, left);
+			return;
+		}
+		if (!skip && shm->record_size != 0 && word >> 2 != shm->record_size)
+			report(a, "word", "has the ring's record size", word >> 2,
+			       shm->record_size);
+		pos += units;
+	}
+}
+
+int tarn__ring_check(struct tarn_region *region, const struct tarn__object *object,
+		     const char *where, tarn_report_fn *fn, void *arg)
+{
+	struct audit audit = { .where = where, .fn = fn, .arg = arg };
+	struct ring_shm *shm = (struct ring_shm *)(void *)object->base;
+	const char *fault = object->size < sizeof(*shm) ? "size" :
+							  tarn__ring_fault(shm, object->size);
+	uint32_t capacity = fault == NULL ? shm->capacity : 0;
+
+	(void)region;
+	if (fault != NULL || !tarn__is_pow2(capacity) ||
+	    (uint64_t)capacity * RING_UNIT > object->size - sizeof(*shm)) {
+		report(&audit, fault != NULL ? fault : "capacity", "is as the creator wrote it", 1,
+		       0);
+		return audit.r;
+	}
+
+	uint32_t head = load(&shm->head.pos);
+	uint32_t tail = load(&shm->tail.pos);
+	uint32_t head_again = load(&shm->head.pos);
+
+	if (tail - head >= capacity && head_again == head) { /* I2 */
+		/* A consumer may have passed a tail that its producer is just about to store. */
+		if ((int32_t)(head - tail) <= 0 || head - tail >= capacity)
+			report(&audit, "tail", "is less than a capacity ahead of head",
+			       tail - head, capacity - 1);
+		return audit.r;
+	}
+	if (head_again == head)
+		check_records(&audit, shm, capacity, head, tail);
+	return audit.r;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ring_wait.c - how either side of a ring waits for the other.
+ *
+ * First it spins, for as long as that lately paid off: a wake through the kernel takes tens of
+ * microseconds, a record that is on its way less than one. Then it says in its own wait line that
+ * it sleeps, looks once more, and sleeps on that word and on the other side's beacon. The other
+ * side, after each store that could matter, looks at the word; if it says asleep, it clears it
+ * and wakes. So there is one system call a sleep on each side, and none while both are awake.
+ *
+ * After a crash: a sleeper that dies leaves its word set; the other side clears it at its next
+ * call, at the price of one wake in vain. A waker that dies between clearing and waking is
+ * noticed by the beacon, or when the slice ends.
+ */
+#include <errno.h>
+
+#include "flow/ring.h"
+
+#define SPIN_MIN_NS 1000
+#define SPIN_MAX_NS 50000 /* about what a sleep and a wake cost */
+
+enum { PAUSES = 16 }; /* between two looks at the clock */
+
+void tarn__ring_wake(struct ring_side_shm *side)
+{
+	/* seq_cst: the state stored before is seen by whoever sets the bit after */
+	uint32_t old = atomic_fetch_and_explicit(&side->waiting, ~(uint32_t)WAIT_ASLEEP,
+						 memory_order_seq_cst);
+
+	if ((old & WAIT_ASLEEP) != 0)
+		(void)tarn__plat_futex_wake(&side->waiting, 1);
+}
+
+void tarn__ring_notify(struct tarn_ring *ring, uint32_t waiting)
+{
+	if ((waiting & WAIT_FENCE) != 0)
+		ring->fence = true; /* from now on: the sleeper cannot run barriers for us */
+	if ((waiting & WAIT_ASLEEP) == 0)
+		return;
+	if (ring->role == TARN_RING_CONSUMER) {
+		/* relaxed: a value from nowhere makes us wake it early or late, by one slice */
+		uint32_t wake_at = atomic_load_explicit(&ring->theirs->wake_at,
+							memory_order_relaxed);
+
+		if ((int32_t)(ring->pos - wake_at) < 0)
+			return;
+	}
+	tarn__ring_wake(ring->theirs);
+}
+
+/* True as soon as @ready; false when spinning has not helped. */
+static bool spin(struct tarn_ring *ring, tarn__ring_ready_fn *ready, int64_t deadline)
+{
+	int64_t end = tarn__plat_now() + ring->spin_ns;
+
+	if (end > deadline)
+		end = deadline;
+	do {
+		for (int i = 0; i < PAUSES; i++) {
+			if (ready(ring)) {
+				if (ring->spin_ns < SPIN_MAX_NS)
+					ring->spin_ns *= 2;
+				return true;
+			}
+			tarn__plat_pause();
+		}
+	} while (tarn__plat_now() < end);
+	if (ring->spin_ns > SPIN_MIN_NS)
+		ring->spin_ns /= 2;
+	return false;
+}
+
+int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t wake_at,
+		    int64_t deadline)
+{
+	_Atomic uint32_t *word = &ring->mine->waiting;
+	uint32_t peer, value = WAIT_ASLEEP;
+	int r = 0;
+
+	if (spin(ring, ready, deadline))
+		return 0;
+	/* relaxed: published by the next store */
+	atomic_store_explicit(&ring->mine->wake_at, wake_at, memory_order_relaxed);
+	peer = atomic_load_explicit(&ring->theirs->owner, memory_order_relaxed);
+	/* W4 <> R4 in notify() */
+	atomic_store_explicit(word, value, memory_order_seq_cst);
+	if (tarn__plat_membarrier_sync() < 0) {
+		value |= WAIT_FENCE;
+		atomic_store_explicit(word, value, memory_order_seq_cst);
+	}
+	if (!ready(ring)) {
+		if (tarn__ring_idle(ring, true) == -EAGAIN)
+			r = tarn__region_sleep(ring->region, word, value, peer, deadline);
+		else
+			ring->empty_count = 0; /* the caller is to ask the kernel, too */
+	}
+	/* relaxed: nobody is owed a wake any more; FENCE stays for the other side to find */
+	atomic_store_explicit(word, value & ~(uint32_t)WAIT_ASLEEP, memory_order_relaxed);
+	return r;
+}
+
+static bool peer_there(struct tarn_ring *ring)
+{
+	return tarn__ring_peer(ring, true) == TARN_PEER_ALIVE;
+}
+
+static bool record_there(struct tarn_ring *ring)
+{
+	/* relaxed: whoever takes it loads it again, with acquire */
+	return ring->role == TARN_RING_CONSUMER &&
+	       atomic_load_explicit(&record_at(ring, ring->pos)->word, memory_order_relaxed) != 0;
+}
+
+int tarn_ring_wait_peer(struct tarn_ring *ring, int64_t deadline)
+{
+	_Atomic uint32_t *word = &ring->mine->waiting;
+	int r = 0;
+
+	assert(ring->role != TARN_RING_OBSERVER);
+	if (ring->stale)
+		r = tarn__ring_reclaim(ring);
+	while (r == 0) {
+		bool finished = tarn__ring_idle(ring, true) == -ENODATA;
+
+		if (record_there(ring) || peer_there(ring))
+			return 0;
+		if (finished)
+			return -ENODATA;
+		if (tarn_segment_damaged(ring->region->seg))
+			return -EIO;
+		/* claim() clears the bit and wakes: no barrier is owed, both sides exchange */
+		atomic_store_explicit(&ring->mine->wake_at, ring->pos, memory_order_relaxed);
+		(void)atomic_fetch_or_explicit(word, WAIT_ASLEEP, memory_order_seq_cst);
+		if (!peer_there(ring) && !record_there(ring)) {
+			uint32_t value = atomic_load_explicit(word, memory_order_relaxed);
+
+			if ((value & WAIT_ASLEEP) != 0)
+				r = tarn__region_sleep(ring->region, word, value, 0, deadline);
+		}
+		(void)atomic_fetch_and_explicit(word, ~(uint32_t)WAIT_ASLEEP,
+						memory_order_relaxed);
+	}
+	return r;
+}
