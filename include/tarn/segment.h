@@ -49,7 +49,7 @@ enum tarn_segment_kind {
 #define TARN_SEGMENT_READ_ONLY  (1u << 0) /* map for reading; open only */
 #define TARN_SEGMENT_PRIVATE    (1u << 1) /* copy-on-write view: stores stay in this process */
 #define TARN_SEGMENT_POPULATE   (1u << 2) /* fault every page in before returning */
-#define TARN_SEGMENT_LAZY       (1u << 3) /* create without reserving: sparse, may SIGBUS when full */
+#define TARN_SEGMENT_LAZY       (1u << 3) /* create, grow: reserve nothing; may SIGBUS when full */
 #define TARN_SEGMENT_LOCK       (1u << 4) /* mlock(): never swapped out */
 #define TARN_SEGMENT_DUMP       (1u << 5) /* leave it in core dumps; default is to leave it out */
 #define TARN_SEGMENT_NO_FORK    (1u << 6) /* children do not inherit the mapping */
@@ -59,7 +59,7 @@ enum tarn_segment_kind {
 
 enum tarn_segment_pages {
 	TARN_PAGES_DEFAULT = 0,
-	TARN_PAGES_2M = 1,  /* explicit huge pages: SHM_HUGETLB, MFD_HUGETLB, hugetlbfs */
+	TARN_PAGES_2M = 1, /* explicit huge pages: SHM_HUGETLB, MFD_HUGETLB, hugetlbfs */
 	TARN_PAGES_1G = 2,
 	TARN_PAGES_THP = 3, /* transparent huge pages, by MADV_HUGEPAGE */
 };
@@ -73,42 +73,44 @@ enum tarn_segment_numa {
 
 /* All zero means: the default of each. */
 struct tarn_segment_opts {
-	uint64_t size;     /* bytes, 1 .. 2^47; open: what must at least be there, 0 = any */
+	uint64_t size;     /* bytes, 1 .. 2^47; rounded up to huge pages where there are any;
+	                      open: what must at least be there, 0 = any */
 	uint64_t max_size; /* bytes of address space kept for growth in place; 0 = size */
 	uint32_t flags;
-	uint32_t mode;     /* permission bits; create: exact, whatever the umask; open: the widest
+	uint32_t mode;       /* permission bits; create: exact, whatever the umask; open: the widest
 	                      accepted; 0 = 0600 */
-	uint32_t owner;    /* user id, with TARN_SEGMENT_OWNER; else only one's own are opened */
-	uint32_t pages;    /* enum tarn_segment_pages */
-	uint32_t numa;     /* enum tarn_segment_numa */
-	uint32_t seals;    /* memfd: F_SEAL_* to add once created */
+	uint32_t owner;      /* user id, with TARN_SEGMENT_OWNER; else only one's own are opened */
+	uint32_t pages;      /* enum tarn_segment_pages */
+	uint32_t numa;       /* enum tarn_segment_numa */
+	uint32_t seals;      /* memfd: F_SEAL_* to add once created; open: that must be in force */
 	uint64_t numa_nodes; /* bit n: node n */
 	struct tarn_diag *diag;
 	uint64_t reserved[4]; /* zero */
 };
 
 struct tarn_segment_stat {
-	uint64_t size;        /* bytes now */
-	uint64_t max_size;    /* bytes of address space mapped */
-	uint64_t resident;    /* bytes the object holds in memory or swap; kernel's count */
-	uint64_t inode;       /* of the object; for System V its identifier */
-	int64_t ctime;        /* seconds since 1970, last change of owner or mode */
-	int64_t atime;        /* System V: last attach; 0 = none */
-	int64_t dtime;        /* System V: last detach; 0 = none */
-	uint32_t kind;        /* enum tarn_segment_kind */
-	uint32_t page_size;   /* bytes: what was got */
-	uint32_t mode;        /* permission bits */
-	uint32_t uid, gid;    /* owner */
-	uint32_t cuid, cgid;  /* System V: creator; else the owner */
+	uint64_t size;         /* bytes now */
+	uint64_t max_size;     /* bytes of address space mapped */
+	uint64_t resident;     /* bytes the object holds in memory or swap, a file on disk: on
+	                         disk; kernel's count */
+	uint64_t inode;        /* of the object; for System V its identifier */
+	int64_t ctime;         /* seconds since 1970, last change of owner or mode */
+	int64_t atime;         /* System V: last attach; 0 = none */
+	int64_t dtime;         /* System V: last detach; 0 = none */
+	uint32_t kind;         /* enum tarn_segment_kind */
+	uint32_t page_size;    /* bytes: what was got */
+	uint32_t mode;         /* permission bits */
+	uint32_t uid, gid;     /* owner */
+	uint32_t cuid, cgid;   /* System V: creator; else the owner */
 	uint32_t attach_count; /* System V: shm_nattch; else 0 */
-	int32_t creator_pid;  /* System V: shm_cpid; else 0 */
-	int32_t last_pid;     /* System V: shm_lpid; else 0 */
-	uint32_t seals;       /* memfd: F_SEAL_* in force */
-	int32_t key;          /* System V: the key; 0 = private */
-	int32_t id;           /* System V: the identifier; else -1 */
-	bool removed;         /* no name leads to it any more */
-	bool locked;          /* mlock()ed by this handle */
-	bool thp;             /* transparent huge pages asked for and accepted */
+	int32_t creator_pid;   /* System V: shm_cpid; else 0 */
+	int32_t last_pid;      /* System V: shm_lpid; else 0 */
+	uint32_t seals;        /* memfd: F_SEAL_* in force */
+	int32_t key;           /* System V: the key; 0 = private */
+	int32_t id;            /* System V: the identifier; else -1 */
+	bool removed;          /* no name leads to it any more */
+	bool locked;           /* mlock()ed by this handle */
+	bool thp;              /* transparent huge pages asked for and accepted */
 	bool read_only;
 };
 
@@ -118,13 +120,18 @@ struct tarn_segment_stat {
  * @ret_seg: handle on success, untouched on failure; tarn_segment_close() it
  *
  * All memory is reserved before the name appears, so that no later access runs out of it,
- * unless TARN_SEGMENT_LAZY. Contents are zero.
+ * unless TARN_SEGMENT_LAZY. Contents are zero. What was got of @opts->pages is in
+ * tarn_segment_stat(); with TARN_SEGMENT_PAGES_MUST less than asked is an error.
+ *
+ * While a POSIX or file segment is made it has no name. Only where the file system cannot do
+ * that it has one that begins with ".tarn-tmp.", and a process killed then leaves it behind.
  *
  * Return: 0, or
  *   -EEXIST   something has that name or key; it was not touched
  *   -EINVAL   the address, or an option out of range
  *   -ENOSPC   not enough memory, shared memory file system, huge pages or cgroup limit
  *   -ENOMEM   not enough address space, or RLIMIT_MEMLOCK too low
+ *   -EFBIG    larger than RLIMIT_FSIZE allows
  *   -EACCES, -EPERM, -EROFS, -EMFILE  the kernel's refusal; diag has the fix
  *   -EOPNOTSUPP  the kernel or file system cannot do what was asked
  * On failure nothing is left behind.
@@ -141,7 +148,7 @@ TARN_API TARN_NODISCARD int tarn_segment_create(const char *addr,
  * Return: 0, or
  *   -ENOENT   no such segment
  *   -EPERM    it belongs to another user than expected, or its mode is wider than accepted
- *   -EMSGSIZE it is smaller than @opts->size
+ *   -EMSGSIZE it is smaller than @opts->size, or empty
  *   -EINVAL   the address or an option; or what is there is no shared memory (a directory,
  *             a symbolic link, a device)
  *   and what tarn_segment_create() returns for memory and descriptors
@@ -176,7 +183,8 @@ TARN_API TARN_NODISCARD int tarn_segment_remove(const char *addr,
 /** tarn_segment_data - first byte; page aligned; valid until close. Since: 0.1 */
 TARN_API void *tarn_segment_data(const struct tarn_segment *seg);
 
-/** tarn_segment_size - bytes now; follows growth by other processes. Since: 0.1 */
+/** tarn_segment_size - bytes now; follows growth by other processes, as far as max_size of this
+ * handle. Since: 0.1 */
 TARN_API uint64_t tarn_segment_size(const struct tarn_segment *seg);
 
 /** tarn_segment_fd - the descriptor, owned by @seg; -1 for System V. Since: 0.1 */
@@ -190,7 +198,8 @@ TARN_API TARN_NODISCARD int tarn_segment_stat(struct tarn_segment *seg,
  * tarn_segment_grow - make it @size bytes, reserved, zero beyond the old end. Pointers stay
  * valid; other processes see the new bytes without a call if they mapped enough max_size.
  * Return: 0 (also where it is that large already), -ENOSPC, -ENOMEM (@size beyond max_size),
- *   -EPERM (sealed or read-only), -EOPNOTSUPP (System V).
+ *   -EPERM (sealed or read-only), -EOPNOTSUPP (System V). Where a locked or populated segment
+ *   grew and the new part could not be locked or populated: that error, grown all the same.
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_segment_grow(struct tarn_segment *seg, uint64_t size,
@@ -210,7 +219,7 @@ enum tarn_segment_advice {
 	TARN_ADVICE_RANDOM = 1,
 	TARN_ADVICE_SEQUENTIAL = 2,
 	TARN_ADVICE_WILLNEED = 3,
-	TARN_ADVICE_DONTNEED = 4,  /* this process's pages only; the contents stay */
+	TARN_ADVICE_DONTNEED = 4, /* this process's pages only; the contents stay */
 	TARN_ADVICE_HUGEPAGE = 5,
 	TARN_ADVICE_NOHUGEPAGE = 6,
 	TARN_ADVICE_POPULATE_READ = 7,
@@ -219,23 +228,25 @@ enum tarn_segment_advice {
 	TARN_ADVICE_DOFORK = 10,
 	TARN_ADVICE_DONTDUMP = 11,
 	TARN_ADVICE_DODUMP = 12,
-	TARN_ADVICE_REMOVE = 13,   /* give the memory back; the bytes become zero for everyone */
+	TARN_ADVICE_REMOVE = 13, /* give the memory back; the bytes become zero for everyone */
 	TARN_ADVICE_COLD = 14,
 	TARN_ADVICE_PAGEOUT = 15,
 };
 
 /**
  * tarn_segment_advise - madvise() on [@off, @off + @size).
- * @off: multiple of the page size; @size: 0 means to the end
- * Return: 0, -EINVAL (range or advice), or the kernel's error.
+ * @off: multiple of the page size; @size: 0 means to the end: of the object for what concerns
+ * its contents, of the address space kept for growth for what concerns the mapping
+ * Return: 0, -EINVAL (range or advice), -EACCES (changes the object, opened read-only), or the
+ *   kernel's error.
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_segment_advise(struct tarn_segment *seg, uint64_t off,
 						uint64_t size, enum tarn_segment_advice advice);
 
 /** tarn_segment_lock - mlock() the range. Return: 0, -EINVAL, -ENOMEM with @diag. Since: 0.1 */
-TARN_API TARN_NODISCARD int tarn_segment_lock(struct tarn_segment *seg, uint64_t off,
-					      uint64_t size, struct tarn_diag *diag);
+TARN_API TARN_NODISCARD int tarn_segment_lock(struct tarn_segment *seg, uint64_t off, uint64_t size,
+					      struct tarn_diag *diag);
 
 /** tarn_segment_unlock - munlock() the range. Since: 0.1 */
 TARN_API TARN_NODISCARD int tarn_segment_unlock(struct tarn_segment *seg, uint64_t off,
@@ -248,8 +259,8 @@ enum tarn_segment_sync {
 };
 
 /** tarn_segment_sync - msync() the range. Return: 0, -EINVAL, -EIO, -ENOSPC. Since: 0.1 */
-TARN_API TARN_NODISCARD int tarn_segment_sync(struct tarn_segment *seg, uint64_t off,
-					      uint64_t size, enum tarn_segment_sync how);
+TARN_API TARN_NODISCARD int tarn_segment_sync(struct tarn_segment *seg, uint64_t off, uint64_t size,
+					      enum tarn_segment_sync how);
 
 /** tarn_segment_protect - make this process's view of the range read-only or writable again.
  * Return: 0, -EINVAL, -EACCES (opened read-only). Since: 0.1 */
@@ -261,7 +272,9 @@ TARN_API TARN_NODISCARD int tarn_segment_protect(struct tarn_segment *seg, uint6
 TARN_API TARN_NODISCARD int tarn_segment_seal(struct tarn_segment *seg, uint32_t seals);
 
 /**
- * tarn_segment_place - set the NUMA policy of the range, moving pages already there.
+ * tarn_segment_place - set the NUMA policy of the range, moving pages already there. Those that
+ * other processes have touched too move with CAP_SYS_NICE alone.
+ * @nodes: bit n: node n; one bit for TARN_NUMA_PREFERRED, none for TARN_NUMA_DEFAULT
  * Return: 0, -EINVAL (no such node), -EIO (some pages could not move), -EOPNOTSUPP.
  * Since: 0.1
  */
@@ -271,7 +284,7 @@ TARN_API TARN_NODISCARD int tarn_segment_place(struct tarn_segment *seg, uint64_
 
 /**
  * tarn_segment_placement - on which node each page lies, without faulting any in.
- * @ret_nodes: @page_count numbers: a node, or -ENOENT for a page that is not there
+ * @ret_nodes: @page_count numbers: a node, or -ENOENT for a page that this process has not touched
  * Return: 0, -EINVAL, -EOPNOTSUPP.
  * Since: 0.1
  */
@@ -280,14 +293,15 @@ TARN_API TARN_NODISCARD int tarn_segment_placement(struct tarn_segment *seg, uin
 
 /* Whom tarn_segment_recv() takes a segment from. */
 struct tarn_peer {
-	int32_t pid;  /* in this process's PID namespace; 0 = not visible */
+	int32_t pid; /* in this process's PID namespace; 0 = not visible */
 	uint32_t uid;
 	uint32_t gid;
 };
 
 /**
  * tarn_segment_send - hand the segment's descriptor over the UNIX socket @sock.
- * @read_only: send a descriptor that cannot be mapped for writing
+ * @read_only: send a descriptor that cannot be mapped for writing. A receiver of the owner's own
+ * user can open the object anew for writing: against those seal it with F_SEAL_FUTURE_WRITE
  * Return: 0, -EOPNOTSUPP (System V), -EPIPE, -EAGAIN, or the kernel's error.
  * Since: 0.1
  */
@@ -298,7 +312,8 @@ TARN_API TARN_NODISCARD int tarn_segment_send(int sock, struct tarn_segment *seg
  * @opts:       as for open; TARN_SEGMENT_OWNER checks the sender's user id against @owner,
  *              without it the sender must be this user; seals must all be in force
  * @ret_peer:   the sender as the kernel vouches for it; may be NULL
- * Descriptors beyond the first are closed.
+ * Descriptors beyond the first are closed. Of the message one byte is taken, whatever it is: any
+ * program can send to this. From a stranger nothing is taken.
  * Return: 0, -EPERM (another user, or a seal is missing), -EPROTO (no descriptor came),
  *   -EPIPE (peer gone), -EAGAIN, and as tarn_segment_open().
  * Since: 0.1
@@ -311,7 +326,8 @@ TARN_API TARN_NODISCARD int tarn_segment_recv(int sock, const struct tarn_segmen
  * tarn_segment_guard - survive peers that truncate: install a process-wide SIGBUS handler that
  * puts zero pages under an access beyond the end of a segment of Tarn's and passes every other
  * SIGBUS on to the handler that was there before. Opt-in, since signal handlers belong to the
- * program. Calls on the segment then fail with -EIO, see tarn_segment_damaged().
+ * program. Calls on the segment then fail with -EIO, see tarn_segment_damaged(). Call it once,
+ * after other libraries have set theirs; again does nothing.
  * Return: 0 or the kernel's error.
  * Since: 0.1
  */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -159,6 +160,22 @@ int tarn__plat_ftruncate(int fd, uint64_t size)
 	return result(ftruncate(fd, (off_t)size));
 }
 
+/* A signal makes tmpfs undo all it has reserved, and a timer that fires faster than the whole can
+ * be had would make that go on for ever: so the second try is made with signals held back. */
+static int fallocate_in_peace(int fd, uint64_t off, uint64_t size)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	do {
+		r = result(fallocate(fd, 0, (off_t)off, (off_t)size));
+	} while (r == -EINTR);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return r;
+}
+
 int tarn__plat_fallocate(int fd, uint64_t off, uint64_t size)
 {
 	uint64_t file_max;
@@ -170,10 +187,8 @@ int tarn__plat_fallocate(int fd, uint64_t off, uint64_t size)
 		return r;
 	if (off + size < off || off + size > file_max)
 		return -EFBIG;
-	do {
-		r = result(fallocate(fd, 0, (off_t)off, (off_t)size));
-	} while (r == -EINTR);
-	return r;
+	r = result(fallocate(fd, 0, (off_t)off, (off_t)size));
+	return r == -EINTR ? fallocate_in_peace(fd, off, size) : r;
 }
 
 int tarn__plat_link(int fd, const char *path)

@@ -15,7 +15,7 @@
 #include "segment/parts.h"
 
 enum {
-	NAME_SIZE_MAX = 255, /* NAME_MAX of Linux */
+	NAME_SIZE_MAX = 255,  /* NAME_MAX of Linux */
 	MEMFD_NAME_MAX = 249, /* what memfd_create() takes */
 };
 
@@ -25,9 +25,9 @@ static int no_control(const char *text, struct tarn_diag *diag)
 		unsigned char c = (unsigned char)text[i];
 
 		if (c < 0x20 || c == 0x7f)
-			return tarn__diag(diag, -EINVAL,
-					  "the address has the control character 0x%02x at byte %zu",
-					  c, i);
+			return tarn__diag(
+				diag, -EINVAL,
+				"the address has the control character 0x%02x at byte %zu", c, i);
 	}
 	return 0;
 }
@@ -79,7 +79,7 @@ static bool number(const char *text, const char *end, unsigned base, uint32_t ma
 	return true;
 }
 
-/* --- one function a scheme ----------------------------------------------------------------- */
+/* --- one function a scheme ------------------------------------------------------------------- */
 
 static int parse_shm(const char *rest, struct tarn__addr *addr, struct tarn_diag *diag)
 {
@@ -104,8 +104,7 @@ static int parse_huge(const char *rest, struct tarn__addr *addr, struct tarn_dia
 	return tarn__huge_path(name, 0, addr->path, sizeof(addr->path), diag);
 }
 
-static int copy_path(const char *path, size_t size, struct tarn__addr *addr,
-		     struct tarn_diag *diag)
+static int copy_path(const char *path, size_t size, struct tarn__addr *addr, struct tarn_diag *diag)
 {
 	if (size == 0)
 		return tarn__diag(diag, -EINVAL, "the path is empty");
@@ -135,8 +134,8 @@ static int ftok_key(struct tarn__addr *addr, uint32_t id, struct tarn_diag *diag
 
 	if (r < 0)
 		return tarn__refused(diag, r, "making a System V key from", addr->path);
-	addr->key = (int32_t)((uint32_t)(st.st_ino & 0xffff) |
-			      (uint32_t)(st.st_dev & 0xff) << 16 | id << 24);
+	addr->key = (int32_t)((uint32_t)(st.st_ino & 0xffff) | (uint32_t)(st.st_dev & 0xff) << 16 |
+			      id << 24);
 	return 0;
 }
 
@@ -182,7 +181,8 @@ static int parse_sysv(const char *rest, struct tarn__addr *addr, struct tarn_dia
 		return 0;
 	}
 	tarn__diag(diag, -EINVAL, "'sysv:%.100s' is no System V address", rest);
-	tarn__diag_hint(diag, "write sysv:0xKEY (not 0), sysv:PATH,ID, sysv:#SHMID or sysv:private");
+	tarn__diag_hint(diag,
+			"write sysv:0xKEY (not 0), sysv:PATH,ID, sysv:#SHMID or sysv:private");
 	return -EINVAL;
 }
 

@@ -78,7 +78,7 @@ static int stat_regular(const char *path, struct stat *ret_st, struct tarn_diag 
 	return 0;
 }
 
-/* --- making --------------------------------------------------------------------------------- */
+/* --- making ---------------------------------------------------------------------------------- */
 
 static int exists(const char *path, struct tarn_diag *diag)
 {
@@ -200,7 +200,7 @@ void tarn__file_discard(struct tarn_segment *seg)
 	seg->temp_path[0] = '\0';
 }
 
-/* --- opening and removing --------------------------------------------------------------------- */
+/* --- opening and removing -------------------------------------------------------------------- */
 
 int tarn__file_open(struct tarn_segment *seg, const struct tarn_segment_opts *want)
 {
@@ -214,11 +214,11 @@ int tarn__file_open(struct tarn_segment *seg, const struct tarn_segment_opts *wa
 	r = tarn__check_owner(st.st_uid, st.st_mode, want, seg->addr.path);
 	if (r < 0)
 		return r;
-	r = tarn__plat_open(seg->addr.path,
-			    (write ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK, 0);
+	r = tarn__plat_open(seg->addr.path, (write ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK,
+			    0);
 	if (r == -ELOOP)
-		return tarn__diag(want->diag, -EINVAL, "%.180s is a symbolic link, not shared memory",
-				  seg->addr.path);
+		return tarn__diag(want->diag, -EINVAL,
+				  "%.180s is a symbolic link, not shared memory", seg->addr.path);
 	if (r < 0)
 		return tarn__refused(want->diag, r, "opening", seg->addr.path);
 	seg->fd = r;

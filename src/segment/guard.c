@@ -47,7 +47,7 @@ struct chunk {
 
 static struct chunk first_chunk;
 
-/* --- the list ---------------------------------------------------------------------------------- */
+/* --- the list -------------------------------------------------------------------------------- */
 
 static void fill(struct tarn__watch *slot, const struct tarn_segment *seg)
 {
@@ -73,8 +73,8 @@ static bool claim(struct tarn__watch *slot)
 	uint32_t none = 0;
 
 	/* G7 <- G6 in tarn__guard_remove(); relaxed on failure: nothing is read */
-	return atomic_compare_exchange_strong_explicit(&slot->taken, &none, 1,
-						       memory_order_acquire, memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(&slot->taken, &none, 1, memory_order_acquire,
+						       memory_order_relaxed);
 }
 
 /* The chunk after @chunk, made if there is none. */
@@ -90,8 +90,8 @@ static struct chunk *next_chunk(struct chunk *chunk)
 	if (next == NULL)
 		return NULL;
 	/* G4 -> G5 above and in find(); on failure G5: another thread's chunk is used */
-	if (atomic_compare_exchange_strong_explicit(&chunk->next, &none, next,
-						    memory_order_acq_rel, memory_order_acquire))
+	if (atomic_compare_exchange_strong_explicit(&chunk->next, &none, next, memory_order_acq_rel,
+						    memory_order_acquire))
 		return next;
 	free(next);
 	return none;
@@ -124,7 +124,7 @@ void tarn__guard_resize(struct tarn_segment *seg)
 	fill(seg->watch, seg);
 }
 
-/* --- the handler: only async-signal-safe calls from here on ----------------------------------------- */
+/* --- the handler: only async-signal-safe calls from here on ---------------------------------- */
 
 struct found {
 	uintptr_t base;
@@ -142,8 +142,8 @@ static bool copy_slot(struct tarn__watch *slot, struct found *ret_found)
 	ret_found->base = atomic_load_explicit(&slot->base, memory_order_acquire);
 	ret_found->size = atomic_load_explicit(&slot->size, memory_order_acquire);
 	ret_found->page_size = atomic_load_explicit(&slot->page_size, memory_order_acquire);
-	ret_found->seg = (struct tarn_segment *)atomic_load_explicit(&slot->seg,
-								     memory_order_acquire);
+	ret_found->seg =
+		(struct tarn_segment *)atomic_load_explicit(&slot->seg, memory_order_acquire);
 	/* relaxed: the loads above are acquires, so this one comes after them */
 	return (seq & 1) == 0 && atomic_load_explicit(&slot->seq, memory_order_relaxed) == seq &&
 	       ret_found->base != 0;
@@ -225,7 +225,7 @@ static void on_bus_error(int sig, siginfo_t *info, void *context)
 		chain(sig, info, context);
 }
 
-/* --- the public side --------------------------------------------------------------------------------- */
+/* --- the public side ------------------------------------------------------------------------- */
 
 static bool is_ours(const struct sigaction *act)
 {
@@ -241,7 +241,8 @@ int tarn_segment_guard(void)
 		return r;
 	/* Once installed and no longer on top, it is for the handler above to chain to it: to go on
 	 * top again could make a ring of the two. */
-	if (atomic_load_explicit(&installed, memory_order_acquire) && old.sa_handler != SIG_DFL &&
+	/* relaxed: only whether, and by calls that the program does not make at once */
+	if (atomic_load_explicit(&installed, memory_order_relaxed) && old.sa_handler != SIG_DFL &&
 	    old.sa_handler != SIG_IGN)
 		return 0;
 	before = old;

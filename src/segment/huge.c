@@ -39,7 +39,7 @@ uint32_t tarn__pages_of(uint64_t page_size)
 	return TARN_PAGES_DEFAULT;
 }
 
-/* --- hugetlbfs -------------------------------------------------------------------------------- */
+/* --- hugetlbfs ------------------------------------------------------------------------------- */
 
 /* From best to worst: has a file of that name, has the host's default size, was found. */
 enum { RANK_NONE, RANK_FOUND, RANK_DEFAULT, RANK_HAS_NAME };
@@ -134,7 +134,7 @@ int tarn__huge_path(const char *name, uint64_t page_size, char *buf, size_t size
 	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }
 
-/* --- transparent huge pages --------------------------------------------------------------------- */
+/* --- transparent huge pages ------------------------------------------------------------------ */
 
 #define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
 
@@ -186,7 +186,7 @@ int tarn__thp_ask(struct tarn_segment *seg, bool must, struct tarn_diag *diag)
 	return -EOPNOTSUPP;
 }
 
-/* --- how large are the pages of a mapping? --------------------------------------------------------- */
+/* --- how large are the pages of a mapping? --------------------------------------------------- */
 
 struct page_search {
 	uint64_t base;

@@ -29,7 +29,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* --- checks ------------------------------------------------------------------------------------ */
+/* --- checks ---------------------------------------------------------------------------------- */
 
 int tarn__check_owner(uint32_t uid, uint32_t mode, const struct tarn_segment_opts *want,
 		      const char *name)
@@ -80,7 +80,7 @@ int tarn__size_now(const struct tarn_segment *seg, uint64_t *ret_size)
 	return r;
 }
 
-/* --- mapping ------------------------------------------------------------------------------------ */
+/* --- mapping --------------------------------------------------------------------------------- */
 
 static int too_large(uint64_t size, struct tarn_diag *diag)
 {
@@ -170,7 +170,7 @@ int tarn__map_dress(struct tarn_segment *seg, const struct tarn_segment_opts *wa
 	return r;
 }
 
-/* --- faulting in and locking --------------------------------------------------------------------- */
+/* --- faulting in and locking ----------------------------------------------------------------- */
 
 /* Linux before 5.14 has no MADV_POPULATE_*. Reading allocates too, in shared memory. */
 static void touch(const struct tarn_segment *seg, uint64_t off, uint64_t size)
@@ -225,8 +225,7 @@ int tarn__map_lock(struct tarn_segment *seg, uint64_t off, uint64_t size, struct
 	return -ENOMEM;
 }
 
-int tarn__map_settle(struct tarn_segment *seg, uint64_t off, uint64_t size,
-		     struct tarn_diag *diag)
+int tarn__map_settle(struct tarn_segment *seg, uint64_t off, uint64_t size, struct tarn_diag *diag)
 {
 	/* faulted in for writing, every page of a file on disk would be written back */
 	bool write = !seg->read_only && (seg->flags & TARN_SEGMENT_PRIVATE) == 0 &&
@@ -244,7 +243,7 @@ int tarn__map_settle(struct tarn_segment *seg, uint64_t off, uint64_t size,
 	return r;
 }
 
-/* --- a new file ----------------------------------------------------------------------------------- */
+/* --- a new file ------------------------------------------------------------------------------ */
 
 /* For file systems without fallocate(). */
 static int write_zeros(int fd, uint64_t size)
@@ -312,7 +311,7 @@ int tarn__map_new(struct tarn_segment *seg, const struct tarn_segment_opts *want
 	return tarn__map_settle(seg, 0, size, want->diag);
 }
 
-/* --- a file that is there ---------------------------------------------------------------------------- */
+/* --- a file that is there -------------------------------------------------------------------- */
 
 static int check_size(uint64_t size, const struct tarn_segment_opts *want, const char *name)
 {
@@ -320,7 +319,8 @@ static int check_size(uint64_t size, const struct tarn_segment_opts *want, const
 
 	if (size == 0)
 		return tarn__diag(want->diag, -EMSGSIZE,
-				  "%.160s is empty: it was never sized, or has been truncated", name);
+				  "%.160s is empty: it was never sized, or has been truncated",
+				  name);
 	if (size < want->size)
 		return tarn__diag(want->diag, -EMSGSIZE, "%.160s has %s, at least %s was asked",
 				  name, tarn__size_text(size, a), tarn__size_text(want->size, b));
@@ -351,8 +351,7 @@ static int check_page_size(const struct tarn_segment *seg, const struct tarn_seg
 	uint64_t wanted = tarn__huge_size(want->pages);
 	char a[24], b[24];
 
-	if (wanted == 0 || wanted == seg->page_size ||
-	    (want->flags & TARN_SEGMENT_PAGES_MUST) == 0)
+	if (wanted == 0 || wanted == seg->page_size || (want->flags & TARN_SEGMENT_PAGES_MUST) == 0)
 		return 0;
 	return tarn__diag(want->diag, -EOPNOTSUPP, "%.120s has pages of %s, pages of %s were asked",
 			  name, tarn__size_text(seg->page_size, a), tarn__size_text(wanted, b));

@@ -15,9 +15,9 @@
 #define TARN__TEMP_PREFIX      ".tarn-tmp."
 
 /* f_type of statfs(), from <linux/magic.h> */
-#define TARN__TMPFS_MAGIC      0x01021994u
-#define TARN__RAMFS_MAGIC      0x858458f6u
-#define TARN__HUGETLBFS_MAGIC  0x958458f6u
+#define TARN__TMPFS_MAGIC     0x01021994u
+#define TARN__RAMFS_MAGIC     0x858458f6u
+#define TARN__HUGETLBFS_MAGIC 0x958458f6u
 
 /* --- segment.c ------------------------------------------------------------------------------- */
 
@@ -31,7 +31,7 @@ int tarn__segment_adopt(int fd, const struct tarn_segment_opts *want,
 /* --- proc.c: small text files ---------------------------------------------------------------- */
 
 /* Call @fn with each line of @path, its newline cut, until it returns non-zero, and return that.
- * A line beyond 4095 bytes is cut there. */
+ * A line beyond 4095 bytes comes in pieces. */
 int tarn__each_line(const char *path, int (*fn)(char *line, void *arg), void *arg);
 /* The number that @path begins with; "max" is UINT64_MAX. -EINVAL where there is none. */
 int tarn__read_number(const char *path, uint64_t *ret_number);
@@ -40,22 +40,22 @@ int tarn__read_field(const char *path, const char *key, uint64_t *ret_number);
 /* Field @index (from 0) of space-separated @line, octal escapes of mountinfo undone, in @buf. */
 int tarn__line_field(const char *line, unsigned index, char *buf, size_t size);
 
-/* --- refuse.c: the kernel's refusals in words ------------------------------------------------- */
+/* --- refuse.c: the kernel's refusals in words ------------------------------------------------ */
 
 /* @doing is a verb ("creating"), @what the address or path. Returns @error. */
 int tarn__refused(struct tarn_diag *diag, int error, const char *doing, const char *what);
 
-/* --- reserve.c: is there room? ----------------------------------------------------------------- */
+/* --- reserve.c: is there room? --------------------------------------------------------------- */
 
 /* Will @bytes more fit into the file system of @fd, the memory and the cgroups? -ENOSPC if not,
- * -EFBIG for RLIMIT_FSIZE with the file ending at @end. Reserves nothing. */
+ * -EFBIG for RLIMIT_FSIZE with the file ending at @end. Reserves nothing; @bytes may be 0. */
 int tarn__room_for_file(int fd, uint64_t bytes, uint64_t end, struct tarn_diag *diag);
 /* The same for memory without a file system, as System V's. */
 int tarn__room_for_memory(uint64_t bytes, struct tarn_diag *diag);
 /* Are @bytes of huge pages of @page_size free? */
 int tarn__room_for_huge(uint64_t bytes, uint64_t page_size, struct tarn_diag *diag);
 
-/* --- huge.c ------------------------------------------------------------------------------------ */
+/* --- huge.c ---------------------------------------------------------------------------------- */
 
 /* Bytes of @pages, 0 for those that are no explicit huge pages. */
 uint64_t tarn__huge_size(uint32_t pages);
@@ -71,7 +71,7 @@ int tarn__thp_ask(struct tarn_segment *seg, bool must, struct tarn_diag *diag);
 /* Bytes of the pages that back the mapping at @base, by /proc/self/smaps; 0 unknown. */
 uint64_t tarn__page_size_at(const void *base);
 
-/* --- file.c: POSIX, file, huge ------------------------------------------------------------------ */
+/* --- file.c: POSIX, file, huge --------------------------------------------------------------- */
 
 /* An unnamed file where seg->addr says, with the mode wanted, empty, in seg->fd. */
 int tarn__file_make(struct tarn_segment *seg, const struct tarn_segment_opts *want);
@@ -82,14 +82,14 @@ int tarn__file_unname(struct tarn_segment *seg);
 /* Undo a make that was not published. */
 void tarn__file_discard(struct tarn_segment *seg);
 
-/* --- memfd.c ------------------------------------------------------------------------------------ */
+/* --- memfd.c --------------------------------------------------------------------------------- */
 
 int tarn__memfd_make(struct tarn_segment *seg, const struct tarn_segment_opts *want);
 /* memfd:PID:FD */
 int tarn__memfd_open(struct tarn_segment *seg, const struct tarn_segment_opts *want);
 int tarn__memfd_seal(struct tarn_segment *seg, uint32_t seals, struct tarn_diag *diag);
 
-/* --- sysv.c ------------------------------------------------------------------------------------- */
+/* --- sysv.c ---------------------------------------------------------------------------------- */
 
 int tarn__sysv_make(struct tarn_segment *seg, const struct tarn_segment_opts *want);
 int tarn__sysv_open(struct tarn_segment *seg, const struct tarn_segment_opts *want);
@@ -99,7 +99,7 @@ void tarn__sysv_discard(struct tarn_segment *seg);
 int tarn__sysv_stat(struct tarn_segment *seg, struct tarn_segment_stat *ret_stat);
 int tarn__sysv_chmod(struct tarn_segment *seg, uint32_t mode, uint32_t uid, uint32_t gid);
 
-/* --- map.c: from a descriptor to memory ---------------------------------------------------------- */
+/* --- map.c: from a descriptor to memory ------------------------------------------------------ */
 
 /* Reserve, map and dress an empty file: seg->fd is set. */
 int tarn__map_new(struct tarn_segment *seg, const struct tarn_segment_opts *want);
@@ -109,12 +109,10 @@ int tarn__map_existing(struct tarn_segment *seg, const struct tarn_segment_opts 
 /* Dump, fork, NUMA and THP settings of a mapping; before its pages are touched. */
 int tarn__map_dress(struct tarn_segment *seg, const struct tarn_segment_opts *want);
 /* Fault in and lock [off, off + size), as seg->flags say. */
-int tarn__map_settle(struct tarn_segment *seg, uint64_t off, uint64_t size,
-		     struct tarn_diag *diag);
+int tarn__map_settle(struct tarn_segment *seg, uint64_t off, uint64_t size, struct tarn_diag *diag);
 int tarn__map_populate(struct tarn_segment *seg, uint64_t off, uint64_t size, bool write,
 		       struct tarn_diag *diag);
-int tarn__map_lock(struct tarn_segment *seg, uint64_t off, uint64_t size,
-		   struct tarn_diag *diag);
+int tarn__map_lock(struct tarn_segment *seg, uint64_t off, uint64_t size, struct tarn_diag *diag);
 /* Whose is it, and who may touch it? -EPERM with both. */
 int tarn__check_owner(uint32_t uid, uint32_t mode, const struct tarn_segment_opts *want,
 		      const char *name);
@@ -123,12 +121,12 @@ int tarn__range(const struct tarn_segment *seg, uint64_t off, uint64_t *size, ui
 /* The object's bytes now, by the kernel's word. */
 int tarn__size_now(const struct tarn_segment *seg, uint64_t *ret_size);
 
-/* --- numa.c -------------------------------------------------------------------------------------- */
+/* --- numa.c ---------------------------------------------------------------------------------- */
 
 int tarn__numa_set(void *base, uint64_t size, uint32_t numa, uint64_t nodes, bool move,
 		   struct tarn_diag *diag);
 
-/* --- guard.c ------------------------------------------------------------------------------------- */
+/* --- guard.c --------------------------------------------------------------------------------- */
 
 /* Make the mapping known to the SIGBUS handler, and forget it. -ENOMEM. */
 int tarn__guard_add(struct tarn_segment *seg);

@@ -56,8 +56,8 @@ static int check_peer(int sock, const struct tarn_segment_opts *want, struct tar
 	if (ret_peer->uid == UINT32_MAX)
 		return tarn__diag(want->diag, -EPERM,
 				  "the kernel does not vouch for the other end of this socket");
-	tarn__diag(want->diag, -EPERM, "the sender is user %u, user %u was expected",
-		   ret_peer->uid, expected);
+	tarn__diag(want->diag, -EPERM, "the sender is user %u, user %u was expected", ret_peer->uid,
+		   expected);
 	tarn__diag_hint(want->diag, "if that is right, name user %u as the owner", ret_peer->uid);
 	return -EPERM;
 }

@@ -81,14 +81,14 @@ int tarn_segment_advise(struct tarn_segment *seg, uint64_t off, uint64_t size,
 	return tarn__plat_madvise(seg->base + off, (size_t)size, row->kernel);
 }
 
-int tarn_segment_lock(struct tarn_segment *seg, uint64_t off, uint64_t size,
-		      struct tarn_diag *diag)
+int tarn_segment_lock(struct tarn_segment *seg, uint64_t off, uint64_t size, struct tarn_diag *diag)
 {
 	int r = contents(seg, off, &size);
 
 	if (r < 0)
-		return tarn__diag(diag, r, "the range to be locked is not within the segment, or "
-					   "does not begin at a page");
+		return tarn__diag(diag, r,
+				  "the range to be locked is not within the segment, or "
+				  "does not begin at a page");
 	return tarn__map_lock(seg, off, size, diag);
 }
 

@@ -10,6 +10,51 @@
 #include "plat/plat.h"
 #include "segment/parts.h"
 
+/* Words that do not depend on the locale, nor on a buffer that threads share. */
+static const struct {
+	int error;
+	const char *words;
+} words[] = {
+	{ EPERM, "not permitted" },
+	{ ENOENT, "not there" },
+	{ EINTR, "interrupted" },
+	{ EIO, "input/output error" },
+	{ EBADF, "not an open descriptor" },
+	{ EAGAIN, "not now" },
+	{ ENOMEM, "out of memory or address space" },
+	{ EACCES, "permission denied" },
+	{ EFAULT, "no memory there" },
+	{ EBUSY, "in use" },
+	{ EEXIST, "exists already" },
+	{ ENODEV, "cannot be mapped" },
+	{ ENOTDIR, "a part of the path is no directory" },
+	{ EISDIR, "a directory" },
+	{ EINVAL, "not accepted by the kernel" },
+	{ ENFILE, "the host has too many open files" },
+	{ EMFILE, "this process has too many open files" },
+	{ ETXTBSY, "a program that is running" },
+	{ EFBIG, "larger than files may be" },
+	{ ENOSPC, "no space left" },
+	{ EROFS, "read-only file system" },
+	{ ENAMETOOLONG, "a name too long" },
+	{ ENOSYS, "not known to this kernel" },
+	{ ELOOP, "a symbolic link" },
+	{ EDQUOT, "quota used up" },
+	{ EOVERFLOW, "too large for this program" },
+	{ ENOTSOCK, "not a socket" },
+	{ EOPNOTSUPP, "not supported there" },
+	{ EPIPE, "the other end is gone" },
+};
+
+static const char *words_of(int error, char buf[24])
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (words[i].error == error)
+			return words[i].words;
+	snprintf(buf, 24, "error %d", error);
+	return buf;
+}
+
 static void hint_no_descriptor(struct tarn_diag *diag)
 {
 	uint64_t limit = 0;
@@ -51,9 +96,11 @@ static void hint_absent(struct tarn_diag *diag, const char *what)
 
 int tarn__refused(struct tarn_diag *diag, int error, const char *doing, const char *what)
 {
+	char buf[24];
+
 	if (diag == NULL)
 		return error;
-	tarn__diag(diag, error, "%s %.140s: %s", doing, what, strerror(-error));
+	tarn__diag(diag, error, "%s %.140s: %s", doing, what, words_of(-error, buf));
 	switch (error) {
 	case -EMFILE:
 		hint_no_descriptor(diag);

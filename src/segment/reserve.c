@@ -46,7 +46,7 @@ static uint64_t plus(uint64_t a, uint64_t b)
 	return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-/* --- memory cgroups ------------------------------------------------------------------------------ */
+/* --- memory cgroups -------------------------------------------------------------------------- */
 
 /* Names of the files, by version of the interface. */
 static const struct cgroup_files {
@@ -68,7 +68,7 @@ static const struct cgroup_files {
 };
 
 struct cgroup_search {
-	bool v2;          /* which hierarchy is looked for */
+	bool v2; /* which hierarchy is looked for */
 	bool found_path;
 	bool found_mount;
 	char path[1024];  /* of this process, in the hierarchy */
@@ -196,12 +196,14 @@ static int check_cgroups(bool v2, uint64_t need, uint64_t swap_free, struct tarn
 	const char *rest;
 	char dir[2100];
 	size_t floor;
-	int r = 0;
+	int r;
 
+	r = tarn__each_line("/proc/self/cgroup", match_cgroup, &search);
+	if (r >= 0 && search.found_path)
+		r = tarn__each_line("/proc/self/mountinfo", match_cgroup_mount, &search);
+	if (r == -EMFILE || r == -ENFILE)
+		return tarn__refused(diag, r, "reading", "the memory cgroup's limit");
 	/* without /proc or without cgroups there is no limit to be seen */
-	(void)tarn__each_line("/proc/self/cgroup", match_cgroup, &search);
-	if (search.found_path)
-		(void)tarn__each_line("/proc/self/mountinfo", match_cgroup_mount, &search);
 	if (!search.found_mount)
 		return 0;
 	/* in a container the path may be the host's, and what is mounted one's own cgroup */
@@ -210,7 +212,7 @@ static int check_cgroups(bool v2, uint64_t need, uint64_t swap_free, struct tarn
 		rest = "";
 	floor = strlen(search.mount);
 	snprintf(dir, sizeof(dir), "%s%s", search.mount, strcmp(rest, "/") == 0 ? "" : rest);
-	while (r == 0) {
+	for (r = 0; r == 0;) {
 		r = check_cgroup(dir, files, need, swap_free, diag);
 		char *slash = strrchr(dir, '/');
 
@@ -221,7 +223,7 @@ static int check_cgroups(bool v2, uint64_t need, uint64_t swap_free, struct tarn
 	return r;
 }
 
-/* --- the host, the file system --------------------------------------------------------------------- */
+/* --- the host, the file system --------------------------------------------------------------- */
 
 static int check_host(uint64_t need, uint64_t swap_free, struct tarn_diag *diag)
 {
@@ -279,13 +281,12 @@ static int check_file_system(const struct tarn_plat_fs *fs, uint64_t need, struc
 	/* size 0: not bounded, as the kernel's own mount for memfd */
 	if (fs->size == 0 || fs->avail >= need)
 		return 0;
-	tarn__diag(diag, -ENOSPC,
-		   "%s wanted, the file system has %s free: %" PRIu64 " bytes short",
+	tarn__diag(diag, -ENOSPC, "%s wanted, the file system has %s free: %" PRIu64 " bytes short",
 		   tarn__size_text(need, a), tarn__size_text(fs->avail, b), need - fs->avail);
 	if (fs->type == TARN__TMPFS_MAGIC)
 		tarn__diag_hint(diag,
-				"mount -o remount,size=%" PRIu64
-				"k " TARN__SHM_DIR " (in a container: --shm-size)",
+				"mount -o remount,size=%" PRIu64 "k " TARN__SHM_DIR
+				" (in a container: --shm-size)",
 				(fs->size + (need - fs->avail) + 1023) / 1024);
 	else
 		tarn__diag_hint(diag, "free some: df -h");
@@ -300,7 +301,7 @@ int tarn__room_for_file(int fd, uint64_t bytes, uint64_t end, struct tarn_diag *
 	if (r < 0)
 		return tarn__refused(diag, r, "asking", "the file system's size");
 	r = check_file_size(end, diag);
-	if (r < 0)
+	if (r < 0 || bytes == 0)
 		return r;
 	if (fs.type == TARN__HUGETLBFS_MAGIC)
 		return tarn__room_for_huge(bytes, fs.block_size, diag);
@@ -310,7 +311,7 @@ int tarn__room_for_file(int fd, uint64_t bytes, uint64_t end, struct tarn_diag *
 	return r;
 }
 
-/* --- huge pages --------------------------------------------------------------------------------- */
+/* --- huge pages ------------------------------------------------------------------------------ */
 
 static uint64_t pool(uint64_t page_size, const char *file)
 {
@@ -325,8 +326,8 @@ static uint64_t pool(uint64_t page_size, const char *file)
 int tarn__room_for_huge(uint64_t bytes, uint64_t page_size, struct tarn_diag *diag)
 {
 	uint64_t wanted = bytes / page_size + (bytes % page_size != 0);
-	uint64_t free_pages = minus(pool(page_size, "free_hugepages"),
-				    pool(page_size, "resv_hugepages"));
+	uint64_t free_pages =
+		minus(pool(page_size, "free_hugepages"), pool(page_size, "resv_hugepages"));
 	uint64_t more = minus(pool(page_size, "nr_overcommit_hugepages"),
 			      pool(page_size, "surplus_hugepages"));
 	uint64_t total = pool(page_size, "nr_hugepages");

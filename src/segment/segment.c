@@ -52,7 +52,7 @@ static int check_sizes(const struct tarn_segment_opts *opts, bool creating)
 static int check_flags(const struct tarn_segment_opts *opts, bool creating)
 {
 	uint32_t view = TARN_SEGMENT_READ_ONLY | TARN_SEGMENT_PRIVATE;
-	uint32_t contrary = TARN_SEGMENT_LAZY | TARN_SEGMENT_POPULATE;
+	uint32_t filling = TARN_SEGMENT_POPULATE | TARN_SEGMENT_LOCK;
 
 	if ((opts->flags & ~(uint32_t)FLAGS_ALL) != 0)
 		return tarn__diag(opts->diag, -EINVAL, "flags 0x%x are not known",
@@ -61,9 +61,9 @@ static int check_flags(const struct tarn_segment_opts *opts, bool creating)
 		return tarn__diag(opts->diag, -EINVAL,
 				  "a new segment cannot be mapped read-only or copy-on-write: "
 				  "nobody could fill it");
-	if (creating && (opts->flags & contrary) == contrary)
+	if (creating && (opts->flags & TARN_SEGMENT_LAZY) != 0 && (opts->flags & filling) != 0)
 		return tarn__diag(opts->diag, -EINVAL,
-				  "lazy and populated exclude each other");
+				  "lazy excludes populated and locked, which take all memory");
 	return 0;
 }
 
@@ -108,7 +108,7 @@ int tarn__want(const struct tarn_segment_opts *opts, bool creating,
 	return 0;
 }
 
-/* --- handles ---------------------------------------------------------------------------------- */
+/* --- handles --------------------------------------------------------------------------------- */
 
 static struct tarn_segment *new_handle(uint32_t flags)
 {
@@ -148,7 +148,7 @@ void tarn_segment_close(struct tarn_segment *seg)
 	free(seg);
 }
 
-/* --- create ------------------------------------------------------------------------------------ */
+/* --- create ---------------------------------------------------------------------------------- */
 
 static int make(struct tarn_segment *seg, const struct tarn_segment_opts *want)
 {
@@ -269,7 +269,7 @@ int tarn_segment_create(const char *addr, const struct tarn_segment_opts *opts,
 	return 0;
 }
 
-/* --- open --------------------------------------------------------------------------------------- */
+/* --- open ------------------------------------------------------------------------------------ */
 
 static int open_kind(struct tarn_segment *seg, const struct tarn_segment_opts *want)
 {
@@ -332,8 +332,7 @@ static enum tarn_segment_kind kind_of(int fd)
 	return TARN_SEGMENT_FILE;
 }
 
-int tarn__segment_adopt(int fd, const struct tarn_segment_opts *want,
-			struct tarn_segment **ret_seg)
+int tarn__segment_adopt(int fd, const struct tarn_segment_opts *want, struct tarn_segment **ret_seg)
 {
 	struct tarn_segment *seg = new_handle(want->flags);
 	char name[32];
@@ -371,7 +370,7 @@ int tarn_segment_open_fd(int fd, const struct tarn_segment_opts *opts,
 	return tarn__segment_adopt(fd, &want, ret_seg);
 }
 
-/* --- remove -------------------------------------------------------------------------------------- */
+/* --- remove ---------------------------------------------------------------------------------- */
 
 int tarn_segment_remove(const char *addr, const struct tarn_segment_opts *opts)
 {
@@ -388,9 +387,10 @@ int tarn_segment_remove(const char *addr, const struct tarn_segment_opts *opts)
 		return tarn__sysv_remove(&parsed, &want);
 	case TARN_SEGMENT_MEMFD:
 	case TARN_SEGMENT_ANON:
-		return tarn__diag(want.diag, -EINVAL,
-				  "memfd: and anon: have no name to remove; they go with their last "
-				  "user");
+		return tarn__diag(
+			want.diag, -EINVAL,
+			"memfd: and anon: have no name to remove; they go with their last "
+			"user");
 	case TARN_SEGMENT_POSIX:
 	case TARN_SEGMENT_FILE:
 	case TARN_SEGMENT_HUGE:
@@ -415,7 +415,7 @@ int tarn__segment_unname(struct tarn_segment *seg)
 	}
 }
 
-/* --- facts ---------------------------------------------------------------------------------------- */
+/* --- facts ----------------------------------------------------------------------------------- */
 
 void *tarn_segment_data(const struct tarn_segment *seg)
 {
@@ -506,7 +506,7 @@ int tarn_segment_seal(struct tarn_segment *seg, uint32_t seals)
 	return tarn__memfd_seal(seg, seals, NULL);
 }
 
-/* --- grow ----------------------------------------------------------------------------------------- */
+/* --- grow ------------------------------------------------------------------------------------ */
 
 static int may_grow(struct tarn_segment *seg, uint64_t size, struct tarn_diag *diag)
 {

@@ -19,31 +19,32 @@
 /* An address taken apart. */
 struct tarn__addr {
 	enum tarn_segment_kind kind;
-	char path[4096];  /* POSIX, FILE, HUGE: the file; SYSV with ftok: its path; MEMFD: its name */
-	int32_t key;      /* SYSV: the key, 0 = private */
-	int32_t id;       /* SYSV: identifier, -1 = by key; memfd:PID:FD: FD */
-	int32_t pid;      /* memfd:PID:FD: PID, else 0 */
+	char path
+		[4096]; /* POSIX, FILE, HUGE: the file; SYSV with ftok: its path; MEMFD: its name */
+	int32_t key;    /* SYSV: the key, 0 = private */
+	int32_t id;     /* SYSV: identifier, -1 = by key; memfd:PID:FD: FD */
+	int32_t pid;    /* memfd:PID:FD: PID, else 0 */
 };
 
 /* Return: 0, or -EINVAL with @diag, or the error of ftok() or of finding hugetlbfs. */
 int tarn__addr_parse(const char *text, struct tarn__addr *ret_addr, struct tarn_diag *diag);
 
 struct tarn_segment {
-	struct tarn__addr addr;  /* kind, and where the name is or is to be; path empty for fds */
-	int fd;                  /* -1 for System V; carries no lock: children may inherit it */
-	int shmid;               /* -1 unless System V */
-	unsigned char *base;     /* first byte */
-	uint64_t map_size;       /* bytes of address space from base; >= size */
-	uint64_t size;           /* bytes of the object when last looked at */
-	uint32_t page_size;      /* bytes, as got */
-	uint32_t flags;          /* TARN_SEGMENT_* as asked */
-	uint32_t pages;          /* enum tarn_segment_pages as got */
-	uint32_t seals;          /* to be added by publish */
-	bool read_only;          /* stores fault, and calls that change the object are refused */
-	bool published;          /* false only between prepare and publish: close undoes the rest */
-	bool locked;             /* mlock()ed by this handle */
-	char temp_path[4096];    /* its passing name where O_TMPFILE is not supported; else empty */
-	struct tarn__watch *watch; /* where the SIGBUS guard finds the mapping; NULL unmapped */
+	struct tarn__addr addr; /* kind, and where the name is or is to be; path empty for fds */
+	int fd;                 /* -1 for System V; carries no lock: children may inherit it */
+	int shmid;              /* -1 unless System V */
+	unsigned char *base;    /* first byte */
+	uint64_t map_size;      /* bytes of address space from base; >= size */
+	uint64_t size;          /* bytes of the object when last looked at */
+	uint32_t page_size;     /* bytes, as got */
+	uint32_t flags;         /* TARN_SEGMENT_* as asked */
+	uint32_t pages;         /* enum tarn_segment_pages as got */
+	uint32_t seals;         /* to be added by publish */
+	bool read_only;         /* stores fault, and calls that change the object are refused */
+	bool published;         /* false only between prepare and publish: close undoes the rest */
+	bool locked;            /* mlock()ed by this handle */
+	char temp_path[4096];   /* its passing name where O_TMPFILE is not supported; else empty */
+	struct tarn__watch *watch;    /* where the SIGBUS guard finds the mapping; NULL unmapped */
 	_Atomic uint32_t fault_count; /* times the SIGBUS guard stepped in */
 };
 

@@ -42,7 +42,7 @@ static const char *name_of(const struct tarn__addr *addr, char buf[48])
 	return buf;
 }
 
-/* --- making ------------------------------------------------------------------------------------ */
+/* --- making ---------------------------------------------------------------------------------- */
 
 static int beyond_shmmax(uint64_t size, struct tarn_diag *diag)
 {
@@ -51,10 +51,11 @@ static int beyond_shmmax(uint64_t size, struct tarn_diag *diag)
 
 	if (tarn__read_number("/proc/sys/kernel/shmmax", &max) < 0 || size <= max)
 		return 0;
-	tarn__diag(diag, -ENOSPC,
-		   "%s wanted, but one System V segment may have %s at most (kernel.shmmax): %" PRIu64
-		   " bytes short",
-		   tarn__size_text(size, a), tarn__size_text(max, b), size - max);
+	tarn__diag(
+		diag, -ENOSPC,
+		"%s wanted, but one System V segment may have %s at most (kernel.shmmax): %" PRIu64
+		" bytes short",
+		tarn__size_text(size, a), tarn__size_text(max, b), size - max);
 	tarn__diag_hint(diag, "sysctl -w kernel.shmmax=%" PRIu64, size);
 	return -ENOSPC;
 }
@@ -95,8 +96,9 @@ static int beyond_system_limits(uint64_t size, struct tarn_diag *diag)
 			   "the host has %" PRIu64 " System V segments, and may have %" PRIu64
 			   " (kernel.shmmni)",
 			   usage.count, shmmni);
-		tarn__diag_hint(diag, "remove some (ipcs -m, ipcrm -m), or sysctl -w "
-				      "kernel.shmmni=%" PRIu64,
+		tarn__diag_hint(diag,
+				"remove some (ipcs -m, ipcrm -m), or sysctl -w "
+				"kernel.shmmni=%" PRIu64,
 				usage.count + 1);
 		return -ENOSPC;
 	}
@@ -122,7 +124,8 @@ static int get_failed(struct tarn_segment *seg, const struct tarn_segment_opts *
 	if (r == -ENOSPC)
 		return beyond_system_limits(want->size, want->diag);
 	if (huge != 0 && r == -EPERM) {
-		tarn__diag(want->diag, r, "this user may not take huge pages for System V segments");
+		tarn__diag(want->diag, r,
+			   "this user may not take huge pages for System V segments");
 		tarn__diag_hint(want->diag, "sysctl -w vm.hugetlb_shm_group=GID, or CAP_IPC_LOCK");
 		return r;
 	}
@@ -242,7 +245,7 @@ void tarn__sysv_discard(struct tarn_segment *seg)
 		(void)tarn__plat_shm_rmid(seg->shmid);
 }
 
-/* --- opening and removing ---------------------------------------------------------------------- */
+/* --- opening and removing -------------------------------------------------------------------- */
 
 /* Find the segment, check whose it is. */
 static int find(const struct tarn__addr *addr, const struct tarn_segment_opts *want, int *ret_id,
@@ -341,7 +344,7 @@ int tarn__sysv_unname(struct tarn_segment *seg)
 	return tarn__plat_shm_rmid(seg->shmid);
 }
 
-/* --- facts ---------------------------------------------------------------------------------- */
+/* --- facts ----------------------------------------------------------------------------------- */
 
 struct resident_search {
 	int id;
