@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -108,15 +109,20 @@ static inline void open_fails(const char *addr, const struct tarn_segment_opts *
 	assert_ptr_equal(seg, untouched);
 }
 
-/* Run @body in a child; 0 if it returned 0. What it exits with, or 128 and the signal. */
+/* Run @body in a child. What it returns, or 128 and the signal that killed it. */
 static inline int in_child(int (*body)(void *arg), void *arg)
 {
 	int status = 0;
 	pid_t pid = fork();
 
 	assert_true(pid >= 0);
-	if (pid == 0)
+	if (pid == 0) {
+		/* not the test runner's handlers */
+		signal(SIGSEGV, SIG_DFL);
+		signal(SIGBUS, SIG_DFL);
+		signal(SIGABRT, SIG_DFL);
 		_exit(body(arg));
+	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
