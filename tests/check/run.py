@@ -43,7 +43,11 @@ SEEDS = [
      "void f(void) { atomic_store_explicit(&a, 1, memory_order_release); }\n"),
     ("labels", "an edge that the head does not list", "src/region/seed.c",
      HEAD + "/* seed */\nint x;\n/* W1 -> R1 */\n/* R1 <- W1 */\n"),
-    ("labels", "an acquire without a label", "src/region/seed.c",
+    ("labels", "one half of a pair of looks", "src/region/seed.c",
+     HEAD + "/* W4 <> R4 a and b */\nint x;\n/* W4 <> R4 */\n"),
+    ("labels", "an edge that is listed twice", "src/region/seed.c",
+     HEAD + "/* L1 -> L2 a to b */\nint x;\n"),
+    ("labels", "an acquire without a reason", "src/region/seed.c",
      HEAD + "/* seed */\nint f(void)\n{\n"
      "\treturn atomic_load_explicit(&a, memory_order_acquire);\n}\n"),
     ("style", "a function of 71 lines", "src/base/seed.c", LONG_FUNCTION),
