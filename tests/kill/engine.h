@@ -30,6 +30,7 @@ enum { KILL_VIOLATION = -1 };
 /* Flags of struct kill_op. */
 #define KILL_UNORDERED (1u << 0) /* the outcome may go back while the operation proceeds */
 #define KILL_NO_IMAGES (1u << 1) /* real kills only: the checker needs a living peer */
+#define KILL_UNCHANGED (1u << 3) /* others see no difference: the outcome stays 0 */
 #define KILL_SLOW      (1u << 2) /* in the quick sweep: even fewer real kills */
 
 struct kill_op {
