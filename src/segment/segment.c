@@ -572,6 +572,9 @@ int tarn_segment_grow(struct tarn_segment *seg, uint64_t size, struct tarn_diag 
 		size = now < seg->map_size ? now : seg->map_size;
 	if (size <= old)
 		return 0;
-	seg->size = size;
-	return tarn__map_settle(seg, old, size - old, diag);
+	r = tarn__map_settle(seg, old, size - old, diag);
+	/* not before: else the next call would take the new bytes for populated and locked */
+	if (r == 0)
+		seg->size = size;
+	return r;
 }

@@ -2,6 +2,7 @@
 /* child.c - run a closure where a crash or a hang of it is contained. See harness.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -130,6 +131,25 @@ bool harness_await_futex(pid_t pid, int64_t ms)
 	return true;
 }
 
+void harness_pin(void)
+{
+	cpu_set_t allowed;
+	cpu_set_t one;
+	int pick;
+
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return;
+	pick = getpid() % CPU_COUNT(&allowed); /* programs that run side by side spread */
+	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &allowed) || pick-- != 0)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		return;
+	}
+}
+
 int64_t harness_now(void)
 {
 	struct timespec t;
@@ -140,7 +160,7 @@ int64_t harness_now(void)
 
 void harness_sleep_us(int64_t us)
 {
-	struct timespec t = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+	struct timespec t = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 };
 
 	nanosleep(&t, NULL);
 }

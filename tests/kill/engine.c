@@ -25,8 +25,9 @@ enum {
 };
 
 const struct kill_effort kill_quick = {
-	.real_max = 16, .every_max = 0, .first_max = 5, .second_max = 6, .violation_max = 5};
-const struct kill_effort kill_full = {.every_max = 1200, .violation_max = 5};
+	.real_max = 16, .every_max = 0, .first_max = 5, .second_max = 6, .violation_max = 5
+};
+const struct kill_effort kill_full = { .every_max = 1200, .violation_max = 5 };
 
 /* Where the child was: so many system calls done, and so many instructions since. */
 struct point {
@@ -107,7 +108,7 @@ static int call_closure(void *arg, struct harness_report *report)
 
 static int run_closure(struct sweep *s, kill_fn *fn)
 {
-	struct closure c = {.fn = fn, .world = s->world};
+	struct closure c = { .fn = fn, .world = s->world };
 
 	if (harness_run(call_closure, &c, CHECK_SECONDS, s->report) < 0)
 		return KILL_VIOLATION;
@@ -252,8 +253,8 @@ static enum tracee_event step_through(struct watcher *w)
 static int collect(struct sweep *s, const struct kill_image *from, kill_fn *prepare, kill_fn *fn,
 		   bool may_sleep, struct run *run)
 {
-	struct tracee t = {0};
-	struct watcher w = {.run = run, .t = &t};
+	struct tracee t = { 0 };
+	struct watcher w = { .run = run, .t = &t };
 	enum tracee_event e = TRACEE_DIED;
 
 	memset(run, 0, sizeof(*run));
@@ -405,11 +406,12 @@ static void peer_start(struct sweep *s, struct peer *peer)
 
 static void peer_end(struct sweep *s, struct peer *peer, const struct point *at)
 {
+	int limit = s->effort->peer_ms != 0 ? s->effort->peer_ms : PEER_MS;
 	int status = 0;
 
 	if (peer->pid <= 0)
 		return;
-	if (harness_reap(peer->pid, PEER_MS, &status) < 0) {
+	if (harness_reap(peer->pid, limit, &status) < 0) {
 		kill(peer->pid, SIGKILL);
 		waitpid(peer->pid, &status, 0);
 		s->total.by_real++;
@@ -434,7 +436,7 @@ static bool run_to(struct tracee *t, const struct point *at)
 
 static void real_kill(struct sweep *s, const struct point *at)
 {
-	struct tracee t = {0};
+	struct tracee t = { 0 };
 	struct peer peer;
 
 	kill_world_put(s->world, s->initial);
@@ -469,7 +471,7 @@ static void kill_everywhere(struct sweep *s, const struct run *run)
 		while (calls < run->call_count && run->call_steps[calls] <= step)
 			calls++;
 
-		struct point at = {.step = step, .calls = calls};
+		struct point at = { .step = step, .calls = calls };
 
 		at.rest = calls != 0 ? step - run->call_steps[calls - 1] : step;
 		real_kill(s, &at);
@@ -535,7 +537,7 @@ uint64_t kill_sweep(const struct kill_op *op, struct kill_world *world,
 {
 	/* shared once and kept: a sweep program runs many */
 	static struct harness_report *reports;
-	struct sweep s = {.op = op, .world = world, .effort = effort};
+	struct sweep s = { .op = op, .world = world, .effort = effort };
 
 	if (reports == NULL)
 		reports = harness_shared(3 * sizeof(*reports));

@@ -53,6 +53,7 @@ struct kill_effort {
 	int first_max;     /* double kills: first images, spread evenly; 0 = all */
 	int second_max;    /* second images of each; 0 = all */
 	int violation_max; /* stop an operation after so many */
+	int peer_ms;       /* a peer that needs longer hangs; 0 = 5000 */
 	bool quiet;        /* do not print violations: they are expected */
 };
 

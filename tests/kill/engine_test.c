@@ -8,7 +8,8 @@
 #include "toy.h"
 
 static const struct kill_effort effort = {
-	.every_max = 300, .real_max = 40, .violation_max = 1000, .quiet = true};
+	.every_max = 300, .real_max = 40, .violation_max = 1000, .quiet = true
+};
 
 static bool is_right(const struct toy_case *c)
 {
@@ -31,11 +32,12 @@ static bool as_expected(const struct toy_case *c, const struct kill_total *t)
 static bool run_case(int n, struct kill_world *world, const struct toy_case *c)
 {
 	struct kill_effort how = effort;
-	struct kill_total t = {0};
+	struct kill_total t = { 0 };
 
 	how.quiet = !is_right(c);
 	if (c->op.peer != NULL && !is_right(c))
 		how.violation_max = 1; /* a hang takes long to see */
+	how.peer_ms = is_right(c) ? 0 : 1000;
 	kill_world_init(world, "/dev/shm", 0);
 	kill_sweep(&c->op, world, &how, &t);
 
@@ -61,6 +63,7 @@ int main(void)
 		printf("1..0 # SKIP single stepping is written for x86-64 only\n");
 		return 0;
 	}
+	harness_pin();
 	harness_isolate();
 	printf("1..%d\n", toy_case_count);
 	for (int i = 0; i < toy_case_count; i++)

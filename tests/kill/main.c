@@ -64,8 +64,8 @@ int kill_main(int argc, char **argv, const struct kill_op *ops, int count,
 	      void (*world_of)(struct kill_world *world, const struct kill_op *op))
 {
 	static struct kill_world world;
-	struct options o = {0};
-	struct kill_total sum = {0};
+	struct options o = { 0 };
+	struct kill_total sum = { 0 };
 
 	if (!parse(argc, argv, &o)) {
 		fprintf(stderr, "usage: %s [--full] [--list] [--only=TEXT]\n", argv[0]);
@@ -75,10 +75,11 @@ int kill_main(int argc, char **argv, const struct kill_op *ops, int count,
 		printf("kill: skipped: single stepping is written for x86-64 only\n");
 		return 77;
 	}
+	harness_pin();
 	if (!harness_isolate())
 		printf("# no private /dev/shm here: only names of this run are looked at\n");
 	for (int i = 0; i < count; i++) {
-		struct kill_total t = {0};
+		struct kill_total t = { 0 };
 		int64_t begin = harness_now();
 
 		if (o.only != NULL && strstr(ops[i].name, o.only) == NULL)

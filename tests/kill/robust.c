@@ -20,8 +20,8 @@ enum { LIST_LIMIT = 2048 };
 
 static bool peek(pid_t pid, uintptr_t addr, void *buf, size_t size)
 {
-	struct iovec local = {.iov_base = buf, .iov_len = size};
-	struct iovec remote = {.iov_base = (void *)addr, .iov_len = size};
+	struct iovec local = { .iov_base = buf, .iov_len = size };
+	struct iovec remote = { .iov_base = (void *)addr, .iov_len = size };
 
 	return process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
 }

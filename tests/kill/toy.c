@@ -180,7 +180,7 @@ static int slot_push_and_wake(struct kill_world *world, struct harness_report *r
 static int await_second(struct kill_world *world, struct harness_report *report, long slice_ms,
 			int limit)
 {
-	struct timespec slice = {.tv_nsec = slice_ms * 1000000};
+	struct timespec slice = { .tv_nsec = slice_ms * 1000000 };
 
 	if (toy_map(world, report) < 0)
 		return -1;
@@ -346,7 +346,7 @@ static int chain(uint32_t index, bool *seen)
 /* The number of nodes in the list if every node is in one place, else KILL_VIOLATION. */
 static int list_length(struct kill_world *world, struct harness_report *report)
 {
-	bool seen[NODES] = {false};
+	bool seen[NODES] = { false };
 
 	if (list_recover(world, report) < 0)
 		return KILL_VIOLATION;
@@ -510,7 +510,7 @@ static int name_check(struct kill_world *world, struct harness_report *report)
 /* --- the table ----------------------------------------------------------------------------- */
 
 #define SHOWN       .by_image = true, .by_real = true
-#define CASE(...)   .op = {__VA_ARGS__}
+#define CASE(...)   .op = { __VA_ARGS__ }
 #define SLOT        .setup = toy_setup, .prepare = toy_map, .check = slot_check
 #define LIST_INSERT .setup = toy_setup, .prepare = toy_map, .check = list_insert_check
 #define LIST_REMOVE .setup = toy_setup, .prepare = toy_map, .check = list_remove_check
