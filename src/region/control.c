@@ -191,8 +191,10 @@ static bool fits_intent(struct tarn_segment *seg, const struct control *control)
 	return memcmp(super->magic, TARN__MAGIC, 8) == 0 || memcmp(seg->base, zero, 8) == 0;
 }
 
-/* Something has the key: -EEXIST, or 0 once a dead creator's half-made segment is removed. */
-static int clear_key(const struct tarn__addr *addr, int fd, struct tarn_diag *diag)
+/* Is there a segment under the key? -EEXIST, or 0 once it is none, a dead creator's half-made one
+ * having been removed. @mine: the intent just written to a new file, which proves nothing. */
+static int clear_key(const struct tarn__addr *addr, int fd, const struct control *mine,
+		     struct tarn_diag *diag)
 {
 	const struct tarn_segment_opts opts = { .flags = TARN_SEGMENT_READ_ONLY |
 							 TARN_SEGMENT_ANY_MODE };
@@ -214,7 +216,8 @@ static int clear_key(const struct tarn__addr *addr, int fd, struct tarn_diag *di
 	    atomic_load_explicit(&super.state, memory_order_relaxed) != TARN__MAKING)
 		r = tarn__diag(diag, -EEXIST, "a region has key 0x%08" PRIx32,
 			       (uint32_t)addr->key);
-	else if (control_read(fd, &control) == 0 && fits_intent(seg, &control))
+	else if (control_read(fd, &control) == 0 && memcmp(control.uuid, mine->uuid, 16) != 0 &&
+		 fits_intent(seg, &control))
 		r = tarn__plat_shm_rmid(seg->shmid);
 	else
 		r = tarn__diag(diag, -EEXIST,
@@ -310,7 +313,7 @@ int tarn__control_create(const struct tarn__addr *addr, const struct tarn_region
 	fd = acquire(path, opts->mode != 0 ? opts->mode : 0600, &control, opts->diag);
 	if (fd < 0)
 		return fd;
-	r = addr->key == 0 ? 0 : clear_key(addr, fd, opts->diag);
+	r = addr->key == 0 ? 0 : clear_key(addr, fd, &control, opts->diag);
 	if (r == -EEXIST) {
 		struct control old;
 

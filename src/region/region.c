@@ -296,7 +296,7 @@ static int open_segment(struct tarn_segment *seg, const struct tarn_region_opts 
 	if (r == 0)
 		r = tarn__region_attach(seg, &super, opts, &region);
 	if (r < 0) {
-		if (seg->fd < 0 && r == -EUCLEAN)
+		if (seg->fd < 0 && (r == -EUCLEAN || r == -EAGAIN))
 			r = tarn__control_verdict(seg, r);
 		tarn_segment_close(seg);
 		return r;
@@ -318,6 +318,15 @@ static int open_segment(struct tarn_segment *seg, const struct tarn_region_opts 
 	}
 	*ret_region = region;
 	return 0;
+}
+
+/* An empty file, which is no matter of the size that was asked, is no region. */
+static int map_region(const char *addr, const struct tarn_segment_opts *seg_opts,
+		      struct tarn_segment **ret_seg)
+{
+	int r = tarn_segment_open(addr, seg_opts, ret_seg);
+
+	return r == -EMSGSIZE ? -EUCLEAN : r;
 }
 
 static struct tarn_segment_opts open_opts(const struct tarn_region_opts *opts)
@@ -360,7 +369,7 @@ int tarn_region_open(const char *addr, const struct tarn_region_opts *opts,
 	for (int i = 0;; i++) {
 		struct tarn_segment *seg;
 
-		r = tarn_segment_open(addr, &seg_opts, &seg);
+		r = map_region(addr, &seg_opts, &seg);
 		if (r == 0)
 			r = open_segment(seg, opts, ret_region);
 		if (create && r == -ENOENT)
@@ -430,7 +439,7 @@ static int remove_damaged(const char *addr, const struct tarn_region_opts *opts)
 
 	seg_opts.flags |= TARN_SEGMENT_READ_ONLY;
 
-	int r = tarn_segment_open(addr, &seg_opts, &seg);
+	int r = map_region(addr, &seg_opts, &seg);
 
 	if (r < 0)
 		return r;
