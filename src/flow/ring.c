@@ -146,8 +146,7 @@ static int claim(struct tarn_ring *ring)
 			return -EBUSY;
 		/* acquire: what the dead owner did is visible, since the kernel said it died */
 		if (!atomic_compare_exchange_strong_explicit(&ring->mine->owner, &owner,
-							     ring->region->id,
-							     memory_order_acq_rel,
+							     ring->region->id, memory_order_acq_rel,
 							     memory_order_relaxed))
 			continue;
 		set_state(ring, SIDE_ACTIVE);
@@ -159,7 +158,9 @@ static int claim(struct tarn_ring *ring)
 /* Step over what the last producer published and did not count (I4). */
 static int find_tail(struct tarn_ring *ring)
 {
+	/* acquire: what the last producer wrote is visible, since the kernel said it died */
 	uint32_t tail = atomic_load_explicit(&ring->my_pos->pos, memory_order_acquire);
+	/* R2 <- W2 in advance() */
 	uint32_t head = atomic_load_explicit(&ring->their_pos->pos, memory_order_acquire);
 
 	for (;;) {
@@ -167,6 +168,7 @@ static int find_tail(struct tarn_ring *ring)
 			return -EUCLEAN; /* I2 */
 
 		struct record_shm *record = record_at(ring, tail);
+		/* R1 <- W1 in publish(), as the consumer would */
 		uint32_t word = atomic_load_explicit(&record->word, memory_order_acquire);
 		uint32_t units = units_of(word >> 2);
 
@@ -181,6 +183,7 @@ static int find_tail(struct tarn_ring *ring)
 	ring->head = head;
 	ring->zero_to = tail + 1;
 	ring->reserved = false;
+	/* release: as after a publication of our own */
 	atomic_store_explicit(&ring->my_pos->pos, tail, memory_order_release);
 	return 0;
 }
@@ -194,10 +197,11 @@ static int take_role(struct tarn_ring *ring)
 	if (ring->role == TARN_RING_PRODUCER) {
 		r = find_tail(ring);
 	} else {
+		/* acquire: the last consumer's, as in find_tail() */
 		ring->pos = atomic_load_explicit(&ring->my_pos->pos, memory_order_acquire);
 		ring->peek_count = 0;
 	}
-	if (r < 0)
+	if (r < 0) /* release: nothing was done in the role */
 		atomic_store_explicit(&ring->mine->owner, 0, memory_order_release);
 	return r;
 }
@@ -216,7 +220,8 @@ int tarn__ring_reclaim(struct tarn_ring *ring)
 
 	if (r < 0)
 		return r;
-	/* The parent may have removed the ring, and its memory be another's by now. */
+	/* The parent may have removed the ring, and its memory be another's by now.
+	 * seq_cst: read after the hold that joining anew has set, as D5 in directory.c */
 	uint32_t state = atomic_load_explicit(&ring->region->directory[ring->object.index].state,
 					      memory_order_seq_cst);
 
@@ -229,9 +234,9 @@ int tarn__ring_reclaim(struct tarn_ring *ring)
 }
 
 /*
- * Is it worth asking the kernel whether @owner lives? A poll that finds nothing should cost no system
- * call: what the member's slot and beacon say is in the cache, and the kernel is asked now and
- * then in case they are wrong, the more seldom the more they can be relied on.
+ * Is it worth asking the kernel whether @owner lives? A poll that finds nothing should cost no
+ * system call: what the member's slot and beacon say is in the cache, and the kernel is asked now
+ * and then in case they are wrong, the more seldom the more they can be relied on.
  */
 static bool worth_probing(struct tarn_ring *ring, uint32_t owner)
 {
@@ -246,8 +251,8 @@ static bool worth_probing(struct tarn_ring *ring, uint32_t owner)
 				 memory_order_relaxed) != (owner | TARN__ID_FLAG))
 		return true;
 
-	uint32_t beacon = atomic_load_explicit(tarn__member_beacon(ring->region, slot),
-					       memory_order_relaxed);
+	uint32_t beacon =
+		atomic_load_explicit(tarn__member_beacon(ring->region, slot), memory_order_relaxed);
 
 	if ((beacon & FUTEX_OWNER_DIED) != 0)
 		every = FIRED_EVERY;
@@ -260,6 +265,7 @@ static enum tarn_ring_peer peer_of(struct tarn_ring *ring, struct ring_side_shm 
 {
 	/* R3 <- W3 in set_state() */
 	uint32_t state = atomic_load_explicit(&side->state, memory_order_acquire);
+	/* acquire: of the same edge, so that an owner is not older than its state */
 	uint32_t owner = atomic_load_explicit(&side->owner, memory_order_acquire);
 
 	if (state == SIDE_FINISHED)
@@ -377,12 +383,13 @@ int tarn_ring_open(struct tarn_region *region, const char *name, enum tarn_ring_
 	if ((unsigned)role > TARN_RING_CONSUMER)
 		return tarn__diag(diag, -EINVAL, "role %u is none", (unsigned)role);
 
-	int r = role == TARN_RING_OBSERVER ? tarn__region_enter(region) :
-					     tarn__region_enter_member(region);
+	int r = role == TARN_RING_OBSERVER ? tarn__region_enter(region)
+					   : tarn__region_enter_member(region);
 
 	if (r < 0)
-		return tarn__diag(diag, r, r == -EPERM ? "the region was opened to look on" :
-							 "the region cannot be used");
+		return tarn__diag(diag, r,
+				  r == -EPERM ? "the region was opened to look on"
+					      : "the region cannot be used");
 	r = open_entered(region, name, role, opts, ret_ring);
 	tarn__region_leave(region);
 	return r;
@@ -396,7 +403,8 @@ static void give_role_back(struct tarn_ring *ring)
 
 	if (state != SIDE_FINISHED)
 		set_state(ring, SIDE_LEFT);
-	/* By exchange: what a hostile peer put there is not ours to clear. */
+	/* By exchange: what a hostile peer put there is not ours to clear.
+	 * release: what this handle did is visible to whoever takes the role next */
 	(void)atomic_compare_exchange_strong_explicit(&ring->mine->owner, &mine, 0,
 						      memory_order_release, memory_order_relaxed);
 	tarn__ring_wake(ring->theirs);
@@ -438,8 +446,9 @@ int tarn_ring_stat(struct tarn_ring *ring, struct tarn_ring_stat *ret_stat)
 {
 	struct ring_shm *shm = ring->shm;
 	struct tarn_ring_stat stat = { 0 };
-	/* head first: the tail read after it is not behind it */
+	/* acquire: head first, so that the tail read after it is not behind it */
 	uint32_t head = atomic_load_explicit(&shm->head.pos, memory_order_acquire);
+	/* acquire: not for what it publishes, but to keep the order of the two loads */
 	uint32_t used = atomic_load_explicit(&shm->tail.pos, memory_order_acquire) - head;
 
 	/* what was published and not yet counted may have been consumed already */
@@ -452,10 +461,10 @@ int tarn_ring_stat(struct tarn_ring *ring, struct tarn_ring_stat *ret_stat)
 	stat.record_size = ring->record_size;
 	stat.record_max = ring->record_max;
 	/* relaxed: for the eye */
-	stat.producer_waits = (atomic_load_explicit(&shm->producer.waiting,
-						    memory_order_relaxed) & WAIT_ASLEEP) != 0;
-	stat.consumer_waits = (atomic_load_explicit(&shm->consumer.waiting,
-						    memory_order_relaxed) & WAIT_ASLEEP) != 0;
+	stat.producer_waits = (atomic_load_explicit(&shm->producer.waiting, memory_order_relaxed) &
+			       WAIT_ASLEEP) != 0;
+	stat.consumer_waits = (atomic_load_explicit(&shm->consumer.waiting, memory_order_relaxed) &
+			       WAIT_ASLEEP) != 0;
 	*ret_stat = stat;
 	return 0;
 }

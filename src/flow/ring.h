@@ -150,13 +150,13 @@ struct tarn_ring {
 	uint32_t mask;
 	uint32_t record_size;
 	uint32_t record_max;
-	uint32_t pos;      /* this side's own: tail or head */
-	bool stale;        /* inherited over fork(): the role must be claimed anew */
-	bool fence;        /* this process could not register for membarrier */
+	uint32_t pos; /* this side's own: tail or head */
+	bool stale;   /* inherited over fork(): the role must be claimed anew */
+	bool fence;   /* this process could not register for membarrier */
 
 	/* producer */
-	uint32_t head;     /* the consumer's, when last read */
-	uint32_t zero_to;  /* every unit of [pos, zero_to) is 0 */
+	uint32_t head;    /* the consumer's, when last read */
+	uint32_t zero_to; /* every unit of [pos, zero_to) is 0 */
 	bool reserved;
 	uint32_t reserve_pos;  /* where the reserved record starts */
 	uint32_t reserve_size; /* bytes it may have */
@@ -215,8 +215,7 @@ static inline void notify(struct tarn_ring *ring)
 {
 	if (TARN__UNLIKELY(ring->fence)) {
 		/* W4 <> R4, our half: a full barrier, as an exchange that tools understand */
-		(void)atomic_exchange_explicit(&ring->my_pos->pos, ring->pos,
-					       memory_order_seq_cst);
+		(void)atomic_exchange_explicit(&ring->my_pos->pos, ring->pos, memory_order_seq_cst);
 	}
 	/* R4 <> W4: relaxed, the sleeper's barrier orders it behind our store */
 	uint32_t waiting = atomic_load_explicit(&ring->theirs->waiting, memory_order_relaxed);

@@ -20,8 +20,7 @@ const char *tarn__ring_fault(const struct ring_shm *shm, uint64_t size)
 		return "check";
 	if (shm->version != RING_VERSION)
 		return "version";
-	if (!tarn__is_pow2(shm->capacity) || shm->capacity < 32 ||
-	    size < sizeof(*shm) ||
+	if (!tarn__is_pow2(shm->capacity) || shm->capacity < 32 || size < sizeof(*shm) ||
 	    (uint64_t)shm->capacity * RING_UNIT > size - sizeof(*shm))
 		return "capacity"; /* I1 */
 	if (shm->record_size > shm->record_max)
@@ -54,6 +53,7 @@ static void report(struct audit *a, const char *field, const char *rule, uint64_
 
 static uint32_t load(const _Atomic uint32_t *word)
 {
+	/* acquire: loads stay in the order written, so a head that did not move proves the rest */
 	return atomic_load_explicit(word, memory_order_acquire);
 }
 
@@ -99,8 +99,8 @@ int tarn__ring_check(struct tarn_region *region, const struct tarn__object *obje
 {
 	struct audit audit = { .where = where, .fn = fn, .arg = arg };
 	struct ring_shm *shm = (struct ring_shm *)(void *)object->base;
-	const char *fault = object->size < sizeof(*shm) ? "size" :
-							  tarn__ring_fault(shm, object->size);
+	const char *fault =
+		object->size < sizeof(*shm) ? "size" : tarn__ring_fault(shm, object->size);
 	uint32_t capacity = fault == NULL ? shm->capacity : 0;
 
 	(void)region;
@@ -118,8 +118,8 @@ int tarn__ring_check(struct tarn_region *region, const struct tarn__object *obje
 	if (tail - head >= capacity && head_again == head) { /* I2 */
 		/* A consumer may have passed a tail that its producer is just about to store. */
 		if ((int32_t)(head - tail) <= 0 || head - tail >= capacity)
-			report(&audit, "tail", "is less than a capacity ahead of head",
-			       tail - head, capacity - 1);
+			report(&audit, "tail", "is less than a capacity ahead of head", tail - head,
+			       capacity - 1);
 		return audit.r;
 	}
 	if (head_again == head)

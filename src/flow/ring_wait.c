@@ -39,8 +39,8 @@ void tarn__ring_notify(struct tarn_ring *ring, uint32_t waiting)
 		return;
 	if (ring->role == TARN_RING_CONSUMER) {
 		/* relaxed: a value from nowhere makes us wake it early or late, by one slice */
-		uint32_t wake_at = atomic_load_explicit(&ring->theirs->wake_at,
-							memory_order_relaxed);
+		uint32_t wake_at =
+			atomic_load_explicit(&ring->theirs->wake_at, memory_order_relaxed);
 
 		if ((int32_t)(ring->pos - wake_at) < 0)
 			return;
@@ -128,8 +128,9 @@ int tarn_ring_wait_peer(struct tarn_ring *ring, int64_t deadline)
 			return -ENODATA;
 		if (tarn_segment_damaged(ring->region->seg))
 			return -EIO;
-		/* claim() clears the bit and wakes: no barrier is owed, both sides exchange */
+		/* relaxed: for the other side's rule when to wake, which is "always" here */
 		atomic_store_explicit(&ring->mine->wake_at, ring->pos, memory_order_relaxed);
+		/* W4 <> R4: seq_cst on both sides, since set_state() exchanges the word */
 		(void)atomic_fetch_or_explicit(word, WAIT_ASLEEP, memory_order_seq_cst);
 		if (!peer_there(ring) && !record_there(ring)) {
 			uint32_t value = atomic_load_explicit(word, memory_order_relaxed);
@@ -137,8 +138,7 @@ int tarn_ring_wait_peer(struct tarn_ring *ring, int64_t deadline)
 			if ((value & WAIT_ASLEEP) != 0)
 				r = tarn__region_sleep(ring->region, word, value, 0, deadline);
 		}
-		(void)atomic_fetch_and_explicit(word, ~(uint32_t)WAIT_ASLEEP,
-						memory_order_relaxed);
+		(void)atomic_fetch_and_explicit(word, ~(uint32_t)WAIT_ASLEEP, memory_order_relaxed);
 	}
 	return r;
 }

@@ -3,10 +3,10 @@
  * beacon.c - be woken by the kernel the moment a member dies.
  *
  * The thread that joins puts one word of its member page on its own robust list (see
- * get_robust_list(2)). When the thread ends, however it ends, the kernel finds its thread id in that
- * word, replaces it with FUTEX_OWNER_DIED and, if FUTEX_WAITERS is set, wakes one waiter, who
- * passes the wake on. Whoever waits for something that this member is to do sleeps on two words
- * at once: the thing and the beacon.
+ * get_robust_list(2)). When the thread ends, however it ends, the kernel finds its thread id in
+ * that word, replaces it with FUTEX_OWNER_DIED and, if FUTEX_WAITERS is set, wakes one waiter,
+ * who passes the wake on. Whoever waits for something that this member is to do sleeps on two
+ * words at once: the thing and the beacon.
  *
  * The kernel wants a list node at a fixed distance behind the word, and a node holds pointers. So
  * the member maps its page a second time with a private page behind it:
@@ -106,7 +106,8 @@ void tarn__beacon_arm(struct tarn_region *region)
 	b->node = (void **)(void *)((char *)b->word - list.offset);
 	b->head = list.head;
 	b->tid = tarn__plat_tid();
-	/* The kernel also looks at the pending node, so a death between these lines counts. */
+	/* The kernel also looks at the pending node, so a death between these lines counts.
+	 * release: the compiler keeps the three stores in this order; the kernel sees them all */
 	list.head[2] = b->node;
 	atomic_store_explicit(b->word, (uint32_t)b->tid, memory_order_release);
 	list_insert(list.head, b->node);
@@ -171,9 +172,8 @@ static _Atomic uint32_t *announce(struct tarn_region *region, uint32_t peer, uin
 	while ((value & FUTEX_TID_MASK) != 0 && (value & FUTEX_OWNER_DIED) == 0) {
 		*ret_value = value | FUTEX_WAITERS;
 		if (value == *ret_value ||
-		    atomic_compare_exchange_weak_explicit(word, &value, *ret_value,
-							  memory_order_relaxed,
-							  memory_order_relaxed))
+		    atomic_compare_exchange_weak_explicit(
+			    word, &value, *ret_value, memory_order_relaxed, memory_order_relaxed))
 			return word;
 	}
 	return NULL;

@@ -47,7 +47,7 @@ static void check_super(struct audit *a)
 	/* relaxed: single words, each judged by itself */
 	lock = atomic_load_explicit(&region->super->lock, memory_order_relaxed);
 	state = atomic_load_explicit(&region->super->state, memory_order_relaxed);
-	/* used before size: it never gets ahead of a size that is read later */
+	/* acquire: used before size, as it never gets ahead of a size that is read later */
 	atomic_init(&copy.used_pages,
 		    atomic_load_explicit(&region->super->used_pages, memory_order_acquire));
 	atomic_init(&copy.size_pages,
@@ -99,8 +99,8 @@ static void check_pair(struct audit *a, const char *where, const struct entry *x
 	if (both_live && strncmp(x->name, y->name, TARN__NAME_SIZE) == 0)
 		report(a, where, "name", "no other object has it", 1, 0, false);
 	if (x->off < y->off + y->size && y->off < x->off + x->size)
-		report(a, where, "off", "its bytes are no other object's", y->off,
-		       x->off + x->size, false);
+		report(a, where, "off", "its bytes are no other object's", y->off, x->off + x->size,
+		       false);
 }
 
 static void check_entry(struct audit *a, uint32_t index)

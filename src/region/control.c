@@ -2,8 +2,8 @@
 /*
  * control.c - what a region in a System V segment needs beside itself.
  *
- * A System V segment has no descriptor to take locks on, and it has its name, the key, before a byte
- * of it is written. Both are mended by a small file, the control file, in /dev/shm:
+ * A System V segment has no descriptor to take locks on, and it has its name, the key, before a
+ * byte of it is written. Both are mended by a small file, the control file, in /dev/shm:
  *
  *     tarn.sysv.IPCNS.KEY     IPCNS: inode of the IPC namespace, KEY: 8 hex digits
  *     tarn.sysv.IPCNS.pUUID   for segments without a key
@@ -187,7 +187,7 @@ static bool fits_intent(struct tarn_segment *seg, const struct control *control)
 	if (stat.ctime < control->time ||
 	    (stat.creator_pid != 0 && (uint32_t)stat.creator_pid != control->pid))
 		return false;
-	/* The magic is stored first and everything else before state, so a stranger's bytes show. */
+	/* The magic is stored first, all else before state: a stranger's bytes show. */
 	return memcmp(super->magic, TARN__MAGIC, 8) == 0 || memcmp(seg->base, zero, 8) == 0;
 }
 
@@ -214,14 +214,12 @@ static int clear_key(const struct tarn__addr *addr, int fd, const struct control
 	r = tarn__super_read(seg, &super, NULL);
 	if (r == 0 && memcmp(super.magic, TARN__MAGIC, 8) == 0 &&
 	    atomic_load_explicit(&super.state, memory_order_relaxed) != TARN__MAKING)
-		r = tarn__diag(diag, -EEXIST, "a region has key 0x%08" PRIx32,
-			       (uint32_t)addr->key);
+		r = tarn__diag(diag, -EEXIST, "a region has key 0x%08" PRIx32, (uint32_t)addr->key);
 	else if (control_read(fd, &control) == 0 && memcmp(control.uuid, mine->uuid, 16) != 0 &&
 		 fits_intent(seg, &control))
 		r = tarn__plat_shm_rmid(seg->shmid);
 	else
-		r = tarn__diag(diag, -EEXIST,
-			       "a segment that is no region has key 0x%08" PRIx32,
+		r = tarn__diag(diag, -EEXIST, "a segment that is no region has key 0x%08" PRIx32,
 			       (uint32_t)addr->key);
 	tarn_segment_close(seg);
 	return r;
@@ -297,8 +295,9 @@ int tarn__control_create(const struct tarn__addr *addr, const struct tarn_region
 	if (r < 0)
 		return r;
 	if (addr->id >= 0)
-		return tarn__diag(opts->diag, -EINVAL, "an identifier cannot be created; name a "
-						       "key, or sysv:private");
+		return tarn__diag(opts->diag, -EINVAL,
+				  "an identifier cannot be created; name a "
+				  "key, or sysv:private");
 	if (opts->max_size > opts->size)
 		return tarn__diag(opts->diag, -EOPNOTSUPP,
 				  "a System V segment cannot grow: max_size must be size");
@@ -369,8 +368,9 @@ int tarn__control_open(struct tarn_segment *seg, const struct super_shm *super, 
 	}
 	r = tarn__plat_fstat(fd, &st);
 	if (r == 0 && (!S_ISREG(st.st_mode) || st.st_uid != stat.uid))
-		r = tarn__diag(diag, -EPERM, "control file %s belongs to user %u, the segment to %u",
-			       path, (unsigned)st.st_uid, stat.uid);
+		r = tarn__diag(diag, -EPERM,
+			       "control file %s belongs to user %u, the segment to %u", path,
+			       (unsigned)st.st_uid, stat.uid);
 	if (r == 0) {
 		*ret_path = strdup(path);
 		r = *ret_path == NULL ? -ENOMEM : 0;

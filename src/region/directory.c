@@ -52,16 +52,18 @@ int tarn__object_name_check(const char *name, struct tarn_diag *diag)
 		return tarn__diag(diag, -EINVAL, "an object's name has 1 to %d bytes; this one 0",
 				  TARN_OBJECT_NAME_MAX);
 	if (size > TARN_OBJECT_NAME_MAX)
-		return tarn__diag(diag, -EINVAL, "an object's name has 1 to %d bytes; this one more",
+		return tarn__diag(diag, -EINVAL,
+				  "an object's name has 1 to %d bytes; this one more",
 				  TARN_OBJECT_NAME_MAX);
 	for (size_t i = 0; i < size; i++) {
 		unsigned char c = (unsigned char)name[i];
 
 		if (c <= ' ' || c == 0x7f || c == '/')
-			return tarn__diag(diag, -EINVAL,
-					  "byte %zu of the object's name is 0x%02x: blanks, control "
-					  "characters and '/' are not possible",
-					  i, c);
+			return tarn__diag(
+				diag, -EINVAL,
+				"byte %zu of the object's name is 0x%02x: blanks, control "
+				"characters and '/' are not possible",
+				i, c);
 	}
 	return 0;
 }
@@ -75,8 +77,7 @@ uint64_t tarn__region_size(const struct tarn_region *region)
 	return size < region->max_size ? size : region->max_size;
 }
 
-uint32_t tarn__entry_read(const struct tarn_region *region, uint32_t index,
-			  struct entry *ret_entry)
+uint32_t tarn__entry_read(const struct tarn_region *region, uint32_t index, struct entry *ret_entry)
 {
 	struct entry_shm *shm = &region->directory[index];
 	uint32_t words[TARN__ENTRY_WORDS];
@@ -162,8 +163,8 @@ uint32_t tarn__object_holders(struct tarn_region *region, uint32_t index)
 	for (uint32_t slot = 0; slot < region->member_max; slot++) {
 		struct member_shm *member = tarn__member_at(region, slot);
 		/* D6 <> D5: read after the entry's state */
-		uint32_t bits = atomic_load_explicit(&member->holds[index / 32],
-						     memory_order_seq_cst);
+		uint32_t bits =
+			atomic_load_explicit(&member->holds[index / 32], memory_order_seq_cst);
 		uint32_t id = atomic_load_explicit(&member->state, memory_order_acquire);
 
 		if ((bits & 1u << (index % 32)) != 0 && (id & TARN__ID_FLAG) != 0 &&
@@ -243,15 +244,15 @@ static void prepare_memory(struct tarn_region *region, uint64_t off, uint64_t si
 {
 	_Atomic uint32_t *used_pages = &region->super->used_pages;
 	/* relaxed: written under the region lock only */
-	uint64_t used = (uint64_t)atomic_load_explicit(used_pages, memory_order_relaxed) *
-			TARN__PAGE;
+	uint64_t used =
+		(uint64_t)atomic_load_explicit(used_pages, memory_order_relaxed) * TARN__PAGE;
 	uint64_t end = off + size;
 
 	if (zeroed && off < used)
 		memset(region->base + off, 0, (size_t)((end < used ? end : used) - off));
-	if (end > used) /* before the first byte is written: rule 3 */
-		atomic_store_explicit(used_pages,
-				      (uint32_t)((end + TARN__PAGE - 1) / TARN__PAGE),
+	/* rule 3: before the first byte is written; release: it is seen before they are */
+	if (end > used)
+		atomic_store_explicit(used_pages, (uint32_t)((end + TARN__PAGE - 1) / TARN__PAGE),
 				      memory_order_release);
 }
 
@@ -301,8 +302,8 @@ static int free_entry(struct tarn_region *region, uint32_t *ret_index)
 {
 	for (uint32_t i = 0; i < region->object_max; i++) {
 		/* relaxed: written under the region lock, which is ours */
-		uint32_t state = atomic_load_explicit(&region->directory[i].state,
-						      memory_order_relaxed);
+		uint32_t state =
+			atomic_load_explicit(&region->directory[i].state, memory_order_relaxed);
 
 		if ((state & STATE_MASK) == TARN__ENTRY_FREE) {
 			*ret_index = i;
@@ -324,16 +325,17 @@ static void write_words(struct entry_shm *shm, const struct entry *entry)
 }
 
 /* Find room for @want, or say how much there is. */
-static int place(struct tarn_region *region, const struct tarn__object_want *want, uint32_t *ret_index,
-		 uint64_t *ret_off, struct tarn_diag *diag)
+static int place(struct tarn_region *region, const struct tarn__object_want *want,
+		 uint32_t *ret_index, uint64_t *ret_off, struct tarn_diag *diag)
 {
 	uint64_t largest = 0;
 	char a[24], b[24];
 
 	if (free_entry(region, ret_index) < 0 &&
 	    (tarn__object_reap(region) == 0 || free_entry(region, ret_index) < 0)) {
-		tarn__diag(diag, -ENFILE, "the directory has room for %" PRIu32
-			   " objects, all taken", region->object_max);
+		tarn__diag(diag, -ENFILE,
+			   "the directory has room for %" PRIu32 " objects, all taken",
+			   region->object_max);
 		tarn__diag_hint(diag, "create the region with a larger object_max");
 		return -ENFILE;
 	}
@@ -398,8 +400,9 @@ int tarn__object_make(struct tarn_region *region, const char *name,
 				  name);
 	r = tarn__region_lock(region);
 	if (r < 0)
-		return tarn__diag(diag, r, "the region's lock is held by a member that is alive "
-					   "and does not let go");
+		return tarn__diag(diag, r,
+				  "the region's lock is held by a member that is alive "
+				  "and does not let go");
 	r = make_locked(region, name, want, ret_object, diag);
 	tarn__region_unlock(region);
 	return r;
@@ -417,8 +420,9 @@ int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kin
 		if (r == -ENOENT)
 			return tarn__diag(diag, r, "no object %s in the region", name);
 		if (r < 0)
-			return tarn__diag(diag, r, "object %s: its entry in the directory is "
-						   "damaged (%s)",
+			return tarn__diag(diag, r,
+					  "object %s: its entry in the directory is "
+					  "damaged (%s)",
 					  name, tarn__entry_fault(region, index, &entry));
 		if (entry.kind != kind)
 			return tarn__diag(diag, -EPROTO,
@@ -428,8 +432,8 @@ int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kin
 			break;
 		hold(region, index, state);
 		/* D5 <> D6: after the bit is set; removed by now means gone */
-		if (atomic_load_explicit(&region->directory[index].state,
-					 memory_order_seq_cst) == state)
+		if (atomic_load_explicit(&region->directory[index].state, memory_order_seq_cst) ==
+		    state)
 			break;
 		tarn__object_drop(region, index);
 	}
@@ -444,8 +448,8 @@ int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kin
 
 /* --- public -------------------------------------------------------------------------------- */
 
-int tarn_object_create(struct tarn_region *region, const char *name, uint64_t size,
-		       void **ret_data, struct tarn_diag *diag)
+int tarn_object_create(struct tarn_region *region, const char *name, uint64_t size, void **ret_data,
+		       struct tarn_diag *diag)
 {
 	const struct tarn__object_want want = { .kind = TARN_OBJECT_BYTES,
 						.size = size,

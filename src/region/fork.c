@@ -11,6 +11,9 @@
  * All regions of a process are in one list under one lock. The prepare handler takes that lock and
  * every region's mutex, so that the child finds no handle in the middle of a call.
  *
+ * A parent that is killed after the child exists and before the child's handler has run counts as
+ * alive for that moment; no system offers descriptors that fork() does not copy.
+ *
  * A child made with clone() or _Fork(), which run no handlers, keeps the parent's lock until it
  * execs or exits; it must not call on the handle.
  */

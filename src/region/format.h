@@ -143,7 +143,7 @@ static_assert(sizeof(struct entry) == TARN__ENTRY_WORDS * 4, "layout");
 
 struct entry_shm {
 	_Atomic uint32_t state;
-	_Atomic uint32_t check; /* FNV-1a of words */
+	_Atomic uint32_t check;                    /* FNV-1a of words */
 	_Atomic uint32_t words[TARN__ENTRY_WORDS]; /* struct entry */
 };
 

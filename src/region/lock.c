@@ -61,7 +61,7 @@ int tarn__region_lock(struct tarn_region *region)
 		if (try_take(region, seen, mine))
 			return 0;
 		if ((seen & ~TARN__ID_FLAG) == 0)
-			continue; /* freed or taken in between */
+			continue;                  /* freed or taken in between */
 		mine = region->id | TARN__ID_FLAG; /* others may sleep behind us */
 		if ((seen & TARN__ID_FLAG) == 0 &&
 		    !atomic_compare_exchange_strong_explicit(lock, &seen, seen | TARN__ID_FLAG,

@@ -130,8 +130,8 @@ static void occupy(struct tarn_region *region, uint32_t slot)
 int tarn__member_join(struct tarn_region *region, struct tarn_diag *diag)
 {
 	/* relaxed: a hint that spreads joiners, and generations, over the slots */
-	uint32_t start = atomic_fetch_add_explicit(&region->super->next_slot, 1,
-						   memory_order_relaxed);
+	uint32_t start =
+		atomic_fetch_add_explicit(&region->super->next_slot, 1, memory_order_relaxed);
 
 	/* First those that say they are free, then those that may be dead. */
 	for (int pass = 0; pass < 2; pass++) {
@@ -165,7 +165,8 @@ void tarn__member_leave(struct tarn_region *region)
 		return;
 	clear_holds(region->me);
 	tarn__beacon_disarm(region);
-	/* The generation stays, for the next one to count on. */
+	/* The generation stays, for the next one to count on.
+	 * release: whoever sees the slot free sees its holds gone */
 	atomic_store_explicit(&region->me->state, region->id, memory_order_release);
 	(void)tarn__plat_unlock(region->live_fd, lock_byte(tarn__id_slot(region->id)));
 	region->id = 0;
@@ -187,6 +188,7 @@ uint32_t tarn__member_reap(struct tarn_region *region)
 		state = atomic_load_explicit(&member->state, memory_order_relaxed);
 		if ((state & TARN__ID_FLAG) != 0) {
 			clear_holds(member);
+			/* release: as in tarn__member_leave() */
 			atomic_store_explicit(&member->state, state & ~TARN__ID_FLAG,
 					      memory_order_release);
 			count++;

@@ -10,9 +10,9 @@
  * the two leaves a longer file, which the next growth uses.
  *
  * Leaving an ephemeral region: under the region lock, a member that finds no other lock held sets
- * state to CLOSED and removes the name, if it still leads to this very file. A joiner takes its slot
- * first and looks at state under the same lock: either it is seen and the region stays, or it
- * sees CLOSED, finishes the removal and looks for the name anew.
+ * state to CLOSED and removes the name, if it still leads to this very file. A joiner takes its
+ * slot first and looks at state under the same lock: either it is seen and the region stays, or
+ * it sees CLOSED, finishes the removal and looks for the name anew.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -45,13 +45,13 @@ static struct tarn_segment_opts segment_opts(const struct tarn_region_opts *opts
 
 static int check_opts(const struct tarn_region_opts *opts)
 {
-	const uint32_t known = SEGMENT_FLAGS | TARN_REGION_CREATE | TARN_REGION_EPHEMERAL |
-			       TARN_REGION_OBSERVE;
+	const uint32_t known =
+		SEGMENT_FLAGS | TARN_REGION_CREATE | TARN_REGION_EPHEMERAL | TARN_REGION_OBSERVE;
 
 	if ((opts->flags & ~known) != 0)
-		return tarn__diag(opts->diag, -EINVAL, "flags 0x%" PRIx32 ": 0x%" PRIx32
-				  " are not known",
-				  opts->flags, opts->flags & ~known);
+		return tarn__diag(opts->diag, -EINVAL,
+				  "flags 0x%" PRIx32 ": 0x%" PRIx32 " are not known", opts->flags,
+				  opts->flags & ~known);
 	if ((opts->flags & TARN_SEGMENT_PRIVATE) != 0)
 		return tarn__diag(opts->diag, -EINVAL,
 				  "a region cannot be mapped copy-on-write; a segment can");
@@ -126,8 +126,8 @@ int tarn__region_attach(struct tarn_segment *seg, const struct super_shm *super,
 
 int tarn__region_become_member(struct tarn_region *region, struct tarn_diag *diag)
 {
-	int fd = tarn__plat_reopen(region->lock_fd >= 0 ? region->lock_fd : region->seg->fd,
-				   O_RDWR);
+	int fd =
+		tarn__plat_reopen(region->lock_fd >= 0 ? region->lock_fd : region->seg->fd, O_RDWR);
 	int r;
 
 	if (fd < 0) {
@@ -230,8 +230,9 @@ static int settle(struct tarn_region *region, struct tarn_diag *diag)
 	int r = tarn__region_lock(region);
 
 	if (r < 0)
-		return tarn__diag(diag, r, "the region's lock is held by a member that is alive "
-					   "and does not let go");
+		return tarn__diag(diag, r,
+				  "the region's lock is held by a member that is alive "
+				  "and does not let go");
 	/* relaxed: written under the lock */
 	if (atomic_load_explicit(&region->super->state, memory_order_relaxed) == TARN__CLOSED) {
 		(void)tarn__segment_unname(region->seg); /* who closed it may have died there */
@@ -262,8 +263,8 @@ static int check_room(const struct super_shm *super, const struct tarn_region_op
 
 	if (opts->size <= size)
 		return 0;
-	tarn__diag(opts->diag, -EMSGSIZE, "the region has room for %s (%" PRIu64
-		   " bytes), %s (%" PRIu64 " bytes) asked",
+	tarn__diag(opts->diag, -EMSGSIZE,
+		   "the region has room for %s (%" PRIu64 " bytes), %s (%" PRIu64 " bytes) asked",
 		   tarn__size_text(size, a), size, tarn__size_text(opts->size, b), opts->size);
 	if (opts->size <= super->max_size - super->heap_off)
 		tarn__diag_hint(opts->diag, "open it as it is and grow it");
@@ -511,8 +512,8 @@ static int grow_locked(struct tarn_region *region, uint64_t total, struct tarn_d
 
 int tarn_region_grow(struct tarn_region *region, uint64_t size, struct tarn_diag *diag)
 {
-	uint64_t total, unit = region->seg->page_size > TARN__PAGE ? region->seg->page_size :
-								     TARN__PAGE;
+	uint64_t total,
+		unit = region->seg->page_size > TARN__PAGE ? region->seg->page_size : TARN__PAGE;
 	char a[24], b[24];
 	int r = tarn__region_enter_member(region);
 

@@ -20,9 +20,9 @@
 
 /* A mapping of the member's page with a private page behind it, see beacon.c. */
 struct beacon {
-	unsigned char *pair;     /* NULL: not armed */
-	int32_t tid;             /* of the thread on whose list the node is */
-	void **head;             /* that list */
+	unsigned char *pair; /* NULL: not armed */
+	int32_t tid;         /* of the thread on whose list the node is */
+	void **head;         /* that list */
 	_Atomic uint32_t *word;
 	void **node;
 };
@@ -57,7 +57,7 @@ struct tarn_region {
 	uint32_t id; /* 0: none */
 	struct member_shm *me;
 	struct beacon beacon;
-	bool forked; /* inherited over fork(): joins anew at its next call */
+	bool forked;        /* inherited over fork(): joins anew at its next call */
 	char *control_path; /* System V: the control file; else NULL */
 
 	pthread_mutex_t mutex;
@@ -77,7 +77,7 @@ struct geometry {
 	uint64_t directory_off;
 	uint64_t member_off;
 	uint64_t heap_off;
-	uint64_t size;     /* of the whole segment */
+	uint64_t size; /* of the whole segment */
 	uint64_t max_size;
 };
 
@@ -95,8 +95,7 @@ uint32_t tarn__layout_hash(void);
 int tarn__super_check(const struct super_shm *super, uint64_t size, struct tarn_diag *diag,
 		      tarn_report_fn *fn, void *arg);
 /* Read the superblock of @seg without risking a signal. 0, -EUCLEAN with @diag. */
-int tarn__super_read(struct tarn_segment *seg, struct super_shm *ret_super,
-		     struct tarn_diag *diag);
+int tarn__super_read(struct tarn_segment *seg, struct super_shm *ret_super, struct tarn_diag *diag);
 
 /* --- member.c ------------------------------------------------------------------------------ */
 
@@ -147,7 +146,7 @@ typedef void tarn__object_init_fn(unsigned char *base, uint64_t size, void *arg)
 struct tarn__object_want {
 	uint32_t kind;
 	uint64_t size;
-	bool zeroed; /* false: only what @init writes is defined */
+	bool zeroed;                /* false: only what @init writes is defined */
 	tarn__object_init_fn *init; /* may be NULL */
 	void *arg;
 };

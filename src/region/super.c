@@ -62,8 +62,8 @@ int tarn__super_plan(const struct tarn_region_opts *opts, uint64_t page_size,
 	uint64_t size = opts->size != 0 ? opts->size : SIZE_DEFAULT;
 	uint64_t max_size = opts->max_size != 0 ? opts->max_size : size;
 
-	geo.member_max = count_of(opts->member_max, MEMBERS_DEFAULT, TARN__PAGE_MEMBERS,
-				  TARN__MEMBERS_MAX);
+	geo.member_max =
+		count_of(opts->member_max, MEMBERS_DEFAULT, TARN__PAGE_MEMBERS, TARN__MEMBERS_MAX);
 	geo.object_max = count_of(opts->object_max, OBJECTS_DEFAULT, 32, TARN__OBJECTS_MAX);
 	if (geo.member_max == 0)
 		return tarn__diag(diag, -EINVAL, "member_max %" PRIu32 ": 1 to %u are possible",
@@ -79,8 +79,9 @@ int tarn__super_plan(const struct tarn_region_opts *opts, uint64_t page_size,
 	if (page_size < TARN__PAGE)
 		page_size = TARN__PAGE;
 	if (max_size > SIZE_MAX_ALL || size > SIZE_MAX_ALL)
-		return tarn__diag(diag, -EINVAL, "size %" PRIu64 ": at most %" PRIu64
-				  " bytes are possible", max_size, SIZE_MAX_ALL);
+		return tarn__diag(diag, -EINVAL,
+				  "size %" PRIu64 ": at most %" PRIu64 " bytes are possible",
+				  max_size, SIZE_MAX_ALL);
 	(void)tarn__round_up(geo.heap_off + size, page_size, &geo.size);
 	(void)tarn__round_up(geo.heap_off + max_size, page_size, &geo.max_size);
 	*ret_geo = geo;
@@ -217,8 +218,8 @@ struct verdict {
 	int r;
 };
 
-static void fail(struct verdict *v, int error, const char *field, const char *rule,
-		 uint64_t found, uint64_t expected)
+static void fail(struct verdict *v, int error, const char *field, const char *rule, uint64_t found,
+		 uint64_t expected)
 {
 	struct tarn_finding finding = {
 		.where = "superblock",
@@ -268,8 +269,7 @@ static bool check_kinship(const struct super_shm *s, struct verdict *v)
 		return false;
 	}
 	if (s->layout != tarn__layout_hash()) {
-		fail(v, intact ? -EPROTO : -EUCLEAN, "layout", "", s->layout,
-		     tarn__layout_hash());
+		fail(v, intact ? -EPROTO : -EUCLEAN, "layout", "", s->layout, tarn__layout_hash());
 		return false;
 	}
 	return true;

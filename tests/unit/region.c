@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Region: identity, members, directory, growth, removal; over POSIX, System V, file and anonymous
- * segments. Every name carries this process's id, and every test leaves the host as it was.
+ * Region: identity, members, directory, growth, removal; over POSIX, file and anonymous segments.
+ * Every name carries this process's id, and every test leaves the host as it was.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ipc.h>
 #include <sys/mman.h>
-#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -205,15 +203,17 @@ static void a_silent_child_does_not_keep_its_parent_alive(void **state)
 			_exit(1);
 		child = fork();
 		if (child == 0) {
+			child = getpid(); /* by now fork() has returned in the child */
 			close(pipe_fds[0]);
+			if (write(pipe_fds[1], &child, sizeof(child)) != sizeof(child))
+				_exit(1);
 			pause_ms(60000);
 			_exit(0);
 		}
-		if (write(pipe_fds[1], &child, sizeof(child)) != sizeof(child))
-			_exit(1);
-		raise(SIGKILL);
+		pause_ms(60000);
 	}
 	assert_int_equal(read(pipe_fds[0], &child, sizeof(child)), sizeof(child));
+	assert_int_equal(kill(parent, SIGKILL), 0);
 	assert_int_equal(waitpid(parent, &status, 0), parent);
 	assert_int_equal(member_count(region), 1);
 	assert_int_equal(kill(child, SIGKILL), 0);
@@ -437,20 +437,13 @@ static void damaged_superblocks_are_refused_by_field(void **state)
 		int error;
 		const char *field;
 	} cases[] = {
-		{ 0, 0, -EUCLEAN, "magic" },
-		{ 8, 0x04030201, -EPROTO, "byte_order" },
-		{ 8, 7, -EUCLEAN, "byte_order" },
-		{ 12, 9, -EUCLEAN, "version" },
-		{ 16, 9, -EUCLEAN, "layout" },
-		{ 20, 9, -EUCLEAN, "checksum" },
-		{ 30, 9, -EUCLEAN, "checksum" },
-		{ 80, 3, -EUCLEAN, "member_max" },
-		{ 84, 5000, -EUCLEAN, "object_max" },
-		{ 96, 64, -EUCLEAN, "directory_off" },
-		{ 104, 64, -EUCLEAN, "heap_off" },
-		{ 132, 77, -EUCLEAN, "state" },
-		{ 136, 1, -EUCLEAN, "size_pages" },
-		{ 136, 0x7fffffff, -EUCLEAN, "size_pages" },
+		{ 0, 0, -EUCLEAN, "magic" },          { 8, 0x04030201, -EPROTO, "byte_order" },
+		{ 8, 7, -EUCLEAN, "byte_order" },     { 12, 9, -EUCLEAN, "version" },
+		{ 16, 9, -EUCLEAN, "layout" },        { 20, 9, -EUCLEAN, "checksum" },
+		{ 30, 9, -EUCLEAN, "checksum" },      { 80, 3, -EUCLEAN, "member_max" },
+		{ 84, 5000, -EUCLEAN, "object_max" }, { 96, 64, -EUCLEAN, "directory_off" },
+		{ 104, 64, -EUCLEAN, "heap_off" },    { 132, 77, -EUCLEAN, "state" },
+		{ 136, 1, -EUCLEAN, "size_pages" },   { 136, 0x7fffffff, -EUCLEAN, "size_pages" },
 	};
 	struct tarn_region *r = NULL;
 	unsigned char good[4096], before[4096], after[4096];
@@ -623,137 +616,7 @@ static void full_slots_are_refused_and_dead_ones_are_not_full(void **state)
 		tarn_region_close(r[i]);
 }
 
-/* --- System V ---------------------------------------------------------------------------------- */
-
-static int32_t key;
-static char sysv[32];
-
-static int make_sysv(void **state)
-{
-	(void)state;
-	key = 0x54000000 | (int32_t)getpid();
-	snprintf(sysv, sizeof(sysv), "sysv:0x%08x", (unsigned)key);
-	snprintf(name, sizeof(name), "%s", sysv);
-	return 0;
-}
-
-static uint32_t control_files(void)
-{
-	char suffix[16];
-	uint32_t count = 0;
-	FILE *ls = popen("ls /dev/shm", "r");
-	char line[256];
-
-	snprintf(suffix, sizeof(suffix), ".%08x\n", (unsigned)key);
-	while (fgets(line, sizeof(line), ls) != NULL)
-		count += strncmp(line, "tarn.sysv.", 10) == 0 && strstr(line, suffix) != NULL;
-	pclose(ls);
-	return count;
-}
-
-static void system_v_regions_work_alike(void **state)
-{
-	struct tarn_region *a, *b, *c;
-	void *data, *seen;
-
-	(void)state;
-	assert_int_equal(tarn_region_create(sysv, NULL, &a), 0);
-	assert_int_equal(tarn_region_create(sysv, NULL, &c), -EEXIST);
-	assert_int_equal(tarn_region_open(sysv, NULL, &b), 0);
-	assert_int_equal(tarn_object_create(a, "x", 100, &data, NULL), 0);
-	memcpy(data, "bytes", 6);
-	assert_int_equal(tarn_object_open(b, "x", &seen, NULL), 0);
-	assert_string_equal(seen, "bytes");
-	assert_int_equal(member_count(a), 2);
-	assert_int_equal(in_child(join_and_die), 1000 + SIGKILL);
-	assert_int_equal(member_count(a), 2);
-	tarn_region_close(b);
-	assert_int_equal(control_files(), 1);
-	assert_int_equal(tarn_region_remove(sysv, NULL), 0);
-	tarn_region_close(a);
-	assert_int_equal(control_files(), 0);
-	assert_int_equal(shmget(key, 0, 0), -1);
-}
-
-static void a_private_system_v_region_is_found_by_its_identifier(void **state)
-{
-	struct tarn_region *a, *b;
-	struct tarn_segment_stat stat;
-	char addr[32];
-
-	(void)state;
-	assert_int_equal(tarn_region_create("sysv:private", NULL, &a), 0);
-	assert_int_equal(tarn_segment_stat(tarn_region_segment(a), &stat), 0);
-	snprintf(addr, sizeof(addr), "sysv:#%d", stat.id);
-	assert_int_equal(tarn_region_open(addr, NULL, &b), 0);
-	assert_int_equal(member_count(b), 2);
-	tarn_region_close(b);
-	assert_int_equal(tarn_region_remove(addr, NULL), 0);
-	tarn_region_close(a);
-}
-
-/* Killed between shmget() and the last store of the superblock, at each system call there. */
-static int die_at, calls_seen;
-
-static int die_in_shm_calls(enum tarn_plat_call call)
-{
-	(void)call;
-	if (calls_seen++ == die_at)
-		raise(SIGKILL);
-	return 0;
-}
-
-static int create_and_die(void)
-{
-	struct tarn_region *r;
-
-	calls_seen = 0;
-	tarn__plat_fault = die_in_shm_calls;
-	return tarn_region_create(sysv, NULL, &r) == 0 ? 0 : 1;
-}
-
-static void a_half_made_system_v_region_is_taken_over(void **state)
-{
-	const struct tarn_region_opts opts = { .flags = TARN_REGION_CREATE };
-	struct tarn_region *r;
-	int killed = 0, status;
-
-	(void)state;
-	for (die_at = 0;; die_at++) {
-		status = in_child(create_and_die);
-		if (status == 1000 + SIGKILL)
-			killed++;
-		assert_true(status == 0 || status == 1000 + SIGKILL);
-		assert_int_equal(tarn_region_open(sysv, &opts, &r), 0);
-		assert_int_equal(tarn_region_check(r, NULL, NULL), 0);
-		assert_int_equal(member_count(r), 1);
-		assert_int_equal(tarn_region_remove(sysv, NULL), 0);
-		tarn_region_close(r);
-		assert_int_equal(control_files(), 0);
-		assert_int_equal(shmget(key, 0, 0), -1);
-		if (status == 0)
-			break;
-	}
-	assert_true(killed > 20);
-}
-
-static void a_strangers_segment_is_left_alone(void **state)
-{
-	const struct tarn_region_opts opts = { .flags = TARN_REGION_CREATE };
-	struct tarn_region *r = NULL;
-	int id = shmget(key, 1 << 21, IPC_CREAT | IPC_EXCL | 0600);
-
-	(void)state;
-	assert_true(id >= 0);
-	assert_true(tarn_region_open(sysv, &opts, &r) < 0);
-	assert_int_equal(tarn_region_create(sysv, NULL, &r), -EEXIST);
-	assert_int_equal(tarn_region_remove(sysv, NULL), -EUCLEAN);
-	assert_int_equal(shmget(key, 0, 0), id);
-	assert_int_equal(control_files(), 0);
-	assert_int_equal(shmctl(id, IPC_RMID, NULL), 0);
-}
-
-/* --- other kinds --------------------------------------------------------------------------------- */
+/* --- other kinds ------------------------------------------------------------------------------ */
 
 static void a_file_region_outlives_its_members(void **state)
 {
@@ -781,8 +644,7 @@ static void a_memfd_region_is_joined_by_descriptor(void **state)
 
 	(void)state;
 	assert_int_equal(tarn_region_create("memfd:test", NULL, &a), 0);
-	assert_int_equal(tarn_region_open_fd(tarn_segment_fd(tarn_region_segment(a)), NULL, &b),
-			 0);
+	assert_int_equal(tarn_region_open_fd(tarn_segment_fd(tarn_region_segment(a)), NULL, &b), 0);
 	assert_int_equal(member_count(a), 2);
 	tarn_region_close(a);
 	assert_int_equal(member_count(b), 1);
@@ -792,7 +654,6 @@ static void a_memfd_region_is_joined_by_descriptor(void **state)
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_region, drop_region)
-#define TEST_SYSV(f) cmocka_unit_test_setup(f, make_sysv)
 	const struct CMUnitTest tests[] = {
 		TEST(a_created_region_is_found_under_its_name),
 		TEST(the_dead_are_seen_and_reclaimed),
@@ -815,10 +676,6 @@ int main(void)
 		TEST(full_slots_are_refused_and_dead_ones_are_not_full),
 		TEST(a_file_region_outlives_its_members),
 		TEST(a_memfd_region_is_joined_by_descriptor),
-		TEST_SYSV(system_v_regions_work_alike),
-		TEST_SYSV(a_private_system_v_region_is_found_by_its_identifier),
-		TEST_SYSV(a_half_made_system_v_region_is_taken_over),
-		TEST_SYSV(a_strangers_segment_is_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

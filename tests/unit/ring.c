@@ -336,7 +336,8 @@ static void waits_end(void **state)
 		int r = tarn_ring_open(region, "r", TARN_RING_PRODUCER, NULL, &ring);
 
 		for (uint64_t i = 0; i < 1000 && r == 0; i++)
-			r = tarn_ring_push_wait(ring, &i, sizeof(i), tarn_deadline_after(5000000000));
+			r = tarn_ring_push_wait(ring, &i, sizeof(i),
+						tarn_deadline_after(5000000000));
 		(void)nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
 		if (r != 0)
 			_exit(1);
