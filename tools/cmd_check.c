@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* tarn check [NAME...] - test every invariant of regions; changes nothing. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tarn/region.h>
+
+#include "cli.h"
+#include "cmds.h"
+#include "look.h"
+#include "out.h"
+#include "scan.h"
+
+static const struct cli_opt check_opts[] = {
+	{ 'q', "quiet", NULL, "print findings only, not what is sound" },
+	{ 0 },
+};
+
+static const struct out_col check_cols[] = {
+	{ "name", "NAME", OUT_TEXT, "the region", false },
+	{ "where", "WHERE", OUT_TEXT, "superblock, a member or an object", false },
+	{ "field", "FIELD", OUT_TEXT, "what is wrong there", false },
+	{ "found", "FOUND", OUT_WORD, "its value", false },
+	{ "expected", "EXPECTED", OUT_WORD, "the value, or the bound, that the rule allows",
+	  false },
+	{ "repairable", "REPAIRABLE", OUT_BOOL, "the next open, or tarn gc, puts it right", false },
+	{ "rule", "RULE", OUT_TEXT, "what does not hold, in words", false },
+	{ 0 },
+};
+static const struct out_list check_list = { "items", check_cols };
+static const struct out_list *const check_lists[] = { &check_list, NULL };
+
+struct check {
+	struct cli *cli;
+	struct out out;
+	struct tarn_region_opts opts;
+	const char *name; /* of the region at hand */
+	uint32_t finding_count;
+	bool damaged; /* a finding that nothing repairs */
+	int worst;
+};
+
+static void put_finding(const struct tarn_finding *finding, void *arg)
+{
+	struct check *check = arg;
+	struct out *out = &check->out;
+
+	check->finding_count++;
+	check->damaged |= !finding->repairable;
+	out_row(out);
+	out_text(out, "name", check->name);
+	out_text(out, "where", finding->where);
+	out_text(out, "field", finding->field);
+	out_number(out, "found", finding->found);
+	out_number(out, "expected", finding->expected);
+	out_bool(out, "repairable", finding->repairable);
+	out_text(out, "rule", finding->rule);
+}
+
+/* What cannot even be opened: the superblock's finding stands in the diag. */
+static int put_refusal(struct check *check, int error)
+{
+	struct out *out = &check->out;
+
+	if (error != -EUCLEAN && error != -EPROTO) {
+		if (error == -EACCES || error == -EPERM)
+			out_unreadable(out);
+		return cli_fail(check->cli, check->name, error);
+	}
+	check->finding_count++;
+	out_row(out);
+	out_text(out, "name", check->name);
+	out_text(out, "where", "superblock");
+	out_bool(out, "repairable", false);
+	out_text(out, "rule", check->cli->diag.what);
+	check->cli->diag = (struct tarn_diag){ 0 };
+	return CLI_CORRUPT;
+}
+
+static int check_open(struct check *check, struct tarn_region *region)
+{
+	int r = tarn_region_check(region, put_finding, check);
+
+	if (r < 0 && r != -EUCLEAN)
+		return cli_fail(check->cli, check->name, r);
+	if (r == 0)
+		return CLI_OK;
+	return check->damaged ? CLI_CORRUPT : CLI_FAILURE;
+}
+
+static void say_sound(struct check *check, struct tarn_region *region)
+{
+	struct tarn_region_stat stat;
+
+	if (check->out.as_json || cli_given(check->cli, "quiet") ||
+	    tarn_region_stat(region, &stat) < 0)
+		return;
+	printf("%s: sound (%u members alive, %u objects)\n", check->name, stat.member_count,
+	       stat.object_count);
+}
+
+static int check_one(const char *name, void *arg)
+{
+	struct check *check = arg;
+	struct tarn_region *region = NULL;
+	int code, r = tarn_region_open(name, &check->opts, &region);
+
+	check->name = name;
+	check->damaged = false;
+	if (r < 0) {
+		code = put_refusal(check, r);
+	} else {
+		code = check_open(check, region);
+		if (code == CLI_OK)
+			say_sound(check, region);
+		tarn_region_close(region);
+	}
+	check->worst = cli_worse(check->worst, code);
+	return 0;
+}
+
+static int check_run(struct cli *cli)
+{
+	struct check check = { .cli = cli };
+	int r = 0;
+
+	if (!look_opts(cli, &check.opts))
+		return CLI_USAGE;
+
+	int code = out_begin(&check.out, cli);
+
+	if (code >= 0)
+		return code;
+	out_list(&check.out, &check_list);
+	for (int i = 0; i < cli->argc; i++)
+		(void)check_one(cli->argv[i], &check);
+	if (cli->argc == 0)
+		r = scan_regions(check_one, &check);
+	if (r < 0)
+		check.worst = cli_fail(cli, "/dev/shm", r);
+	return out_end(&check.out, check.worst);
+}
+
+static const struct cli_example check_examples[] = {
+	{ "tarn check frames", "test one region" },
+	{ "tarn check", "test all regions in /dev/shm" },
+	{ 0 },
+};
+
+static const struct cli_exit_note check_exits[] = {
+	{ 0, "every rule holds" },
+	{ 1, "there are findings, and each of them is put right by the next open or by tarn gc" },
+	{ 3, "there is no such region" },
+	{ 4, "permission denied" },
+	{ 6,
+	  "a region is damaged beyond that, is no region, or was made by an incompatible version" },
+	{ 0 },
+};
+
+const struct cli_cmd cmd_check = {
+	.name = "check",
+	.args = "[NAME...]",
+	.summary = "test every invariant of regions",
+	.about = "Tests superblock, members, directory and objects of each region NAME, or of all "
+		 "regions in /dev/shm, and lists each rule that does not hold with what was found "
+		 "and "
+		 "what was expected. It changes nothing, and does not report what a live member is "
+		 "in the middle of changing.",
+	.operand = "region",
+	.opts = check_opts,
+	.schema = "tarn.check/1",
+	.lists = check_lists,
+	.examples = check_examples,
+	.exits = check_exits,
+	.groups = CLI_GROUP_OPEN | CLI_GROUP_LIST,
+	.arg_max = -1,
+	.run = check_run,
+};

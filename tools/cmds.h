@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* cmds.h - one line a verb; table.c lists them in the order of the help. */
+#ifndef TARN_TOOLS_CMDS_H
+#define TARN_TOOLS_CMDS_H
+
+#include "cli.h"
+
+extern const struct cli_cmd cmd_send;
+extern const struct cli_cmd cmd_recv;
+extern const struct cli_cmd cmd_create;
+extern const struct cli_cmd cmd_info;
+extern const struct cli_cmd cmd_check;
+extern const struct cli_cmd cmd_rm;
+extern const struct cli_cmd cmd_gc;
+extern const struct cli_cmd cmd_version;
+extern const struct cli_cmd cmd_completion;
+extern const struct cli_cmd cmd_help;
+
+#endif /* TARN_TOOLS_CMDS_H */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* look.c - see look.h. */
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <tarn/segment.h>
+
+#include "look.h"
+
+bool look_opts(struct cli *cli, struct tarn_region_opts *ret_opts)
+{
+	*ret_opts = (struct tarn_region_opts){ .flags = TARN_REGION_OBSERVE };
+	if (!cli_open_opts(cli, ret_opts))
+		return false;
+	if (!cli_given(cli, "mode"))
+		ret_opts->flags |= TARN_SEGMENT_ANY_MODE;
+	return true;
+}
+
+/* Does @text begin with a kind whose rest is a path? */
+static bool is_path_kind(const char *text)
+{
+	return strncmp(text, "file:", 5) == 0 ||
+	       (strncmp(text, "sysv:", 5) == 0 && strchr(text, ',') != NULL);
+}
+
+static char *object_of_path(char *text)
+{
+	char *slash = strrchr(text, '/');
+	struct stat st;
+
+	if (slash == NULL)
+		return NULL;
+	if (strncmp(text, "sysv:", 5) == 0)
+		return strchr(slash, ',') == NULL ? slash : NULL; /* sysv:PATH,ID/OBJECT */
+	*slash = '\0';
+
+	bool below_a_file = stat(text + 5, &st) == 0 && S_ISREG(st.st_mode);
+
+	*slash = '/';
+	return below_a_file ? slash : NULL;
+}
+
+bool look_name(const char *text, struct look_name *ret_name)
+{
+	int n = snprintf(ret_name->region, sizeof(ret_name->region), "%s", text);
+
+	if (n < 0 || (size_t)n >= sizeof(ret_name->region))
+		return false;
+
+	char *slash = is_path_kind(text) ? object_of_path(ret_name->region)
+					 : strchr(ret_name->region, '/');
+
+	/* "/name" is how shm_open() writes a name; it is left to the library to refuse. */
+	if (slash == ret_name->region)
+		slash = NULL;
+	ret_name->object = NULL;
+	if (slash != NULL) {
+		*slash = '\0';
+		ret_name->object = slash + 1;
+	}
+	return true;
+}
+
+const char *look_kind(uint32_t kind)
+{
+	switch ((enum tarn_object_kind)kind) {
+	case TARN_OBJECT_BYTES:
+		return "bytes";
+	case TARN_OBJECT_RING:
+		return "ring";
+	}
+	return "unknown";
+}
+
+static int count_member(const struct tarn_member_stat *stat, void *arg)
+{
+	struct look_members *members = arg;
+	size_t used = strlen(members->who);
+
+	members->alive += stat->alive;
+	members->dead += !stat->alive;
+	if (stat->alive && used < sizeof(members->who))
+		snprintf(members->who + used, sizeof(members->who) - used, "%spid %d (%s)",
+			 used > 0 ? ", " : "", stat->pid, stat->comm);
+	return 0;
+}
+
+int look_members(struct tarn_region *region, struct look_members *ret_members)
+{
+	struct look_members members = { 0 };
+	int r = tarn_region_members(region, count_member, &members);
+
+	if (r < 0)
+		return r;
+	/* One that holds its lock, and has not yet said who it is, is in no slot that is taken. */
+	*ret_members = members;
+	return 0;
+}
+
+const char *look_proof(const struct tarn_region_stat *stat, char buf[120])
+{
+	snprintf(buf, 120, "no live member: the kernel holds no lock on slots 0-%u",
+		 stat->member_max - 1);
+	return buf;
+}

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* opts.c - options: the shared ones, parsing with getopt_long(), and their values. */
+
+#include <assert.h>
+#include <errno.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tarn/region.h>
+
+#include "cli.h"
+
+static const struct cli_opt opts_list[] = {
+	{ 'J', "json", NULL, "print JSON, see tarn-json(5)" },
+	{ 'b', "bytes", NULL, "print sizes in bytes" },
+	{ 'o', "output", "COLUMNS", "print these columns, apart by commas; +COLUMN adds one" },
+	{ 'n', "noheadings", NULL, "leave the headings out" },
+	{ 'r', "raw", NULL, "print values apart by single blanks, for scripts" },
+	{ 0 },
+};
+
+static const struct cli_opt opts_open[] = {
+	{ 0, "owner", "USER", "accept what this user owns, instead of only one's own" },
+	{ 0, "mode", "MODE",
+	  "permission bits in octal: the widest accepted, and those of what is "
+	  "created; 0600 if not given" },
+	{ 0 },
+};
+
+static const struct cli_opt opts_stream[] = {
+	{ 't', "timeout", "SECONDS", "how long to wait for the other side; for ever if not given" },
+	{ 0, "verify", NULL, "compare a digest (XXH3-128) of all bytes on both sides" },
+	{ 0, "ring", "SIZE",
+	  "size of the ring if this side makes it, a power of two; 4M if not "
+	  "given" },
+	{ 'p', "progress", NULL, "show progress, even if standard error is no terminal" },
+	{ 'q', "quiet", NULL, "show no progress" },
+	{ 'J', "json", NULL, "progress and result as one JSON object a line on standard error" },
+	{ 0 },
+};
+
+static const struct cli_opt opts_yes[] = {
+	{ 'y', "yes", NULL, "do it; without this only show what would be done" },
+	{ 0 },
+};
+
+static const struct cli_opt opts_common[] = {
+	{ 0, "color", "auto|always|never",
+	  "colour the output; NO_COLOR in the environment turns "
+	  "it off" },
+	{ 'h', "help", NULL, "show help: -h the short form, --help the long one" },
+	{ 0 },
+};
+
+static int append(const struct cli_opt *from, const struct cli_opt *ret_opts[CLI_OPT_MAX],
+		  int count)
+{
+	for (; from != NULL && from->name != NULL; from++) {
+		assert(count < CLI_OPT_MAX);
+		ret_opts[count++] = from;
+	}
+	return count;
+}
+
+int cli_options(const struct cli_cmd *cmd, const struct cli_opt *ret_opts[CLI_OPT_MAX])
+{
+	int count = append(cmd->opts, ret_opts, 0);
+
+	if (cmd->groups & CLI_GROUP_STREAM)
+		count = append(opts_stream, ret_opts, count);
+	if (cmd->groups & CLI_GROUP_YES)
+		count = append(opts_yes, ret_opts, count);
+	if (cmd->groups & CLI_GROUP_OPEN)
+		count = append(opts_open, ret_opts, count);
+	if (cmd->groups & CLI_GROUP_LIST)
+		count = append(opts_list, ret_opts, count);
+	return append(opts_common, ret_opts, count);
+}
+
+static int option_index(const struct cli *cli, const char *name)
+{
+	for (int i = 0; i < cli->opt_count; i++) {
+		if (strcmp(cli->opts[i]->name, name) == 0)
+			return i;
+	}
+	return -1;
+}
+
+const char *cli_value(const struct cli *cli, const char *name)
+{
+	int i = option_index(cli, name);
+
+	assert(i >= 0);
+	return cli->values[i];
+}
+
+const char *cli_value_if(const struct cli *cli, const char *name)
+{
+	int i = option_index(cli, name);
+
+	return i >= 0 ? cli->values[i] : NULL;
+}
+
+bool cli_given(const struct cli *cli, const char *name)
+{
+	return cli_value(cli, name) != NULL;
+}
+
+/* --- parsing ------------------------------------------------------------------------------- */
+
+#define LONG_BASE 256 /* getopt_long's value for the option with index i is LONG_BASE + i */
+
+static void build_tables(const struct cli *cli, struct option longs[CLI_OPT_MAX + 1],
+			 char shorts[2 * CLI_OPT_MAX + 2])
+{
+	char *s = shorts;
+
+	*s++ = ':'; /* tell a missing argument from an unknown option */
+	for (int i = 0; i < cli->opt_count; i++) {
+		const struct cli_opt *opt = cli->opts[i];
+
+		longs[i] = (struct option){ opt->name,
+					    opt->arg != NULL ? required_argument : no_argument,
+					    NULL, LONG_BASE + i };
+		if (opt->letter != 0)
+			*s++ = (char)opt->letter;
+		if (opt->letter != 0 && opt->arg != NULL)
+			*s++ = ':';
+	}
+	longs[cli->opt_count] = (struct option){ 0 };
+	*s = '\0';
+}
+
+static int index_of(const struct cli *cli, int value)
+{
+	if (value >= LONG_BASE)
+		return value - LONG_BASE;
+	for (int i = 0; i < cli->opt_count; i++) {
+		if (cli->opts[i]->letter == value)
+			return i;
+	}
+	return -1;
+}
+
+/* An unknown long option, as it was written: "--jsn=1" gives "jsn". */
+static int unknown_long(const struct cli *cli, const char *written)
+{
+	char word[64];
+	int matches = 0;
+
+	snprintf(word, sizeof(word), "%s", written + 2);
+	word[strcspn(word, "=")] = '\0';
+
+	struct cli_near near = { .word = word };
+
+	for (int i = 0; i < cli->opt_count; i++) {
+		matches += strncmp(cli->opts[i]->name, word, strlen(word)) == 0;
+		cli_near_offer(&near, cli->opts[i]->name);
+	}
+	if (matches > 1)
+		return cli_usage(cli, "option '--%s' is ambiguous", word);
+	if (near.best != NULL)
+		return cli_usage(cli, "unknown option '--%s': did you mean '--%s'?", word,
+				 near.best);
+	return cli_usage(cli, "unknown option '--%s'", word);
+}
+
+static int refuse(const struct cli *cli, int got, char **argv)
+{
+	int i = optopt != 0 ? index_of(cli, optopt) : -1;
+	const char *written = argv[optind - 1];
+
+	if (got == ':')
+		return cli_usage(cli, "option '--%s' needs a value: %s", cli->opts[i]->name,
+				 cli->opts[i]->arg);
+	if (optopt >= LONG_BASE)
+		return cli_usage(cli, "option '--%s' takes no value", cli->opts[i]->name);
+	if (optopt != 0)
+		return cli_usage(cli, "unknown option '-%c'", optopt);
+	return unknown_long(cli, written);
+}
+
+/* "a|b|c": is @value one of these words? */
+static bool one_of(const char *words, const char *value)
+{
+	size_t length = strlen(value);
+
+	for (const char *w = words; w != NULL; w = strchr(w, '|') ? strchr(w, '|') + 1 : NULL) {
+		if (length > 0 && strcspn(w, "|") == length && strncmp(w, value, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int take(struct cli *cli, int got)
+{
+	int i = index_of(cli, got);
+	const struct cli_opt *opt = cli->opts[i];
+	const char *value = opt->arg != NULL ? optarg : "";
+
+	if (opt->arg != NULL && strchr(opt->arg, '|') != NULL && !one_of(opt->arg, value))
+		return cli_usage(cli, "'%s' is no value of --%s: it takes %s", value, opt->name,
+				 opt->arg);
+	if (strcmp(opt->name, "help") == 0) {
+		/* The letter is asked for in passing, the word by those who want to read. */
+		if (got == 'h')
+			cli_help_short(cli->cmd);
+		else
+			cli_help_long(cli->cmd);
+		return CLI_OK;
+	}
+	if (strcmp(opt->name, "color") == 0)
+		cli_color_set(value);
+	cli->values[i] = value;
+	return -1;
+}
+
+static int count_operands(const struct cli *cli)
+{
+	const struct cli_cmd *cmd = cli->cmd;
+
+	if (cli->argc < cmd->arg_min)
+		return cli_usage(cli, "%s is missing", cmd->args);
+	if (cmd->arg_max == 0 && cli->argc > 0)
+		return cli_usage(cli, "takes no operands, but was given '%s'", cli->argv[0]);
+	if (cmd->arg_max >= 0 && cli->argc > cmd->arg_max)
+		return cli_usage(cli, "one operand too many: '%s'", cli->argv[cmd->arg_max]);
+	return -1;
+}
+
+int cli_parse(struct cli *cli, const struct cli_cmd *cmd, int argc, char **argv)
+{
+	struct option longs[CLI_OPT_MAX + 1];
+	char shorts[2 * CLI_OPT_MAX + 2];
+	int got;
+
+	cli->cmd = cmd;
+	cli->opt_count = cli_options(cmd, cli->opts);
+	build_tables(cli, longs, shorts);
+	opterr = 0;
+	optind = 0; /* glibc and musl: start afresh, argv[0] is the verb */
+	while ((got = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		int code = got == '?' || got == ':' ? refuse(cli, got, argv) : take(cli, got);
+
+		if (code >= 0)
+			return code;
+	}
+	cli->argc = argc - optind;
+	cli->argv = argv + optind;
+	return count_operands(cli);
+}
+
+/* --- values -------------------------------------------------------------------------------- */
+
+bool cli_size(struct cli *cli, const char *name, uint64_t *ret_size)
+{
+	const char *text = cli_value(cli, name);
+
+	if (text == NULL || text_size_parse(text, ret_size))
+		return true;
+	cli_usage(cli, "'%s' is no size for --%s: a number with K, M, G or T, such as 64M", text,
+		  name);
+	return false;
+}
+
+bool cli_number(struct cli *cli, const char *name, uint64_t min, uint64_t max, uint64_t *ret_num)
+{
+	const char *text = cli_value(cli, name);
+
+	if (text == NULL)
+		return true;
+
+	char *end;
+
+	errno = 0;
+	unsigned long long number = strtoull(text, &end, 10);
+	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && number >= min &&
+	    number <= max) {
+		*ret_num = number;
+		return true;
+	}
+	cli_usage(cli, "'%s' is no value for --%s: a number from %llu to %llu", text, name,
+		  (unsigned long long)min, (unsigned long long)max);
+	return false;
+}
+
+bool cli_mode(struct cli *cli, const char *name, uint32_t *ret_mode)
+{
+	const char *text = cli_value(cli, name);
+
+	if (text == NULL)
+		return true;
+
+	char *end;
+	unsigned long mode = strtoul(text, &end, 8);
+
+	/* 0 would mean "the default" to the library, and nobody could use it. */
+	if (text[0] >= '0' && text[0] <= '7' && *end == '\0' && mode >= 1 && mode <= 0777) {
+		*ret_mode = (uint32_t)mode;
+		return true;
+	}
+	cli_usage(cli, "'%s' is no value for --%s: permission bits in octal, such as 0660", text,
+		  name);
+	return false;
+}
+
+bool cli_seconds(struct cli *cli, const char *name, int64_t *ret_ns)
+{
+	const char *text = cli_value(cli, name);
+
+	if (text == NULL)
+		return true;
+
+	char *end;
+	double seconds = strtod(text, &end);
+
+	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && seconds < 9e9) {
+		*ret_ns = (int64_t)(seconds * 1e9);
+		return true;
+	}
+	cli_usage(cli, "'%s' is no value for --%s: seconds, such as 2 or 0.5", text, name);
+	return false;
+}
+
+static bool user_id(struct cli *cli, const char *text, uint32_t *ret_uid)
+{
+	const struct passwd *user = getpwnam(text);
+	char *end;
+
+	if (user != NULL) {
+		*ret_uid = user->pw_uid;
+		return true;
+	}
+
+	unsigned long uid = strtoul(text, &end, 10);
+
+	if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && uid < UINT32_MAX) {
+		*ret_uid = (uint32_t)uid;
+		return true;
+	}
+	cli_usage(cli, "there is no user '%s'", text);
+	return false;
+}
+
+bool cli_open_opts(struct cli *cli, struct tarn_region_opts *ret_opts)
+{
+	const char *owner = cli_value(cli, "owner");
+
+	if (!cli_mode(cli, "mode", &ret_opts->mode))
+		return false;
+	if (owner != NULL) {
+		if (!user_id(cli, owner, &ret_opts->owner))
+			return false;
+		ret_opts->flags |= TARN_SEGMENT_OWNER;
+	}
+	ret_opts->diag = &cli->diag;
+	return true;
+}

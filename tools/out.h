@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * out.h - the one renderer: records with typed columns, as a table (libsmartcols) or as JSON.
+ *
+ * A verb declares its columns once. The table's heading, the JSON key and the manual come from
+ * that. In tables sizes are IEC and times are local; in JSON all are numbers in base units, the
+ * unit in the key, and what is not known is null.
+ *
+ *     out_begin(&out, cli);
+ *     out_list(&out, &check_list);
+ *     out_row(&out);
+ *     out_text(&out, "name", name);
+ *     out_number(&out, "size_bytes", size);
+ *     return out_end(&out, code);
+ *
+ * JSON: { "schema": ..., "complete": ..., "unreadable": ..., "items": [ ... ] }. A verb with
+ * one list has its rows as items. A verb that gives facts first (out_item(), out_fact_*) has one
+ * item a thing, with its lists inside.
+ */
+#ifndef TARN_TOOLS_OUT_H
+#define TARN_TOOLS_OUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "json.h"
+
+enum out_type {
+	OUT_TEXT,
+	OUT_COUNT,
+	OUT_SIZE, /* bytes; IEC in tables */
+	OUT_WORD, /* a number of any meaning: hexadecimal in tables once it is large */
+	OUT_TIME, /* nanoseconds of CLOCK_REALTIME; local time in tables */
+	OUT_BOOL,
+	OUT_SIGNED,
+	OUT_OFFSET, /* bytes; hexadecimal in tables */
+};
+
+struct out_col {
+	const char *key;  /* NULL ends the list; in JSON */
+	const char *head; /* in tables; NULL = in JSON only */
+	enum out_type type;
+	const char *help;
+	bool extra; /* in tables only when asked for by -o */
+};
+
+struct out_list {
+	const char *key; /* "items", or where it stands inside an item */
+	const struct out_col *cols;
+};
+
+#define OUT_COL_MAX 24
+
+struct cli;
+struct libscols_table;
+struct libscols_line;
+
+struct out {
+	const struct cli *cli;
+	bool as_json, bytes, noheadings, raw;
+	bool complete;
+	uint64_t unreadable;
+	bool in_item, in_list, in_row;
+	struct json json;
+	char *text; /* JSON of the items so far */
+	size_t text_size;
+	const struct out_list *list;
+	int order[OUT_COL_MAX]; /* indices into cols, as the table shows them */
+	int order_count;
+	struct libscols_table *table;
+	struct libscols_line *line;
+	uint64_t row_count;
+	bool failed; /* out of memory */
+	bool printed;
+};
+
+/* Takes the options of CLI_GROUP_LIST from @cli. Returns -1 to go on, else the exit code. */
+int out_begin(struct out *out, const struct cli *cli);
+/* Begin an item that has lists inside; @title heads it in text, @key and @name lead it in JSON. */
+void out_item(struct out *out);
+/* A fact of the item: "label: value" in text. */
+void out_fact_text(struct out *out, const char *key, const char *label, const char *value);
+void out_fact_number(struct out *out, const char *key, const char *label, enum out_type type,
+		     uint64_t value);
+void out_item_end(struct out *out);
+
+void out_list(struct out *out, const struct out_list *list);
+void out_list_end(struct out *out); /* prints the table */
+void out_row(struct out *out);
+/* A column not given in a row is null, and "-" in the table. */
+void out_text(struct out *out, const char *key, const char *text);
+void out_number(struct out *out, const char *key, uint64_t number);
+void out_bool(struct out *out, const char *key, bool value);
+
+/* Something could not be read: the answer is not complete. */
+void out_unreadable(struct out *out);
+/* Ends what is open, prints, frees. Returns the exit code: @code, or worse. */
+int out_end(struct out *out, int code);
+
+/* One line of NDJSON on @to, for verbs that stream. */
+struct json out_line_begin(FILE *to, const char *schema);
+void out_line_end(struct json *json);
+
+#endif /* TARN_TOOLS_OUT_H */

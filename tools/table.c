@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* table.c - the verbs, in the order in which help lists them. */
+
+#include "cmds.h"
+
+const struct cli_cmd *const cli_cmds[] = {
+	&cmd_send, &cmd_recv, &cmd_create,  &cmd_info,       &cmd_check, &cmd_rm,
+	&cmd_gc,   &cmd_help, &cmd_version, &cmd_completion, NULL,
+};
