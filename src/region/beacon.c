@@ -35,14 +35,15 @@
 #include "region/region.h"
 
 #define SLICE_NS        INT64_C(10000000)  /* without a beacon: the longest a death goes unseen */
+#define SLICE_DYING_NS  INT64_C(50000)     /* the beacon fired, the lock is still held: at first */
 #define SLICE_BEACON_NS INT64_C(100000000) /* with one: against a lost or stolen wake */
 
 #if defined(__GLIBC__) && defined(__LP64__)
 
 /* Two slots: prev at node[-1], next at node[0], as glibc lays them out for its own mutexes. */
-static void list_insert(void **head, void **node)
+static void list_insert(void **head, tarn__link *node)
 {
-	void **first = (void **)((uintptr_t)head[0] & ~(uintptr_t)1);
+	tarn__link *first = (tarn__link *)((uintptr_t)head[0] & ~(uintptr_t)1);
 
 	node[0] = head[0];
 	node[-1] = head - 1; /* glibc: &robust_prev, which stands before the head */
@@ -50,10 +51,11 @@ static void list_insert(void **head, void **node)
 	head[0] = node;
 }
 
-static void list_remove(void **node)
+static void list_remove(tarn__link *node)
 {
-	void **next = (void **)((uintptr_t)node[0] & ~(uintptr_t)1);
-	void **prev = (void **)((uintptr_t)node[-1] & ~(uintptr_t)1); /* one before its next */
+	tarn__link *next = (tarn__link *)((uintptr_t)node[0] & ~(uintptr_t)1);
+	/* it leads to one word before its next */
+	tarn__link *prev = (tarn__link *)((uintptr_t)node[-1] & ~(uintptr_t)1);
 
 	next[-1] = node[-1];
 	prev[1] = node[0];
@@ -102,14 +104,14 @@ void tarn__beacon_arm(struct tarn_region *region)
 	b->pair = map_pair(region, page);
 	if (b->pair == NULL)
 		return;
-	b->word = (_Atomic uint32_t *)(void *)(b->pair + ((unsigned char *)word - page));
-	b->node = (void **)(void *)((char *)b->word - list.offset);
+	b->node = (tarn__link *)(void *)(b->pair + ((unsigned char *)word - page) - list.offset);
 	b->head = list.head;
 	b->tid = tarn__plat_tid();
 	/* The kernel also looks at the pending node, so a death between these lines counts.
 	 * release: the compiler keeps the three stores in this order; the kernel sees them all */
 	list.head[2] = b->node;
-	atomic_store_explicit(b->word, (uint32_t)b->tid, memory_order_release);
+	/* By the mapping that the guard knows; the one in the pair is for the kernel alone. */
+	atomic_store_explicit(word, (uint32_t)b->tid, memory_order_release);
 	list_insert(list.head, b->node);
 	list.head[2] = NULL;
 }
@@ -179,6 +181,42 @@ static _Atomic uint32_t *announce(struct tarn_region *region, uint32_t peer, uin
 	return NULL;
 }
 
+/* Has the thread that armed @peer's beacon ended? */
+static bool fired(struct tarn_region *region, uint32_t peer)
+{
+	uint32_t slot = tarn__id_slot(peer);
+
+	/* relaxed: a hint; the truth is asked of the kernel's lock */
+	return peer != 0 && slot < region->member_max &&
+	       (atomic_load_explicit(tarn__member_beacon(region, slot), memory_order_relaxed) &
+		FUTEX_OWNER_DIED) != 0;
+}
+
+/*
+ * How long to sleep without a beacon. The kernel marks the beacon of a process that ends some time
+ * before it drops the lock (its memory goes in between), so who looked in that moment looks
+ * again soon, and then ever later, for it may be that only the thread has ended.
+ */
+static int64_t slice_of(struct tarn_region *region, uint32_t peer)
+{
+	static _Thread_local struct {
+		const struct tarn_region *region;
+		uint32_t peer;
+		int64_t slice;
+	} dying;
+
+	if (!fired(region, peer))
+		return SLICE_NS;
+	if (dying.region != region || dying.peer != peer) {
+		dying.region = region;
+		dying.peer = peer;
+		dying.slice = SLICE_DYING_NS;
+	} else if (dying.slice < SLICE_NS) {
+		dying.slice *= 2;
+	}
+	return dying.slice < SLICE_NS ? dying.slice : SLICE_NS;
+}
+
 int tarn__region_sleep(struct tarn_region *region, _Atomic uint32_t *word, uint32_t value,
 		       uint32_t peer, int64_t deadline)
 {
@@ -207,10 +245,12 @@ int tarn__region_sleep(struct tarn_region *region, _Atomic uint32_t *word, uint3
 			atomic_store_explicit(&no_waitv, 1, memory_order_relaxed);
 	}
 	if (r == -ENOSYS) {
-		int64_t slice = now + SLICE_NS;
+		int64_t slice = now + slice_of(region, peer);
 
 		r = tarn__plat_futex_wait(word, value, slice < deadline ? slice : deadline);
 	}
+	if (r == -EFAULT)
+		r = -EIO; /* the file was truncated under the word */
 	if (r == -EAGAIN || r == -ETIMEDOUT)
 		r = 0; /* the caller looks again; the deadline is checked at the next sleep */
 	return r;

@@ -236,7 +236,7 @@ static int settle(struct tarn_region *region, struct tarn_diag *diag)
 	/* relaxed: written under the lock */
 	if (atomic_load_explicit(&region->super->state, memory_order_relaxed) == TARN__CLOSED) {
 		(void)tarn__segment_unname(region->seg); /* who closed it may have died there */
-		r = -ENOENT;
+		r = tarn__diag(diag, -ENOENT, "the region was closed by its last member");
 	}
 	tarn__region_unlock(region);
 	return r;

@@ -18,13 +18,15 @@
 #include "region/format.h"
 #include "segment/segment.h"
 
+/* A link of a robust list; every other beacon lies at 4 modulo 8, and its node with it. */
+typedef void *tarn__link __attribute__((aligned(4)));
+
 /* A mapping of the member's page with a private page behind it, see beacon.c. */
 struct beacon {
 	unsigned char *pair; /* NULL: not armed */
 	int32_t tid;         /* of the thread on whose list the node is */
 	void **head;         /* that list */
-	_Atomic uint32_t *word;
-	void **node;
+	tarn__link *node;
 };
 
 /* One open object, as the layers above see it. */
@@ -127,7 +129,7 @@ void tarn__beacon_disarm(struct tarn_region *region);
 void tarn__beacon_forget(struct tarn_region *region);
 /*
  * Sleep while *@word is @value and member @peer (0: nobody) has not died, at most a slice or until
- * @deadline. 0: look again; -ETIMEDOUT: @deadline has passed.
+ * @deadline. 0: look again; -ETIMEDOUT: @deadline has passed; -EIO: the file was truncated.
  */
 int tarn__region_sleep(struct tarn_region *region, _Atomic uint32_t *word, uint32_t value,
 		       uint32_t peer, int64_t deadline);
