@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * attacks.c - what a peer with write access can do to the file under a region.
+ *
+ * Scribbling is biased to where it hurts: words that are looked at in every call (locks, states,
+ * indices, record headers) are a small part of the bytes. Values are what breaks arithmetic:
+ * 0, all ones, neighbours of what is there, powers of two, and words copied from elsewhere in the
+ * region, which are valid in the wrong place. Every now and then the first image is put back,
+ * so that victims get past their first check again.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+enum { PAGE = 4096, HOT_AREAS = 5, RING_HEADER = 320 };
+
+struct peer {
+	struct hostile_arena *arena;
+	unsigned char *map;
+	uint64_t random;
+};
+
+static void pause_ns(long ns)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = ns }, NULL);
+}
+
+static unsigned char *map_file(struct hostile_arena *arena)
+{
+	void *map = mmap(NULL, arena->size, PROT_READ | PROT_WRITE, MAP_SHARED, arena->fd, 0);
+
+	if (map == MAP_FAILED)
+		_exit(1);
+	return map;
+}
+
+/* An offset in one of the areas, each as likely as the others: superblock, its changing words,
+ * directory and members, the heap's first bytes with the ring's header, anywhere. */
+static size_t choose_offset(struct peer *peer)
+{
+	uint64_t r = hostile_random(&peer->random);
+	size_t size = peer->arena->size, heap = 3 * PAGE;
+
+	switch (r % HOT_AREAS) {
+	case 0:
+		return (size_t)(r >> 8) % 192;
+	case 1:
+		return (128 + (size_t)(r >> 8) % 20) & ~(size_t)3;
+	case 2:
+		return PAGE + (size_t)(r >> 8) % (2 * PAGE);
+	case 3:
+		return (heap + (size_t)(r >> 8) % PAGE) & ~(size_t)3;
+	default:
+		return (size_t)(r >> 8) % size;
+	}
+}
+
+static uint64_t load_word(const struct peer *peer, size_t off)
+{
+	uint64_t word = 0;
+	size_t left = peer->arena->size - off;
+
+	memcpy(&word, peer->map + off, left < 8 ? left : 8);
+	return word;
+}
+
+static uint64_t choose_value(struct peer *peer, size_t off)
+{
+	uint64_t r = hostile_random(&peer->random);
+
+	switch (r % 9) {
+	case 0:
+		return 0;
+	case 1:
+		return UINT64_MAX;
+	case 2:
+		return load_word(peer, off) + 1;
+	case 3:
+		return load_word(peer, off) - 1;
+	case 4:
+		return UINT64_C(1) << ((r >> 8) % 64);
+	case 5:
+		return load_word(peer, off) ^ UINT64_C(1) << ((r >> 8) % 64);
+	case 6:
+		return load_word(peer, choose_offset(peer));
+	case 7:
+		return (r >> 8) % 4096;
+	default:
+		return r;
+	}
+}
+
+static void scribble_once(struct peer *peer)
+{
+	size_t off = choose_offset(peer), left;
+	uint64_t value = choose_value(peer, off);
+	uint64_t r = hostile_random(&peer->random);
+	size_t width = (size_t)1 << (r % 4); /* 1, 2, 4 or 8 bytes */
+
+	if (width > 2)
+		off &= ~(width - 1);
+	left = peer->arena->size - off;
+	memcpy(peer->map + off, &value, width < left ? width : left);
+}
+
+/* Put back the first image, whole or one page of it. */
+static void restore(struct peer *peer, bool whole)
+{
+	size_t size = peer->arena->size, off = 0;
+
+	if (!whole) {
+		off = hostile_random(&peer->random) % (size / PAGE) * PAGE;
+		size = size - off < PAGE ? size - off : PAGE;
+	}
+	memcpy(peer->map + off, peer->arena->image + off, size);
+}
+
+void attack_scribble(struct hostile_arena *arena)
+{
+	struct peer peer = { arena, map_file(arena), arena->seed * 2654435761u + 1 };
+
+	for (;;) {
+		uint64_t r = hostile_random(&peer.random);
+		unsigned burst = 1u << (r % 8);
+
+		for (unsigned i = 0; i < burst; i++)
+			scribble_once(&peer);
+		atomic_fetch_add(&arena->shared->attacks, burst);
+		if ((r >> 8) % 4 == 0)
+			pause_ns((long)((r >> 16) % 200000));
+		if ((r >> 40) % 16 == 0)
+			restore(&peer, (r >> 44) % 4 != 0);
+	}
+}
+
+void attack_truncate(struct hostile_arena *arena)
+{
+	uint64_t random = arena->seed * 2654435761u + 1;
+	const off_t full = (off_t)arena->size;
+
+	for (;;) {
+		uint64_t r = hostile_random(&random);
+		off_t to = r % 3 == 0 ? 0 : (off_t)((r >> 8) % (uint64_t)full);
+
+		(void)!ftruncate(arena->fd, to);
+		atomic_fetch_add(&arena->shared->attacks, 1);
+		pause_ns((long)((r >> 24) % 2000000));
+		(void)!ftruncate(arena->fd, full);
+		(void)!pwrite(arena->fd, arena->image, arena->size, 0);
+		pause_ns((long)((r >> 44) % 1000000));
+	}
+}
+
+void attack_punch(struct hostile_arena *arena)
+{
+	uint64_t random = arena->seed * 2654435761u + 1;
+
+	for (;;) {
+		uint64_t r = hostile_random(&random);
+		off_t page = (off_t)((r >> 8) % (arena->size / PAGE));
+
+		(void)fallocate(arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, page * PAGE,
+				PAGE);
+		atomic_fetch_add(&arena->shared->attacks, 1);
+		pause_ns((long)((r >> 24) % 500000));
+		if ((r >> 44) % 4 == 0)
+			(void)!pwrite(arena->fd, arena->image, arena->size, 0);
+	}
+}
+
+/*
+ * With read access alone: move everybody who sleeps on a word of the ring's header over to a word
+ * where nobody will ever wake them.
+ */
+void attack_requeue(struct hostile_arena *arena)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", arena->fd);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	unsigned char *map = mmap(NULL, arena->size, PROT_READ, MAP_SHARED, fd, 0);
+
+	if (fd < 0 || map == MAP_FAILED)
+		_exit(1);
+	uint32_t *words = (uint32_t *)(void *)(map + hostile_find_ring(arena));
+	uint32_t *nowhere = (uint32_t *)(void *)(map + arena->size - 4);
+
+	for (;;) {
+		for (size_t i = 0; i < RING_HEADER / 4; i++)
+			(void)syscall(SYS_futex, &words[i], FUTEX_REQUEUE, 0, (long)INT_MAX,
+				      nowhere, 0);
+		atomic_fetch_add(&arena->shared->attacks, RING_HEADER / 4);
+		sched_yield();
+	}
+}

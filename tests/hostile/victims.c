@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * victims.c - programs that use the library as anybody would, by public calls alone, on a region
+ * that a peer is spoiling. Each opens the region, works for some hundred calls, closes and begins
+ * again; whatever it is told that the header names is well.
+ *
+ * What comes back is looked at as a user would: every byte of a record or object is read, and
+ * facts are read to the end of their strings. So a pointer or a size from nowhere is a signal or
+ * a sanitizer's report.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <tarn/tarn.h>
+
+#include "harness.h"
+
+enum {
+	REGION_SIZE = 48 << 10,
+	RING_CAPACITY = 8 << 10,
+	SLICE_NS = 300000, /* of a wait; short, so that there are many */
+	ROUND_CALLS = 300,
+};
+
+/* What opening a region may say. -ETIMEDOUT: the region lock names a live member, for ever. */
+static const int open_errors[] = { EUCLEAN,   EPROTO, EUSERS, EMSGSIZE, EAGAIN,
+				   ETIMEDOUT, EIO,    ENOENT, EINVAL,   0 };
+static const int ring_open_errors[] = { ENOENT,  EEXIST, EBUSY,     EPROTO, ENOSPC, ENFILE,
+					EUCLEAN, EIO,    ETIMEDOUT, EUSERS, 0 };
+static const int ring_errors[] = { EAGAIN,   EPIPE,  ENODATA, EUCLEAN, ETIMEDOUT, ENOBUFS,
+				   EMSGSIZE, EINVAL, EIO,     EBUSY,   0 };
+static const int object_errors[] = { EEXIST,  ENOENT, ENOSPC,    ENFILE, EPROTO,
+				     EUCLEAN, EIO,    ETIMEDOUT, EINVAL, 0 };
+static const int look_errors[] = { EUCLEAN, EIO, ETIMEDOUT, ENOSPC, ENOMEM, 0 };
+
+/* --- the region they expect ------------------------------------------------------------------ */
+
+static void must(const char *what, int r)
+{
+	if (r < 0) {
+		fprintf(stderr, "hostile: %s: %s\n", what, strerror(-r));
+		abort();
+	}
+}
+
+static void fill_ring(struct tarn_region *region)
+{
+	const struct tarn_ring_opts opts = { .capacity = RING_CAPACITY };
+	struct tarn_ring *ring;
+
+	must("ring", tarn_ring_open(region, "ring", TARN_RING_PRODUCER, &opts, &ring));
+	for (int i = 0; i < 20; i++)
+		must("push", tarn_ring_push(ring, "a record of some length", 8 + (size_t)i % 16));
+	tarn_ring_close(ring);
+}
+
+int victims_region(size_t *ret_size)
+{
+	const struct tarn_region_opts opts = {
+		.size = REGION_SIZE,
+		.max_size = 2 * REGION_SIZE,
+		.member_max = 4,
+		.object_max = 32,
+	};
+	struct tarn_region *region;
+	void *data;
+	int fd;
+
+	must("region", tarn_region_create("memfd:hostile", &opts, &region));
+	fill_ring(region);
+	for (int i = 0; i < 4; i++) {
+		char name[24];
+
+		snprintf(name, sizeof(name), "bytes-%d", i);
+		must("object", tarn_object_create(region, name, 1000, &data, NULL));
+		tarn_object_close(region, data);
+	}
+	*ret_size = tarn_segment_size(tarn_region_segment(region));
+	fd = dup(tarn_segment_fd(tarn_region_segment(region)));
+	tarn_region_close(region);
+	return fd;
+}
+
+size_t hostile_find_ring(const struct hostile_arena *arena)
+{
+	static const char magic[4] = { 'R', 'i', 'n', 'g' };
+
+	for (size_t off = 0; off + 64 <= arena->size; off += 64) {
+		if (memcmp(arena->image + off, magic, sizeof(magic)) == 0)
+			return off;
+	}
+	abort();
+}
+
+/* --- one victim ------------------------------------------------------------------------------ */
+
+struct victim {
+	struct hostile_arena *arena;
+	unsigned index;
+	uint64_t random;
+	struct tarn_region *region;
+	struct tarn_ring *ring;
+	uint64_t sink; /* what was read ends here */
+};
+
+/* Count, call, judge; the value is that of the call. */
+#define CALL(victim, call, allowed)                                                                \
+	(hostile_enter((victim)->arena, (victim)->index, #call),                                   \
+	 hostile_leave((victim)->arena, (victim)->index, (call), allowed))
+
+static void read_all(struct victim *v, const void *data, size_t size)
+{
+	const unsigned char *bytes = data;
+
+	for (size_t i = 0; i < size; i++)
+		v->sink += bytes[i];
+}
+
+static int enter_region(struct victim *v, uint32_t flags)
+{
+	struct tarn_diag diag = { 0 };
+	const struct tarn_region_opts opts = { .flags = flags, .diag = &diag };
+	int r;
+
+	v->region = NULL;
+	r = CALL(v, tarn_region_open_fd(v->arena->fd, &opts, &v->region), open_errors);
+	if (r < 0 && diag.what[0] == '\0')
+		hostile_lie(v->arena, "tarn_region_open_fd", "refused without a word", r);
+	return r;
+}
+
+static void leave_region(struct victim *v)
+{
+	hostile_enter(v->arena, v->index, "tarn_region_close");
+	tarn_region_close(v->region);
+	v->region = NULL;
+}
+
+/* --- producer -------------------------------------------------------------------------------- */
+
+static const unsigned char payload[4096];
+
+static void push_some(struct victim *v)
+{
+	struct tarn_buf bufs[8];
+	uint64_t r = hostile_random(&v->random);
+	size_t size = (r >> 8) % 600, count;
+	int64_t soon = tarn_deadline_after(SLICE_NS);
+	void *data;
+
+	switch (r % 7) {
+	case 0:
+		(void)CALL(v, tarn_ring_push(v->ring, payload, size), ring_errors);
+		break;
+	case 1:
+		(void)CALL(v, tarn_ring_push_wait(v->ring, payload, size, soon), ring_errors);
+		break;
+	case 2:
+		for (size_t i = 0; i < 8; i++)
+			bufs[i] = (struct tarn_buf){ (void *)(uintptr_t)payload, (size + i) % 64 };
+		if (CALL(v, tarn_ring_push_batch(v->ring, bufs, 8, &count), ring_errors) == 0 &&
+		    (count == 0 || count > 8))
+			hostile_lie(v->arena, "tarn_ring_push_batch", "count", (int64_t)count);
+		break;
+	case 3:
+	case 4:
+		if (CALL(v, tarn_ring_reserve_wait(v->ring, size, soon, &data), ring_errors) < 0)
+			break;
+		memset(data, 7, size);
+		(void)CALL(v, tarn_ring_commit(v->ring, size / 2), ring_errors);
+		break;
+	case 5:
+		if (CALL(v, tarn_ring_reserve(v->ring, size, &data), ring_errors) == 0)
+			memset(data, 9, size);
+		tarn_ring_abort(v->ring);
+		break;
+	default:
+		if (r % 64 == 6)
+			(void)CALL(v, tarn_ring_finish(v->ring), ring_errors);
+		else
+			(void)CALL(v, tarn_ring_wait_peer(v->ring, soon), ring_errors);
+		break;
+	}
+}
+
+/* --- consumer -------------------------------------------------------------------------------- */
+
+static void peek_some(struct victim *v, size_t max)
+{
+	struct tarn_buf bufs[16];
+	size_t count;
+
+	if (CALL(v, tarn_ring_peek_batch(v->ring, bufs, max, &count), ring_errors) < 0)
+		return;
+	if (count == 0 || count > max)
+		hostile_lie(v->arena, "tarn_ring_peek_batch", "count", (int64_t)count);
+	for (size_t i = 0; i < count; i++)
+		read_all(v, bufs[i].data, bufs[i].size);
+	(void)CALL(v, tarn_ring_release(v->ring, count > 1 ? count / 2 : 1), ring_errors);
+}
+
+static void pop_some(struct victim *v)
+{
+	static unsigned char buf[1024];
+	uint64_t r = hostile_random(&v->random);
+	int64_t soon = tarn_deadline_after(SLICE_NS);
+	const void *data;
+	size_t size = 0;
+
+	switch (r % 6) {
+	case 0:
+		if (CALL(v, tarn_ring_pop(v->ring, buf, sizeof(buf), &size), ring_errors) == 0 &&
+		    size > sizeof(buf))
+			hostile_lie(v->arena, "tarn_ring_pop", "size", (int64_t)size);
+		break;
+	case 1:
+		(void)CALL(v, tarn_ring_pop_wait(v->ring, buf, sizeof(buf), soon, &size),
+			   ring_errors);
+		break;
+	case 2:
+		if (CALL(v, tarn_ring_peek(v->ring, &data, &size), ring_errors) < 0)
+			break;
+		read_all(v, data, size);
+		(void)CALL(v, tarn_ring_release(v->ring, 1), ring_errors);
+		break;
+	case 3:
+		if (CALL(v, tarn_ring_peek_wait(v->ring, soon, &data, &size), ring_errors) == 0)
+			read_all(v, data, size);
+		break;
+	case 4:
+		peek_some(v, 1 + (r >> 8) % 16);
+		break;
+	default:
+		(void)CALL(v, tarn_ring_wait_peer(v->ring, soon), ring_errors);
+		break;
+	}
+}
+
+/* --- one who takes a role, again and again --------------------------------------------------- */
+
+static void stat_ring(struct victim *v)
+{
+	struct tarn_ring_stat stat;
+
+	if (CALL(v, tarn_ring_stat(v->ring, &stat), ring_errors) == 0 && stat.used > stat.capacity)
+		hostile_lie(v->arena, "tarn_ring_stat", "used", (int64_t)stat.used);
+}
+
+static void play_role(struct hostile_arena *arena, unsigned index, enum tarn_ring_role role,
+		      void (*act)(struct victim *))
+{
+	struct victim v = { .arena = arena, .index = index };
+	const struct tarn_ring_opts opts = { .capacity = RING_CAPACITY };
+
+	v.random = arena->seed * 31 + index + 1;
+	while (!hostile_over(arena)) {
+		if (enter_region(&v, 0) < 0)
+			continue;
+		uint64_t r = hostile_random(&v.random);
+
+		if (CALL(&v, tarn_ring_open(v.region, "ring", role, r % 2 ? &opts : NULL, &v.ring),
+			 ring_open_errors) == 0) {
+			for (int i = 0; i < ROUND_CALLS && !hostile_over(arena); i++)
+				act(&v);
+			stat_ring(&v);
+			hostile_enter(arena, index, "tarn_ring_close");
+			tarn_ring_close(v.ring);
+		}
+		leave_region(&v);
+	}
+}
+
+void victim_producer(struct hostile_arena *arena, unsigned index)
+{
+	play_role(arena, index, TARN_RING_PRODUCER, push_some);
+}
+
+void victim_consumer(struct hostile_arena *arena, unsigned index)
+{
+	play_role(arena, index, TARN_RING_CONSUMER, pop_some);
+}
+
+/* --- one who looks after the region ---------------------------------------------------------- */
+
+static int see_member(const struct tarn_member_stat *stat, void *arg)
+{
+	struct victim *v = arg;
+
+	if (memchr(stat->comm, 0, sizeof(stat->comm)) == NULL)
+		hostile_lie(v->arena, "tarn_region_members", "comm does not end", 0);
+	return 0;
+}
+
+static int see_object(const struct tarn_object_stat *stat, void *arg)
+{
+	struct victim *v = arg;
+
+	if (memchr(stat->name, 0, sizeof(stat->name)) == NULL)
+		hostile_lie(v->arena, "tarn_region_objects", "name does not end", 0);
+	return 0;
+}
+
+static void see_finding(const struct tarn_finding *finding, void *arg)
+{
+	struct victim *v = arg;
+
+	v->sink += strlen(finding->where) + strlen(finding->field) + strlen(finding->rule);
+}
+
+static void use_objects(struct victim *v)
+{
+	uint64_t r = hostile_random(&v->random), size = 0;
+	struct tarn_diag diag;
+	char name[16];
+	void *data;
+
+	snprintf(name, sizeof(name), "bytes-%u", (unsigned)(r >> 8) % 6);
+	switch (r % 4) {
+	case 0:
+		size = (r >> 16) % 4000;
+		if (CALL(v, tarn_object_create(v->region, name, size, &data, &diag),
+			 object_errors) < 0)
+			return;
+		break;
+	case 1:
+		(void)CALL(v, tarn_object_remove(v->region, name), object_errors);
+		return;
+	default:
+		if (CALL(v, tarn_object_open(v->region, name, &data, &size), object_errors) < 0)
+			return;
+		break;
+	}
+	read_all(v, data, size);
+	if (size > 0)
+		memset(data, 5, size);
+	hostile_enter(v->arena, v->index, "tarn_object_close");
+	tarn_object_close(v->region, data);
+}
+
+static void manage(struct victim *v)
+{
+	uint64_t r = hostile_random(&v->random);
+	struct tarn_region_stat stat;
+	struct tarn_diag diag;
+	uint32_t count;
+
+	switch (r % 8) {
+	case 0:
+		(void)CALL(v, tarn_region_stat(v->region, &stat), look_errors);
+		break;
+	case 1:
+		(void)CALL(v, tarn_region_members(v->region, see_member, v), look_errors);
+		break;
+	case 2:
+		(void)CALL(v, tarn_region_objects(v->region, see_object, v), look_errors);
+		break;
+	case 3:
+		(void)CALL(v, tarn_region_check(v->region, see_finding, v), look_errors);
+		break;
+	case 4:
+		(void)CALL(v, tarn_region_gc(v->region, &count), look_errors);
+		break;
+	case 5:
+		(void)CALL(v,
+			   tarn_region_grow(v->region, REGION_SIZE + (r >> 8) % REGION_SIZE, &diag),
+			   look_errors);
+		break;
+	default:
+		use_objects(v);
+		break;
+	}
+}
+
+void victim_manager(struct hostile_arena *arena, unsigned index)
+{
+	struct victim v = { .arena = arena, .index = index };
+
+	v.random = arena->seed * 37 + index + 1;
+	while (!hostile_over(arena)) {
+		if (enter_region(&v, 0) < 0)
+			continue;
+		for (int i = 0; i < ROUND_CALLS && !hostile_over(arena); i++)
+			manage(&v);
+		leave_region(&v);
+	}
+}
+
+/* --- one who only comes, looks round and goes ------------------------------------------------ */
+
+static void look_round(struct victim *v)
+{
+
+	(void)CALL(v, tarn_region_members(v->region, see_member, v), look_errors);
+	(void)CALL(v, tarn_region_objects(v->region, see_object, v), look_errors);
+	(void)CALL(v, tarn_region_check(v->region, see_finding, v), look_errors);
+	if (CALL(v, tarn_ring_open(v->region, "ring", TARN_RING_OBSERVER, NULL, &v->ring),
+		 ring_open_errors) < 0)
+		return;
+	stat_ring(v);
+	tarn_ring_close(v->ring);
+}
+
+void victim_newcomer(struct hostile_arena *arena, unsigned index)
+{
+	struct victim v = { .arena = arena, .index = index };
+
+	v.random = arena->seed * 41 + index + 1;
+	while (!hostile_over(arena)) {
+		bool observe = hostile_random(&v.random) % 2 == 0;
+
+		if (enter_region(&v, observe ? TARN_REGION_OBSERVE : 0) < 0)
+			continue;
+		look_round(&v);
+		leave_region(&v);
+	}
+}
+
+/* --- behind the guard ------------------------------------------------------------------------ */
+
+void guarded_producer(struct hostile_arena *arena, unsigned index)
+{
+	must("tarn_segment_guard", tarn_segment_guard());
+	victim_producer(arena, index);
+}
+
+void guarded_consumer(struct hostile_arena *arena, unsigned index)
+{
+	must("tarn_segment_guard", tarn_segment_guard());
+	victim_consumer(arena, index);
+}
+
+void guarded_manager(struct hostile_arena *arena, unsigned index)
+{
+	must("tarn_segment_guard", tarn_segment_guard());
+	victim_manager(arena, index);
+}
+
+/* --- waiters --------------------------------------------------------------------------------- */
+
+static const int none[] = { 0 }, finished[] = { ENODATA, 0 };
+
+static void open_quietly(struct victim *v, enum tarn_ring_role role)
+{
+	must("region", tarn_region_open_fd(v->arena->fd, NULL, &v->region));
+	must("ring", tarn_ring_open(v->region, "ring", role, NULL, &v->ring));
+}
+
+void waiting_consumer(struct hostile_arena *arena, unsigned index)
+{
+	struct victim v = { .arena = arena, .index = index };
+	char buf[256];
+	size_t size;
+	int r = 0;
+
+	open_quietly(&v, TARN_RING_CONSUMER);
+	while (r == 0)
+		r = CALL(&v, tarn_ring_pop_wait(v.ring, buf, sizeof(buf), TARN_FOREVER, &size),
+			 finished);
+	tarn_ring_close(v.ring);
+	leave_region(&v);
+}
+
+void feeding_producer(struct hostile_arena *arena, unsigned index)
+{
+	struct victim v = { .arena = arena, .index = index };
+
+	open_quietly(&v, TARN_RING_PRODUCER);
+	while (!hostile_over(arena)) {
+		nanosleep(&(struct timespec){ .tv_nsec = 3000000 }, NULL);
+		(void)CALL(&v, tarn_ring_push_wait(v.ring, "news", 4, TARN_FOREVER), none);
+	}
+	(void)CALL(&v, tarn_ring_finish(v.ring), none);
+	tarn_ring_close(v.ring);
+	leave_region(&v);
+}
