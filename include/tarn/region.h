@@ -37,9 +37,9 @@ struct tarn_region; /* this process's handle */
 
 /* All zero means: the default of each. */
 struct tarn_region_opts {
-	uint64_t size;       /* bytes for objects; create: 0 = 1 MiB; open: what must at least be
+	uint64_t size;     /* bytes for objects; create: 0 = 1 MiB; open: what must at least be
 	                        there, 0 = any */
-	uint64_t max_size;   /* bytes that objects may ever have, by growth; 0 = size */
+	uint64_t max_size; /* bytes that objects may ever have, by growth; 0 = size */
 	uint32_t flags;
 	uint32_t mode;       /* as in struct tarn_segment_opts */
 	uint32_t owner;      /* with TARN_SEGMENT_OWNER */
@@ -61,30 +61,30 @@ enum tarn_object_kind {
 };
 
 struct tarn_region_stat {
-	uint8_t uuid[16];     /* drawn at creation */
-	uint8_t boot_id[16];  /* of the host's boot in which it was created */
-	int64_t created_ns;   /* CLOCK_REALTIME */
-	uint64_t size;        /* bytes for objects now */
+	uint8_t uuid[16];    /* drawn at creation */
+	uint8_t boot_id[16]; /* of the host's boot in which it was created */
+	int64_t created_ns;  /* CLOCK_REALTIME */
+	uint64_t size;       /* bytes for objects now */
 	uint64_t max_size;
-	uint64_t used;        /* bytes that objects occupy */
-	uint64_t total_size;  /* bytes of the segment, superblock and tables included */
-	uint32_t version;     /* of the format */
-	uint32_t layout;      /* hash of the format's structures */
-	int32_t creator_pid;  /* in the creator's PID namespace; for the eye */
+	uint64_t used;       /* bytes that objects occupy */
+	uint64_t total_size; /* bytes of the segment, superblock and tables included */
+	uint32_t version;    /* of the format */
+	uint32_t layout;     /* hash of the format's structures */
+	int32_t creator_pid; /* in the creator's PID namespace; for the eye */
 	uint32_t creator_uid;
 	uint32_t member_max;
 	uint32_t member_count; /* alive now */
 	uint32_t object_max;
 	uint32_t object_count;
 	bool ephemeral;
-	bool removed;         /* closed by its last member, or its name is gone */
-	bool observer;        /* this handle is no member */
+	bool removed;  /* closed by its last member, or its name is gone */
+	bool observer; /* this handle is no member */
 };
 
 struct tarn_member_stat {
 	uint32_t slot;
 	uint32_t generation;
-	int32_t pid;       /* in the member's PID namespace; for the eye */
+	int32_t pid; /* in the member's PID namespace; for the eye */
 	uint32_t uid;
 	int64_t joined_ns; /* CLOCK_REALTIME */
 	char comm[16];     /* the program's name, NUL-terminated */
@@ -94,12 +94,12 @@ struct tarn_member_stat {
 
 struct tarn_object_stat {
 	char name[TARN_OBJECT_NAME_MAX + 1];
-	uint32_t kind;      /* enum tarn_object_kind */
+	uint32_t kind;         /* enum tarn_object_kind */
 	uint32_t holder_count; /* live members that have it open */
-	uint64_t off;       /* from the region's first byte */
-	uint64_t size;      /* bytes */
-	int64_t created_ns; /* CLOCK_REALTIME */
-	bool removed;       /* no name any more, kept for those who have it open */
+	uint64_t off;          /* from the region's first byte */
+	uint64_t size;         /* bytes */
+	int64_t created_ns;    /* CLOCK_REALTIME */
+	bool removed;          /* no name any more, kept for those who have it open */
 };
 
 /**
@@ -181,29 +181,27 @@ TARN_API struct tarn_segment *tarn_region_segment(const struct tarn_region *regi
  * non-zero. Return: 0, -EUCLEAN, or what @fn returned.
  * Since: 0.1
  */
-TARN_API TARN_NODISCARD int tarn_region_members(struct tarn_region *region,
-						int (*fn)(const struct tarn_member_stat *stat,
-							  void *arg),
-						void *arg);
+TARN_API TARN_NODISCARD int
+tarn_region_members(struct tarn_region *region,
+		    int (*fn)(const struct tarn_member_stat *stat, void *arg), void *arg);
 
 /**
  * tarn_region_objects - call @fn for each object until it returns non-zero.
  * Return: 0, -EUCLEAN, or what @fn returned.
  * Since: 0.1
  */
-TARN_API TARN_NODISCARD int tarn_region_objects(struct tarn_region *region,
-						int (*fn)(const struct tarn_object_stat *stat,
-							  void *arg),
-						void *arg);
+TARN_API TARN_NODISCARD int
+tarn_region_objects(struct tarn_region *region,
+		    int (*fn)(const struct tarn_object_stat *stat, void *arg), void *arg);
 
 /* One finding of a checker. */
 struct tarn_finding {
-	const char *where;    /* "superblock", "member 3", "object frames" */
-	const char *field;    /* "tail" */
-	const char *rule;     /* the invariant that does not hold, in words */
+	const char *where; /* "superblock", "member 3", "object frames" */
+	const char *field; /* "tail" */
+	const char *rule;  /* the invariant that does not hold, in words */
 	uint64_t found;
-	uint64_t expected;    /* the value, or the bound, that the rule allows */
-	bool repairable;      /* the next open or tarn_region_gc() puts it right */
+	uint64_t expected; /* the value, or the bound, that the rule allows */
+	bool repairable;   /* the next open or tarn_region_gc() puts it right */
 };
 typedef void tarn_report_fn(const struct tarn_finding *finding, void *arg);
 
@@ -225,6 +223,28 @@ TARN_API TARN_NODISCARD int tarn_region_check(struct tarn_region *region, tarn_r
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_region_gc(struct tarn_region *region, uint32_t *ret_count);
+
+/* Something that a creator which died left in shared memory. */
+struct tarn_leftover {
+	char path[288];  /* the file in /dev/shm */
+	char proof[192]; /* why it is known that nobody uses it, in words */
+	uint64_t size;   /* bytes of memory it keeps, its half-made segment included */
+	int32_t id;      /* of that System V segment; -1 = none */
+};
+
+#define TARN_LEFTOVER_REMOVE (1u << 0) /* remove each before @fn is told; else only tell */
+
+/**
+ * tarn_leftovers - find what creators that were killed left behind: files that never got their
+ * name (where the file system has no O_TMPFILE), control files without a region, and System V
+ * segments made by half. What another user owns, or a live process still has, is passed over.
+ * @fn: called for each until it returns non-zero; may be NULL
+ * Return: 0, what @fn returned, or the error of reading /dev/shm.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int
+tarn_leftovers(uint32_t flags, int (*fn)(const struct tarn_leftover *leftover, void *arg),
+	       void *arg);
 
 /**
  * tarn_object_create - make object @name of @size zero bytes, kind TARN_OBJECT_BYTES.

@@ -19,13 +19,13 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
-#include <sys/socket.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "plat/plat.h"
+#include "plat/seam.h"
 
 #ifndef SYS_futex_time64
 #define SYS_futex_time64 SYS_futex
@@ -46,22 +46,6 @@ enum {
 
 int (*tarn__plat_fault)(enum tarn_plat_call call);
 
-#define SEAM(name)                                                                                 \
-	do {                                                                                       \
-		if (__builtin_expect(tarn__plat_fault != NULL, 0)) {                               \
-			int fault_ = tarn__plat_fault(TARN_PLAT_##name);                           \
-			if (fault_ != 0)                                                           \
-				return -fault_;                                                    \
-		}                                                                                  \
-	} while (0)
-
-/* For calls that cannot fail: the plan is told, its answer has no effect. */
-#define SEAM_COUNT(name)                                                                           \
-	do {                                                                                       \
-		if (__builtin_expect(tarn__plat_fault != NULL, 0))                                 \
-			(void)tarn__plat_fault(TARN_PLAT_##name);                                  \
-	} while (0)
-
 static const char *const call_names[] = {
 #define ROW(name, text) text,
 	TARN_PLAT_CALLS(ROW)
@@ -71,26 +55,6 @@ static const char *const call_names[] = {
 const char *tarn__plat_call_name(enum tarn_plat_call call)
 {
 	return (unsigned)call < TARN_PLAT_CALL_COUNT ? call_names[call] : "?";
-}
-
-static int result(long r)
-{
-	return r < 0 ? -errno : (int)r;
-}
-
-/* A descriptor of 0, 1 or 2 would be written to by whoever prints: move it up. */
-static int above_stdio(int fd)
-{
-	if (fd < 0)
-		return -errno;
-	if (fd > 2)
-		return fd;
-
-	int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	int err = errno;
-
-	close(fd);
-	return moved < 0 ? -err : moved;
 }
 
 /* --- files --------------------------------------------------------------------------------- */
@@ -400,8 +364,8 @@ int tarn__plat_nodes_of(void *addr, size_t page_size, uint32_t page_count, int32
 
 		for (uint32_t i = 0; i < n; i++)
 			pages[i] = (char *)addr + (size_t)(done + i) * page_size;
-		if (syscall(SYS_move_pages, 0, (unsigned long)n, pages, NULL, ret_nodes + done,
-			    0) < 0)
+		if (syscall(SYS_move_pages, 0, (unsigned long)n, pages, NULL, ret_nodes + done, 0) <
+		    0)
 			return -errno;
 		done += n;
 	}
@@ -487,10 +451,9 @@ int tarn__plat_shm_rmid(int id)
 
 static struct flock byte_of(short type, uint64_t off)
 {
-	struct flock lock = { .l_type = type,
-			      .l_whence = SEEK_SET,
-			      .l_start = (off_t)off,
-			      .l_len = 1 };
+	struct flock lock = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)off, .l_len = 1
+	};
 
 	return lock;
 }
@@ -511,6 +474,16 @@ int tarn__plat_unlock(int fd, uint64_t off)
 
 	SEAM(LOCK_SET);
 	return result(fcntl(fd, F_OFD_SETLK, &lock));
+}
+
+bool tarn__plat_leased(int fd)
+{
+	if (tarn__plat_fault != NULL && tarn__plat_fault(TARN_PLAT_LEASE) != 0)
+		return false;
+	if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
+		return false;
+	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+	return true;
 }
 
 int tarn__plat_locked(int fd, uint64_t off)
@@ -578,8 +551,8 @@ int tarn__plat_futex_wait2(_Atomic uint32_t *word_a, uint32_t value_a, _Atomic u
 	struct time64 t;
 
 	SEAM(FUTEX_WAITV);
-	return wait_result(syscall(SYS_futex_waitv, v, 2u, 0u, time64_of(deadline, &t),
-				   CLOCK_MONOTONIC));
+	return wait_result(
+		syscall(SYS_futex_waitv, v, 2u, 0u, time64_of(deadline, &t), CLOCK_MONOTONIC));
 }
 
 int tarn__plat_futex_wake(_Atomic uint32_t *word, int count)
@@ -676,110 +649,6 @@ int tarn__plat_rlimit(int resource, uint64_t *ret_soft)
 	if (getrlimit((__typeof__(RLIMIT_FSIZE))resource, &limit) < 0)
 		return -errno;
 	*ret_soft = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
-	return 0;
-}
-
-/* --- sockets ------------------------------------------------------------------------------- */
-
-enum { FDS_MAX = 16 }; /* descriptors taken in one message; the kernel drops the rest */
-
-union fd_control {
-	char buf[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	struct cmsghdr align;
-};
-
-ssize_t tarn__plat_send_fd(int sock, const void *buf, size_t size, int fd)
-{
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)buf, .iov_len = size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	union fd_control control;
-
-	SEAM(SENDMSG);
-	if (fd >= 0) {
-		memset(&control, 0, sizeof(control));
-		msg.msg_control = control.buf;
-		msg.msg_controllen = CMSG_SPACE(sizeof(int));
-
-		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	}
-
-	ssize_t n;
-
-	do {
-		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
-}
-
-static void keep_first_fd(struct msghdr *msg, int *ret_fd)
-{
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-
-		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-		for (size_t i = 0; i < count; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-			if (*ret_fd < 0)
-				*ret_fd = above_stdio(fd);
-			else
-				close(fd);
-		}
-	}
-}
-
-ssize_t tarn__plat_recv_fd(int sock, void *buf, size_t size, int *ret_fd)
-{
-	union fd_control control;
-	struct iovec iov = { .iov_base = buf, .iov_len = size };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
-	ssize_t n;
-
-	SEAM(RECVMSG);
-	do {
-		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-	*ret_fd = -1;
-	keep_first_fd(&msg, ret_fd);
-	if (*ret_fd < -1)
-		return *ret_fd;
-	/* the kernel drops descriptors that find no free number, and says no more than this */
-	if (*ret_fd < 0 && (msg.msg_flags & MSG_CTRUNC) != 0)
-		return -EMFILE;
-	return n;
-}
-
-int tarn__plat_peercred(int sock, int32_t *ret_pid, uint32_t *ret_uid, uint32_t *ret_gid)
-{
-	/* struct ucred, spelled out: libc hides it behind a feature macro of its own */
-	struct {
-		int32_t pid;
-		uint32_t uid;
-		uint32_t gid;
-	} cred;
-	socklen_t size = sizeof(cred);
-
-	SEAM(PEERCRED);
-	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
-		return -errno;
-	*ret_pid = cred.pid;
-	*ret_uid = cred.uid;
-	*ret_gid = cred.gid;
 	return 0;
 }
 

@@ -71,13 +71,14 @@
 	ROW(RECVMSG, "recvmsg")                                                                    \
 	ROW(PEERCRED, "getsockopt(SO_PEERCRED)")                                                   \
 	ROW(SIGACTION, "sigaction")                                                                \
+	ROW(LEASE, "fcntl(F_SETLEASE)")                                                            \
 	ROW(RAISE, "raise")
 
 enum tarn_plat_call {
 #define ROW(name, text) TARN_PLAT_##name,
 	TARN_PLAT_CALLS(ROW)
 #undef ROW
-	TARN_PLAT_CALL_COUNT
+		TARN_PLAT_CALL_COUNT
 };
 
 /* NULL outside tests. Returns 0 to let the call through, else the errno it is to fail with. */
@@ -89,7 +90,7 @@ const char *tarn__plat_call_name(enum tarn_plat_call call);
 /* --- files; every descriptor is close-on-exec and above 2 --------------------------------- */
 
 int tarn__plat_open(const char *path, int flags, uint32_t mode);
-void tarn__plat_close(int fd); /* accepts -1 */
+void tarn__plat_close(int fd);            /* accepts -1 */
 int tarn__plat_reopen(int fd, int flags); /* the same file, a new open file description */
 int tarn__plat_dup(int fd);
 int tarn__plat_fstat(int fd, struct stat *ret_st);
@@ -156,6 +157,9 @@ int tarn__plat_shm_rmid(int id);
  * @fd is open for writing. */
 int tarn__plat_lock(int fd, uint64_t off);
 int tarn__plat_unlock(int fd, uint64_t off);
+/* Is @fd, which is open for reading and writing, the only descriptor that the file is open by? The
+ * kernel grants a write lease only then; it is given back at once. */
+bool tarn__plat_leased(int fd);
 /* 1 if another open file description holds a write lock on byte @off, 0 if none does. Asked as a
  * reader, so that read locks of strangers do not count. Any @fd will do. */
 int tarn__plat_locked(int fd, uint64_t off);
@@ -185,7 +189,7 @@ static inline void tarn__plat_pause(void)
 
 /* The calling thread's robust list: its head and the offset from node to word. */
 struct tarn_plat_robust {
-	void **head;    /* head[0] first node, head[1] offset, head[2] operation pending */
+	void **head;     /* head[0] first node, head[1] offset, head[2] operation pending */
 	intptr_t offset; /* add to a node for its futex word */
 };
 int tarn__plat_robust_list(struct tarn_plat_robust *ret_list);

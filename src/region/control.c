@@ -64,7 +64,8 @@ static void control_path(char path[PATH_SIZE], int32_t key, const uint8_t uuid[1
 	int n;
 
 	(void)tarn__plat_stat("/proc/self/ns/ipc", true, &st);
-	n = snprintf(path, PATH_SIZE, DIR_PATH "/tarn.sysv.%" PRIu64 ".", (uint64_t)st.st_ino);
+	n = snprintf(path, PATH_SIZE, DIR_PATH "/" TARN__CONTROL_PREFIX "%" PRIu64 ".",
+		     (uint64_t)st.st_ino);
 	if (key != 0) {
 		snprintf(path + n, (size_t)(PATH_SIZE - n), "%08" PRIx32, (uint32_t)key);
 		return;
@@ -400,5 +401,106 @@ int tarn__control_verdict(struct tarn_segment *seg, int error)
 	else if (control_read(fd, &control) == 0 && fits_intent(seg, &control))
 		r = -ENOENT; /* made by half, and nobody is at it */
 	tarn__plat_close(fd);
+	return r;
+}
+
+/* --- what the dead left -------------------------------------------------------------------- */
+
+/* Does any other open file description hold any lock on @fd? */
+static bool locked_at_all(int fd)
+{
+	for (uint32_t slot = 0; slot < TARN__MEMBERS_MAX; slot++)
+		if (tarn__plat_locked(fd, TARN__LOCK_BASE + slot) != 0)
+			return true;
+	return false;
+}
+
+/* The identifier of a segment without a key that fits an intent, by the kernel's table. */
+static int find_private(const struct control *control)
+{
+	char *text = malloc(1 << 20);
+	int id = -1;
+
+	if (text == NULL)
+		return -1;
+	if (tarn__plat_read_text("/proc/sysvipc/shm", text, 1 << 20) < 0)
+		text[0] = '\0';
+	for (char *line = strchr(text, '\n'); line != NULL && id < 0; line = strchr(line, '\n')) {
+		int key, shmid, perms, cpid, lpid;
+		uint64_t size, nattch;
+
+		line++;
+		/* key shmid perms size cpid lpid nattch ... */
+		if (sscanf(line, "%d %d %o %" SCNu64 " %d %d %" SCNu64, &key, &shmid,
+			   (unsigned *)&perms, &size, &cpid, &lpid, &nattch) == 7 &&
+		    key == 0 && nattch == 0 && (uint32_t)cpid == control->pid &&
+		    size >= control->size)
+			id = shmid;
+	}
+	free(text);
+	return id;
+}
+
+/* The segment that @control is about: 1 an open region, 0 made by half (@ret_id), -ENOENT none. */
+static int find_segment(const struct control *control, int *ret_id, uint64_t *ret_size)
+{
+	const struct tarn_segment_opts opts = { .flags = TARN_SEGMENT_READ_ONLY |
+							 TARN_SEGMENT_ANY_MODE };
+	struct tarn_segment *seg;
+	struct super_shm super;
+	char text[32];
+	int r, id = control->id;
+
+	if (control->key == 0 && control->state == INTENT)
+		id = find_private(control);
+	if (control->key == 0 && id < 0)
+		return -ENOENT;
+	if (control->key != 0)
+		snprintf(text, sizeof(text), "sysv:0x%08" PRIx32, (uint32_t)control->key);
+	else
+		snprintf(text, sizeof(text), "sysv:#%d", id);
+	if (tarn_segment_open(text, &opts, &seg) < 0)
+		return -ENOENT;
+	r = tarn__super_read(seg, &super, NULL);
+	*ret_id = seg->shmid;
+	*ret_size = seg->size;
+	if (r == 0 && memcmp(super.magic, TARN__MAGIC, 8) == 0 &&
+	    atomic_load_explicit(&super.state, memory_order_relaxed) != TARN__MAKING)
+		r = control->key != 0 || memcmp(super.uuid, control->uuid, 16) == 0 ? 1 : -ENOENT;
+	else
+		r = fits_intent(seg, control) ? 0 : -ENOENT;
+	tarn_segment_close(seg);
+	return r;
+}
+
+int tarn__control_reclaim(int fd, const char *path, bool remove, struct tarn_leftover *leftover)
+{
+	struct control control;
+	uint64_t seg_size = 0;
+	int r, id = -1;
+
+	if (control_read(fd, &control) < 0)
+		return -EBUSY; /* not ours to judge */
+	r = tarn__plat_lock(fd, CREATE_BYTE);
+	if (r < 0)
+		return -EBUSY;
+	if (!same_file(fd, path) || locked_at_all(fd)) {
+		(void)tarn__plat_unlock(fd, CREATE_BYTE);
+		return -EBUSY;
+	}
+	r = find_segment(&control, &id, &seg_size);
+	leftover->id = r == 0 ? id : -1;
+	leftover->size = sizeof(control) + (r == 0 ? seg_size : 0);
+	snprintf(leftover->proof, sizeof(leftover->proof), "no process holds a lock on it, and %s",
+		 r == 0 ? "its segment was never finished" : "it has no segment");
+	if (r == 1)
+		r = -EBUSY;
+	else if (remove && r == 0)
+		r = tarn__plat_shm_rmid(id);
+	else
+		r = 0;
+	if (r == 0 && remove)
+		r = tarn__plat_unlink(path);
+	(void)tarn__plat_unlock(fd, CREATE_BYTE);
 	return r;
 }

@@ -187,6 +187,10 @@ void tarn__control_remove(const char *path);
 /* What a System V segment without a sound superblock is: -EAGAIN just being made, -ENOENT left by
  * a creator that died, else @error. */
 int tarn__control_verdict(struct tarn_segment *seg, int error);
+#define TARN__CONTROL_PREFIX "tarn.sysv."
+/* Is the control file @fd, named @path, of use to anybody alive? If not, 0 and @leftover says what
+ * it is; -EBUSY if it is. With @remove it goes, and a half-made segment with it. */
+int tarn__control_reclaim(int fd, const char *path, bool remove, struct tarn_leftover *leftover);
 
 /* --- region.c ------------------------------------------------------------------------------ */
 

@@ -162,6 +162,91 @@ static void a_half_made_system_v_region_is_taken_over(void **state)
 	assert_true(killed > 20);
 }
 
+/* --- leftovers ------------------------------------------------------------------------------- */
+
+static char to_create[32];
+
+static int create_there_and_die(void)
+{
+	struct tarn_region *r;
+
+	calls_seen = 0;
+	tarn__plat_fault = die_in_shm_calls;
+	return tarn_region_create(to_create, NULL, &r) == 0 ? 0 : 1;
+}
+
+/* The segment that process @pid created, -1 if it left none. */
+static int segment_of(pid_t pid)
+{
+	FILE *table = fopen("/proc/sysvipc/shm", "r");
+	char line[512];
+	int found = -1;
+
+	assert_non_null(table);
+	while (fgets(line, sizeof(line), table) != NULL) {
+		int k, id, perms, cpid;
+		unsigned long size;
+
+		if (sscanf(line, "%d %d %o %lu %d", &k, &id, (unsigned *)&perms, &size, &cpid) ==
+			    5 &&
+		    cpid == pid)
+			found = id;
+	}
+	fclose(table);
+	return found;
+}
+
+static int count_proofs(const struct tarn_leftover *leftover, void *arg)
+{
+	*(int *)arg += leftover->proof[0] != '\0' && leftover->path[0] == '/';
+	return 0;
+}
+
+/* Whatever instant a creator dies at, what it leaves is found, explained and removed. Returns the
+ * identifier of the segment that was whole at last. */
+static int leftovers_are_found_and_removed(const char *addr)
+{
+	int found = 0, removed = 0, status, id = -1;
+
+	snprintf(to_create, sizeof(to_create), "%s", addr);
+	for (die_at = 0; id < 0; die_at++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(create_there_and_die());
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(status == 0 || WTERMSIG(status) == SIGKILL);
+		assert_int_equal(tarn_leftovers(0, count_proofs, &found), 0);
+		assert_int_equal(tarn_leftovers(TARN_LEFTOVER_REMOVE, count_proofs, &removed), 0);
+		id = segment_of(pid);
+		assert_true(id >= 0 || status != 0);
+	}
+	assert_true(found > 10);
+	assert_true(removed > 10);
+	return id;
+}
+
+static void leftovers_of_a_keyed_creator_are_removed(void **state)
+{
+	(void)state;
+	(void)leftovers_are_found_and_removed(sysv);
+	assert_int_equal(control_files(), 1);
+	assert_int_equal(tarn_region_remove(sysv, NULL), 0);
+	assert_int_equal(control_files(), 0);
+}
+
+static void leftovers_of_a_private_creator_are_removed(void **state)
+{
+	char addr[32];
+	struct tarn_region *r;
+
+	(void)state;
+	snprintf(addr, sizeof(addr), "sysv:#%d", leftovers_are_found_and_removed("sysv:private"));
+	assert_int_equal(tarn_region_open(addr, NULL, &r), 0);
+	assert_int_equal(tarn_region_remove(addr, NULL), 0);
+	tarn_region_close(r);
+}
+
 static void a_strangers_segment_is_left_alone(void **state)
 {
 	const struct tarn_region_opts opts = { .flags = TARN_REGION_CREATE };
@@ -185,6 +270,8 @@ int main(void)
 		cmocka_unit_test_setup(a_private_system_v_region_is_found_by_its_identifier,
 				       make_sysv),
 		cmocka_unit_test_setup(a_half_made_system_v_region_is_taken_over, make_sysv),
+		cmocka_unit_test_setup(leftovers_of_a_keyed_creator_are_removed, make_sysv),
+		cmocka_unit_test_setup(leftovers_of_a_private_creator_are_removed, make_sysv),
 		cmocka_unit_test_setup(a_strangers_segment_is_left_alone, make_sysv),
 	};
 
