@@ -377,7 +377,8 @@ int tarn__sysv_stat(struct tarn_segment *seg, struct tarn_segment_stat *ret_stat
 		return r;
 	(void)tarn__each_line("/proc/sysvipc/shm", match_id, &search);
 	ret_stat->size = ds.shm_segsz;
-	ret_stat->resident = search.resident;
+	/* kernels since 6.7 count huge pages 512-fold here */
+	ret_stat->resident = search.resident < seg->map_size ? search.resident : seg->map_size;
 	ret_stat->inode = (uint64_t)seg->shmid;
 	ret_stat->ctime = ds.shm_ctime;
 	ret_stat->atime = ds.shm_atime;
