@@ -85,3 +85,21 @@ void tarn__region_unlock(struct tarn_region *region)
 	if ((old & TARN__ID_FLAG) != 0)
 		(void)tarn__plat_futex_wake(&region->super->lock, 1);
 }
+
+void tarn__region_unlock_left(struct tarn_region *region, uint32_t id)
+{
+	_Atomic uint32_t *lock = &region->super->lock;
+	/* relaxed: decided by the exchange */
+	uint32_t seen = atomic_load_explicit(lock, memory_order_relaxed);
+
+	/* Whoever waited may have seen that the owner is gone, and has the lock already. */
+	while ((seen & ~TARN__ID_FLAG) == id) {
+		/* L1 -> L2 in lock(): all changes are made. */
+		if (!atomic_compare_exchange_weak_explicit(lock, &seen, 0, memory_order_release,
+							   memory_order_relaxed))
+			continue;
+		if ((seen & TARN__ID_FLAG) != 0)
+			(void)tarn__plat_futex_wake(lock, 1);
+		return;
+	}
+}

@@ -87,6 +87,24 @@ bool tarn__member_others(struct tarn_region *region)
 	return false;
 }
 
+bool tarn__member_staying(struct tarn_region *region)
+{
+	enum { LOOKS = 200 };
+
+	for (uint32_t slot = 0; slot < region->member_max; slot++) {
+		if (region->id != 0 && slot == tarn__id_slot(region->id))
+			continue;
+		/* One that holds its lock and is not live is just coming or just going, which takes
+		 * two calls; who is stopped in between counts as staying. */
+		for (int i = 0; slot_locked(region, slot); i++) {
+			if ((state_of(region, slot) & TARN__ID_FLAG) != 0 || i == LOOKS)
+				return true;
+			tarn__plat_yield();
+		}
+	}
+	return false;
+}
+
 static void clear_holds(struct member_shm *member)
 {
 	/* relaxed: nobody counts the holds of a slot before its state says live */

@@ -10,7 +10,8 @@
  * the two leaves a longer file, which the next growth uses.
  *
  * Leaving an ephemeral region: under the region lock, a member that finds no other lock held sets
- * state to CLOSED and removes the name, if it still leads to this very file. A joiner takes its
+ * state to CLOSED and removes the name, if it still leads to this very file. It gives its slot back
+ * before the lock, so that of two that leave at once the second is alone. A joiner takes its
  * slot first and looks at state under the same lock: either it is seen and the region stays, or
  * it sees CLOSED, finishes the removal and looks for the name anew.
  */
@@ -423,9 +424,13 @@ void tarn_region_close(struct tarn_region *region)
 	tarn__fork_unwatch(region);
 	if (region->ephemeral && region->id != 0 && !tarn_segment_damaged(region->seg) &&
 	    tarn__region_lock(region) == 0) {
-		if (!tarn__member_others(region))
+		uint32_t id = region->id;
+
+		if (!tarn__member_staying(region))
 			(void)dismantle(region);
-		tarn__region_unlock(region);
+		/* Still under the lock: two that leave at once must not each see the other. */
+		tarn__member_leave(region);
+		tarn__region_unlock_left(region, id);
 	}
 	tarn__member_leave(region);
 	tarn__region_free(region);

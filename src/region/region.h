@@ -109,6 +109,8 @@ void tarn__member_leave(struct tarn_region *region);
 bool tarn__member_alive(struct tarn_region *region, uint32_t id);
 /* Does any member but this handle live? */
 bool tarn__member_others(struct tarn_region *region);
+/* The same, waiting a moment for those that are just coming or going; the lock is held. */
+bool tarn__member_staying(struct tarn_region *region);
 /* Free the slots of the dead; their number. */
 uint32_t tarn__member_reap(struct tarn_region *region);
 struct member_shm *tarn__member_at(const struct tarn_region *region, uint32_t slot);
@@ -139,6 +141,8 @@ int tarn__region_sleep(struct tarn_region *region, _Atomic uint32_t *word, uint3
 /* 0, or -ETIMEDOUT when a live member has not let go for LOCK_PATIENCE_NS. */
 int tarn__region_lock(struct tarn_region *region);
 void tarn__region_unlock(struct tarn_region *region);
+/* The same for member @id, which left while it held the lock. */
+void tarn__region_unlock_left(struct tarn_region *region, uint32_t id);
 
 /* --- directory.c --------------------------------------------------------------------------- */
 
