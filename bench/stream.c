@@ -44,7 +44,12 @@ static const struct way ways[] = {
 	{ "cat | cat", WAY_PIPE, 0, true, NULL },
 	{ "UNIX socket", WAY_SOCKET, 0, false, NULL },
 };
-enum { WAY_COUNT = sizeof(ways) / sizeof(*ways), WAY_OF_PIPE = 2 };
+enum {
+	WAY_COUNT = sizeof(ways) / sizeof(*ways),
+	WAY_OF_TARN = 0,
+	WAY_OF_PIPE = 2,
+	WAY_OF_SOCKET = 5
+};
 
 static struct {
 	const char *self, *tarn, *file;
@@ -209,14 +214,23 @@ static struct spread spread_of(double *values)
 				values[0], values[n - 1] };
 }
 
-/* GB/s of @way; or, times pipe, where @of_pipe. */
-static struct spread rate_of(int way, bool of_pipe)
+/* GB/s of @way. */
+static struct spread rate_of(int way)
 {
 	double values[ROUND_MAX];
 
 	for (int i = 0; i < stream.round_count; i++)
-		values[i] = of_pipe ? stream.seconds[WAY_OF_PIPE][i] / stream.seconds[way][i]
-				    : stream.bytes / stream.seconds[way][i] * 1e-9;
+		values[i] = stream.bytes / stream.seconds[way][i] * 1e-9;
+	return spread_of(values);
+}
+
+/* How many times as fast as @other, round by round. */
+static struct spread ratio_of(int way, int other)
+{
+	double values[ROUND_MAX];
+
+	for (int i = 0; i < stream.round_count; i++)
+		values[i] = stream.seconds[other][i] / stream.seconds[way][i];
 	return spread_of(values);
 }
 
@@ -224,19 +238,24 @@ static void print_table(void)
 {
 	printf("%-16s  %-28s  %s\n", "", "GB/s", "OF PIPE");
 	for (int way = 0; way < WAY_COUNT; way++) {
-		struct spread rate = rate_of(way, false), ratio = rate_of(way, true);
+		struct spread rate = rate_of(way), ratio = ratio_of(way, WAY_OF_PIPE);
 		char text[64];
 
 		snprintf(text, sizeof(text), "%.2f [%.2f..%.2f]", rate.median, rate.min, rate.max);
 		printf("%-16s  %-28s  %.2f [%.2f..%.2f]\n", ways[way].name, text, ratio.median,
 		       ratio.min, ratio.max);
 	}
+	printf("tarn moves %.2f GB/s: %.1f times a pipe (%.2f GB/s), %.1f times a UNIX socket "
+	       "(%.2f GB/s)\n",
+	       rate_of(WAY_OF_TARN).median, ratio_of(WAY_OF_TARN, WAY_OF_PIPE).median,
+	       rate_of(WAY_OF_PIPE).median, ratio_of(WAY_OF_TARN, WAY_OF_SOCKET).median,
+	       rate_of(WAY_OF_SOCKET).median);
 }
 
 static void print_json(void)
 {
 	for (int way = 0; way < WAY_COUNT; way++) {
-		struct spread rate = rate_of(way, false), ratio = rate_of(way, true);
+		struct spread rate = rate_of(way), ratio = ratio_of(way, WAY_OF_PIPE);
 
 		printf("{\"schema\":\"tarn.bench\",\"version\":1,\"test\":\"file\","
 		       "\"transport\":\"%s\",\"size_bytes\":%.0f,\"buffer_bytes\":%s,"
