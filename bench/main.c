@@ -268,6 +268,43 @@ static void print_heading(const struct bench_case *c, const struct result *resul
 	       rate ? "BYTES" : "P99", rate ? "SPREAD GB/s" : "SPREAD P50", "OF LIMIT", "OF PIPE");
 }
 
+static int find_case(const char *test, const char *transport, uint32_t size)
+{
+	for (int i = 0; i < bench.case_count; i++) {
+		const struct bench_case *c = bench.cases[i];
+
+		if (strcmp(c->test, test) == 0 && strcmp(c->transport, transport) == 0 &&
+		    c->size == size)
+			return i;
+	}
+	return -1;
+}
+
+/* What the project has set itself, and whether this run shows it. */
+static void print_goals(void)
+{
+	int trip = find_case("round trip, busy", "ring", 8);
+	int open = find_case("open and close", "member", 0);
+
+	printf("\n");
+	if (trip >= 0) {
+		const struct result *result = &bench.results[trip];
+		double blocks = ratio_of(result, result->limit, true).median;
+
+		printf("Round trip of 8 bytes, goal at most 1.20 of the bounce: %.2f by blocks, "
+		       "%.2f "
+		       "by p50: %s\n",
+		       blocks, ratio_of(result, result->limit, false).median,
+		       blocks <= 1.2 ? "held" : "missed");
+	}
+	if (open >= 0) {
+		double ns = p50_of(&bench.results[open]).median;
+
+		printf("Opening a region and leaving it, goal under 100 us: %.1f us: %s\n",
+		       ns / 1e3, ns < 100e3 ? "held" : "missed");
+	}
+}
+
 static void print_table(const struct duo *duo)
 {
 	const char *test = "";
@@ -285,6 +322,7 @@ static void print_table(const struct duo *duo)
 		size = c->size;
 		print_row(c, &bench.results[i]);
 	}
+	print_goals();
 }
 
 static void json_spread(const char *key, struct spread s)
