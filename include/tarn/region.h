@@ -15,8 +15,11 @@
  * Crash:     killed anywhere, the name is absent or complete, the directory has the object
  *            whole or not at all, no memory is lost, and the slot is taken over by the next
  *            who needs one.
+ *            Whatever changes the directory may fail with -ETIMEDOUT: a live member, stopped or
+ *            hostile, has held the region's lock for 2 s; nothing was changed.
  * Trust:     members may spoil each other's data. Damage found is -EUCLEAN. A process that
- *            may only read can do no harm.
+ *            may only read can change nothing; by read locks on the file it can keep others from
+ *            becoming members, so give read access to those who may do that.
  */
 #ifndef TARN_REGION_H
 #define TARN_REGION_H

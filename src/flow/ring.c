@@ -416,15 +416,13 @@ void tarn_ring_close(struct tarn_ring *ring)
 		return;
 
 	struct tarn_region *region = ring->region;
-	int r = tarn__region_enter(region);
 
+	tarn__region_enter_to_leave(region);
 	tarn__fork_remove(region, &ring->forkable);
-	if (r == 0) {
-		if (!ring->stale && ring->role != TARN_RING_OBSERVER)
-			give_role_back(ring);
-		tarn__object_drop(region, ring->object.index);
-		tarn__region_leave(region);
-	}
+	if (!ring->stale && ring->role != TARN_RING_OBSERVER)
+		give_role_back(ring);
+	tarn__object_drop(region, ring->object.index);
+	tarn__region_leave(region);
 	free(ring);
 }
 

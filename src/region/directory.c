@@ -145,7 +145,7 @@ void tarn__object_drop(struct tarn_region *region, uint32_t index)
 {
 	if (region->observer || region->hold_count[index] == 0)
 		return;
-	if (--region->hold_count[index] == 0)
+	if (--region->hold_count[index] == 0 && region->me != NULL)
 		hold_bit(region, index, false);
 }
 
@@ -486,8 +486,9 @@ int tarn_object_open(struct tarn_region *region, const char *name, void **ret_da
 
 void tarn_object_close(struct tarn_region *region, void *data)
 {
-	if (region->observer || tarn__region_enter(region) < 0)
+	if (region->observer)
 		return;
+	tarn__region_enter_to_leave(region);
 
 	uint64_t off = (uint64_t)((unsigned char *)data - region->base);
 

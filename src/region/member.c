@@ -287,6 +287,11 @@ int tarn__region_enter(struct tarn_region *region)
 	return r;
 }
 
+void tarn__region_enter_to_leave(struct tarn_region *region)
+{
+	pthread_mutex_lock(&region->mutex);
+}
+
 int tarn__region_enter_member(struct tarn_region *region)
 {
 	return region->observer ? -EPERM : tarn__region_enter(region);

@@ -120,6 +120,8 @@ void tarn__member_read(const struct tarn_region *region, uint32_t slot,
 /* Every public call begins here: takes the mutex, joins anew after a fork. */
 int tarn__region_enter(struct tarn_region *region);
 void tarn__region_leave(struct tarn_region *region);
+/* For what closes handles: takes the mutex and nothing else; region->me may be NULL then. */
+void tarn__region_enter_to_leave(struct tarn_region *region);
 /* Enter, and refuse observers with -EPERM. */
 int tarn__region_enter_member(struct tarn_region *region);
 
