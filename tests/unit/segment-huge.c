@@ -2,8 +2,8 @@
 /*
  * Huge pages: had where they can be, named where they cannot, never passed over in silence.
  *
- * The group takes 2 MiB pages from the host by vm.nr_hugepages and gives them back at its end. Where
- * the host does not let it, what needs them is skipped. hugetlbfs is mounted in a mount namespace
+ * The group takes 2 MiB pages from the host by vm.nr_hugepages and gives them back at its end.
+ * Where the host does not let it, what needs them is skipped. hugetlbfs is mounted in a mount namespace
  * of a child's own.
  */
 #include <inttypes.h>
