@@ -398,9 +398,9 @@ int tarn__map_existing(struct tarn_segment *seg, const struct tarn_segment_opts 
 int tarn__segment_remap(struct tarn_segment *seg, uint64_t max_size, struct tarn_diag *diag)
 {
 	const struct tarn_segment_opts want = { .flags = seg->flags,
-						.pages = seg->pages == TARN_PAGES_THP ?
-								 TARN_PAGES_THP :
-								 TARN_PAGES_DEFAULT,
+						.pages = seg->pages == TARN_PAGES_THP
+								 ? TARN_PAGES_THP
+								 : TARN_PAGES_DEFAULT,
 						.diag = diag };
 	int r;
 

@@ -3,8 +3,8 @@
  * Huge pages: had where they can be, named where they cannot, never passed over in silence.
  *
  * The group takes 2 MiB pages from the host by vm.nr_hugepages and gives them back at its end.
- * Where the host does not let it, what needs them is skipped. hugetlbfs is mounted in a mount namespace
- * of a child's own.
+ * Where the host does not let it, what needs them is skipped. hugetlbfs is mounted in a mount
+ * namespace of a child's own.
  */
 #include <inttypes.h>
 #include <sched.h>
@@ -378,7 +378,7 @@ static void transparent_pages_are_had_where_the_host_allows(void **state)
 {
 	struct tarn_segment_opts opts = { .size = 8 * MIB, .pages = TARN_PAGES_THP };
 	static const char *const addrs[] = { "anon:", "sysv:private" };
-	char before[128], *choice, *end;
+	char before[128], *choice = NULL, *end = NULL;
 	struct tarn_segment_stat stat;
 	struct tarn_segment *seg;
 

@@ -127,6 +127,18 @@ static inline int in_child(int (*body)(void *arg), void *arg)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* The address sanitizer makes mlock() do nothing, and says so of itself in two ways. */
+#if defined(__SANITIZE_ADDRESS__)
+#define MLOCK_IS_REAL false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define MLOCK_IS_REAL false
+#endif
+#endif
+#ifndef MLOCK_IS_REAL
+#define MLOCK_IS_REAL true
+#endif
+
 #define SKIP_BECAUSE(...)                                                                          \
 	do {                                                                                       \
 		print_message("skipped: " __VA_ARGS__);                                            \
