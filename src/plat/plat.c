@@ -643,12 +643,15 @@ int tarn__plat_random(void *buf, size_t size)
 
 int tarn__plat_rlimit(int resource, uint64_t *ret_soft)
 {
-	struct rlimit limit;
+	struct {
+		uint64_t soft;
+		uint64_t hard;
+	} limit; /* struct rlimit64; no limit is all ones */
 
 	SEAM(RLIMIT);
-	if (getrlimit((__typeof__(RLIMIT_FSIZE))resource, &limit) < 0)
+	if (syscall(SYS_prlimit64, 0, resource, NULL, &limit) < 0)
 		return -errno;
-	*ret_soft = limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
+	*ret_soft = limit.soft;
 	return 0;
 }
 

@@ -199,12 +199,7 @@ static void more_than_the_host_has_is_refused(void **state)
 		create_fails("anon:", &opts, -ENOMEM, "address space");
 }
 
-static int limit(int resource, rlim_t value)
-{
-	struct rlimit limits = { value, value };
-
-	return setrlimit((__typeof__(RLIMIT_FSIZE))resource, &limits);
-}
+#define LIMIT(resource, value) setrlimit(resource, &(struct rlimit){ value, value })
 
 static int file_size_limit(void *arg)
 {
@@ -214,7 +209,7 @@ static int file_size_limit(void *arg)
 	struct tarn_diag diag;
 
 	(void)arg;
-	limit(RLIMIT_FSIZE, 1 * MIB);
+	LIMIT(RLIMIT_FSIZE, 1 * MIB);
 	if (!create_says("anon:", (struct tarn_segment_opts){ .size = 4 * MIB }, -EFBIG,
 			 "RLIMIT_FSIZE): 3145728 bytes short", "ulimit -f 4096") ||
 	    !create_says("anon:", lazy, -EFBIG, "RLIMIT_FSIZE", "ulimit -f"))
@@ -231,7 +226,7 @@ static int address_space_limit(void *arg)
 	struct tarn_segment_opts opts = { .size = 4096, .max_size = UINT64_C(1) << 40 };
 
 	(void)arg;
-	limit(RLIMIT_AS, UINT64_C(1) << 31);
+	LIMIT(RLIMIT_AS, UINT64_C(1) << 31);
 	return create_says("anon:", opts, -ENOMEM, "1 TiB", "") &&
 			       (sizeof(void *) == 4 ||
 				create_says("anon:", opts, -ENOMEM, "", "ulimit -v"))
@@ -270,7 +265,7 @@ static int memlock_limit(void *arg)
 	const char *addr = own_name("shm:", "memlock");
 
 	(void)arg;
-	limit(RLIMIT_MEMLOCK, 64 * KIB);
+	LIMIT(RLIMIT_MEMLOCK, 64 * KIB);
 	if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
 		return NOT_PERMITTED;
 	if (!create_says(addr, opts, -ENOMEM, "may lock 64 KiB (RLIMIT_MEMLOCK)", "ulimit -l 1024"))

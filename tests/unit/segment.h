@@ -141,7 +141,7 @@ static inline int in_child(int (*body)(void *arg), void *arg)
 
 #define SKIP_BECAUSE(...)                                                                          \
 	do {                                                                                       \
-		print_message("skipped: " __VA_ARGS__);                                            \
+		print_message("# skip: " __VA_ARGS__);                                             \
 		print_message("\n");                                                               \
 		skip();                                                                            \
 	} while (0)
