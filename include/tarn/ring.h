@@ -53,7 +53,7 @@ struct tarn_buf {
 };
 
 enum tarn_ring_peer {
-	TARN_PEER_NONE = 0,     /* nobody has had the other role since the ring was made */
+	TARN_PEER_NONE = 0, /* nobody has had the other role since the ring was made */
 	TARN_PEER_ALIVE = 1,
 	TARN_PEER_LEFT = 2,     /* closed its handle */
 	TARN_PEER_FINISHED = 3, /* producer only: called tarn_ring_finish() */
@@ -67,8 +67,8 @@ struct tarn_ring_stat {
 	uint32_t record_max;  /* bytes, the largest record it takes */
 	enum tarn_ring_peer producer;
 	enum tarn_ring_peer consumer;
-	bool producer_waits;  /* asleep for want of room */
-	bool consumer_waits;  /* asleep for want of records */
+	bool producer_waits; /* asleep for want of room */
+	bool consumer_waits; /* asleep for want of records */
 };
 
 /**
@@ -139,8 +139,7 @@ TARN_API TARN_NODISCARD int tarn_ring_push_batch(struct tarn_ring *ring,
  * Return: as tarn_ring_push().
  * Since: 0.1
  */
-TARN_API TARN_NODISCARD int tarn_ring_reserve(struct tarn_ring *ring, size_t size,
-					      void **ret_data);
+TARN_API TARN_NODISCARD int tarn_ring_reserve(struct tarn_ring *ring, size_t size, void **ret_data);
 
 /** tarn_ring_reserve_wait - the same, waiting for room until @deadline. Since: 0.1 */
 TARN_API TARN_NODISCARD int tarn_ring_reserve_wait(struct tarn_ring *ring, size_t size,

@@ -24,7 +24,7 @@ LONG_FUNCTION = HEAD + "int f(void)\n{\n" + "\t(void)0;\n" * 69 + "\treturn 0;\n
 CHECKS = [
     ("layers", [ROOT, BUILD]), ("labels", [ROOT]), ("style", [ROOT]), ("words", [ROOT]),
     ("headers", [ROOT]), ("symbols", [ROOT, BUILD]), ("deps", [LIBRARY]), ("docs", [ROOT, BUILD]),
-    ("format", [ROOT]),
+    ("format", [ROOT]), ("scripts", [ROOT]),
 ]
 
 # What is seeded: the check, the fault in words, the file, its text (or what is appended to it),
@@ -75,6 +75,7 @@ SEEDS = [
     ("docs", "a make target that is gone", "seed.md", "Say `make " + "coffee`.\n"),
     ("docs", "a function that is gone", "seed.md", "Call tarn_" + "gone().\n"),
     ("format", "a line laid out by hand", "src/base/seed.c", HEAD + "int  f( void ) {return 0 ;}\n"),
+    ("scripts", "an unquoted word", "dev/seed", "#!/bin/bash\nrm $1\n"),
 ]
 NEEDS_BUILD = {"symbols"}
 
@@ -121,6 +122,7 @@ def try_seed(tap, copy, seed):
     os.makedirs(os.path.dirname(full), exist_ok=True)
     with open(full, "w", encoding="utf-8") as out:
         out.write((before or "") + text)
+    os.chmod(full, 0o755)
     code, output = run(check, [copy] + ([BUILD] if check in NEEDS_BUILD else []))
     if before is None:
         os.unlink(full)
