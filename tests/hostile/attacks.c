@@ -5,7 +5,7 @@
  * Scribbling is biased to where it hurts: words that are looked at in every call (locks, states,
  * indices, record headers) are a small part of the bytes. Values are what breaks arithmetic:
  * 0, all ones, neighbours of what is there, powers of two, and words copied from elsewhere in the
- * region, which are valid in the wrong place. Every now and then the first image is put back,
+ * region, which are valid in the wrong place; at times with the checksum made to fit. Every now and then the first image is put back,
  * so that victims get past their first check again.
  */
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 
 #include "harness.h"
 
-enum { PAGE = 4096, HOT_AREAS = 5, RING_HEADER = 320 };
+enum { PAGE = 4096, HOT_AREAS = 5, RING_HEADER = 320, ENTRY_SIZE = 128 };
 
 struct peer {
 	struct hostile_arena *arena;
@@ -112,6 +112,32 @@ static void scribble_once(struct peer *peer)
 	memcpy(peer->map + off, &value, width < left ? width : left);
 }
 
+/* FNV-1a, as design/format.md has it. */
+static uint32_t checksum(const unsigned char *bytes, size_t size)
+{
+	uint32_t hash = 2166136261u;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ bytes[i]) * 16777619u;
+	return hash;
+}
+
+/* Change a directory entry or the ring's header, and make its checksum fit, as one who knows the
+ * format can. */
+static void forge(struct peer *peer)
+{
+	uint64_t r = hostile_random(&peer->random);
+	bool ring = r % 4 == 0;
+	size_t base = ring ? hostile_find_ring(peer->arena) : PAGE + (r >> 8) % 8 * ENTRY_SIZE;
+	size_t first = ring ? 0 : 8, last = ring ? 20 : ENTRY_SIZE, check = ring ? 20 : 4;
+	size_t off = base + first + (r >> 16) % (ring ? 5 : 8) * 4;
+	uint32_t value = (uint32_t)choose_value(peer, off), sum;
+
+	memcpy(peer->map + off, &value, sizeof(value));
+	sum = checksum(peer->map + base + first, last - first);
+	memcpy(peer->map + base + check, &sum, sizeof(sum));
+}
+
 /* Put back the first image, whole or one page of it. */
 static void restore(struct peer *peer, bool whole)
 {
@@ -134,6 +160,8 @@ void attack_scribble(struct hostile_arena *arena)
 
 		for (unsigned i = 0; i < burst; i++)
 			scribble_once(&peer);
+		if ((r >> 50) % 4 == 0)
+			forge(&peer);
 		atomic_fetch_add(&arena->shared->attacks, burst);
 		if ((r >> 8) % 4 == 0)
 			pause_ns((long)((r >> 16) % 200000));
