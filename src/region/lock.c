@@ -60,6 +60,10 @@ int tarn__region_lock(struct tarn_region *region)
 
 		if (try_take(region, seen, mine))
 			return 0;
+		/* The next lines go round without sleeping if the word changes under them; a peer
+		 * that does nothing but change it must not keep us here. */
+		if (tarn__plat_now() >= deadline)
+			return -ETIMEDOUT;
 		if ((seen & ~TARN__ID_FLAG) == 0)
 			continue;                  /* freed or taken in between */
 		mine = region->id | TARN__ID_FLAG; /* others may sleep behind us */

@@ -5,8 +5,8 @@
  * Scribbling is biased to where it hurts: words that are looked at in every call (locks, states,
  * indices, record headers) are a small part of the bytes. Values are what breaks arithmetic:
  * 0, all ones, neighbours of what is there, powers of two, and words copied from elsewhere in the
- * region, which are valid in the wrong place; at times with the checksum made to fit. Every now and then the first image is put back,
- * so that victims get past their first check again.
+ * region, which are valid in the wrong place; at times the checksum is made to fit. Every now and
+ * then the first image is put back, so that victims get past their first check again.
  */
 #include <fcntl.h>
 #include <limits.h>

@@ -101,7 +101,7 @@ static inline uint64_t hostile_random(uint64_t *state)
 
 hostile_victim_fn victim_producer, victim_consumer, victim_manager, victim_newcomer;
 /* The same behind tarn_segment_guard(). */
-hostile_victim_fn guarded_producer, guarded_consumer, guarded_manager;
+hostile_victim_fn guarded_producer, guarded_consumer, guarded_manager, guarded_newcomer;
 /* One waits for ever for what the other pushes now and then. */
 hostile_victim_fn waiting_consumer, feeding_producer;
 /* Make the region that they all expect; returns its descriptor. */

@@ -84,7 +84,7 @@ static void a_truncating_peer_is_an_error_with_the_guard(void **state)
 	(void)state;
 	expect(&(struct hostile_plan){ .name = "truncation",
 				       .victims = { guarded_producer, guarded_consumer,
-						    guarded_manager },
+						    guarded_manager, guarded_newcomer },
 				       .attack = attack_truncate,
 				       .seconds = seconds_all * 0.15,
 				       .seed = seed },

@@ -439,6 +439,12 @@ void guarded_manager(struct hostile_arena *arena, unsigned index)
 	victim_manager(arena, index);
 }
 
+void guarded_newcomer(struct hostile_arena *arena, unsigned index)
+{
+	must("tarn_segment_guard", tarn_segment_guard());
+	victim_newcomer(arena, index);
+}
+
 /* --- waiters --------------------------------------------------------------------------------- */
 
 static const int none[] = { 0 }, finished[] = { ENODATA, 0 };
