@@ -157,7 +157,7 @@ static void move_by_kernel(const struct way *way, int file)
 
 static void move_by_tarn(const struct way *way, int file)
 {
-	char name[64];
+	char name[64], path[96];
 	char *send[] = { (char *)stream.tarn, (char *)"send", name, (char *)way->verify, NULL };
 	char *recv[] = { (char *)stream.tarn, (char *)"recv", name, (char *)way->verify, NULL };
 
@@ -167,6 +167,11 @@ static void move_by_tarn(const struct way *way, int file)
 
 	finish(source, "tarn send");
 	finish(sink, "tarn recv");
+	snprintf(path, sizeof(path), "/dev/shm/%s", name);
+	if (access(path, F_OK) == 0) {
+		fprintf(stderr, "bench-stream: %s was left behind\n", path);
+		exit(1);
+	}
 }
 
 static double now(void)
