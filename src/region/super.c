@@ -141,7 +141,7 @@ static void read_boot_id(uint8_t id[16])
 			digit = (unsigned)(*p - 'a') + 10;
 		else
 			continue;
-		id[nibbles / 2] = (uint8_t)(id[nibbles / 2] << 4 | digit);
+		id[nibbles / 2] = (uint8_t)((unsigned)id[nibbles / 2] << 4 | digit);
 		nibbles++;
 	}
 }
