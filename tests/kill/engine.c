@@ -60,6 +60,7 @@ struct sweep {
 	struct harness_report *child;  /* of the stepped child */
 	struct kill_total total;
 	int after;
+	bool unlike; /* a segment's creator could not be given its process id: real kills only */
 };
 
 static void *must(void *p)
@@ -313,7 +314,10 @@ static void judge_images(struct sweep *s, struct run *run)
 	for (int i = 0; i < run->image_count && !enough(s); i++) {
 		const struct point *at = run->points;
 
-		kill_world_put(s->world, run->images[i]);
+		if (!kill_world_put(s->world, run->images[i])) {
+			s->unlike = true;
+			return;
+		}
 		run->outcomes[i] = judge(s);
 		s->total.states++;
 		if (run->outcomes[i] >= 0)
@@ -523,9 +527,12 @@ static void sweep_run(struct sweep *s)
 		}
 		if ((s->op->flags & KILL_NO_IMAGES) == 0) {
 			judge_images(s, &run);
-			if (s->op->recover != NULL && !enough(s))
+			if (s->op->recover != NULL && !enough(s) && !s->unlike)
 				double_kills(s, &run);
 		}
+		if (s->unlike)
+			printf("# %s: real kills only: this user cannot choose process ids\n",
+			       s->op->name);
 		if (!enough(s))
 			real_kills(s, &run);
 	}

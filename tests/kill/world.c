@@ -2,12 +2,15 @@
 /* world.c - names and bytes: copied, compared, put back. See world.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -116,25 +119,42 @@ static void put_file(const struct kill_world *world, const struct kill_item *ite
 	close(fd);
 }
 
-/* By a child, so that the creator of the segment is a dead process, as it would be. */
-static void put_segment(const struct kill_item *item)
+/* A child with process id @pid, which is dead: the kernel lets the privileged choose. 0 in the
+ * child; any id, or -1, elsewhere. */
+static pid_t fork_as(pid_t pid)
 {
-	pid_t pid = fork();
+	pid_t wanted = pid;
+	struct clone_args args = { .exit_signal = SIGCHLD };
 
-	if (pid == 0) {
-		int id = shmget(item->key, item->size, IPC_CREAT | IPC_EXCL | (int)item->mode);
-		void *p = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
+	args.set_tid = (uintptr_t)&wanted;
+	args.set_tid_size = 1;
+	return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
 
-		if (p == (void *)-1)
-			die("kill: shmget");
-		memcpy(p, item->data, item->size);
-		_exit(0);
-	}
+static void make_segment(const struct kill_item *item)
+{
+	int id = shmget(item->key, item->size, IPC_CREAT | IPC_EXCL | (int)item->mode);
+	void *p = id < 0 ? (void *)-1 : shmat(id, NULL, 0);
 
+	if (p == (void *)-1)
+		die("kill: shmget");
+	memcpy(p, item->data, item->size);
+	_exit(0);
+}
+
+/* By a child, so that the creator of the segment is a dead process, as it would be; the same. */
+static bool put_segment(const struct kill_item *item)
+{
+	pid_t pid = item->creator > 0 ? fork_as(item->creator) : -1;
 	int status = 1;
 
+	if (pid < 0)
+		pid = fork();
+	if (pid == 0)
+		make_segment(item);
 	if (pid < 0 || waitpid(pid, &status, 0) < 0 || status != 0)
 		die("kill: segment");
+	return item->creator == 0 || pid == item->creator;
 }
 
 void kill_world_clear(const struct kill_world *world)
@@ -142,15 +162,18 @@ void kill_world_clear(const struct kill_world *world)
 	harness_sweep_away(world->dir, world->key);
 }
 
-void kill_world_put(const struct kill_world *world, const struct kill_image *image)
+bool kill_world_put(const struct kill_world *world, const struct kill_image *image)
 {
+	bool same = true;
+
 	kill_world_clear(world);
 	for (int i = 0; i < image->count; i++) {
 		if (image->items[i].name[0] != '\0')
 			put_file(world, &image->items[i]);
 		else
-			put_segment(&image->items[i]);
+			same = put_segment(&image->items[i]) && same;
 	}
+	return same;
 }
 
 struct kill_image *kill_world_take(const struct kill_world *world)
@@ -218,6 +241,7 @@ static void see_segment(struct kill_view *view, int id)
 	if (shmctl(id, IPC_STAT, &ds) < 0)
 		return;
 	item->file.key = (int32_t)ds.shm_perm.__key;
+	item->file.creator = ds.shm_cpid;
 	item->file.mode = ds.shm_perm.mode & 0777;
 	item->file.size = ds.shm_segsz;
 	item->inode = (uint64_t)id;

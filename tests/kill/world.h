@@ -29,6 +29,7 @@ struct kill_world {
 struct kill_item {
 	char name[WORLD_NAME];
 	int32_t key;
+	pid_t creator; /* of the segment */
 	uint32_t mode;
 	size_t size;
 	unsigned char *data;
@@ -44,8 +45,11 @@ void kill_image_free(struct kill_image *image);
 bool kill_image_equal(const struct kill_image *a, const struct kill_image *b);
 void kill_image_hash(struct kill_image *image);
 
-/* Make the world what @image says, in new files and segments. */
-void kill_world_put(const struct kill_world *world, const struct kill_image *image);
+/*
+ * Make the world what @image says, in new files and segments. False if a segment could not be
+ * given the creator it had: then what the kernel says about it is not what a survivor would see.
+ */
+bool kill_world_put(const struct kill_world *world, const struct kill_image *image);
 void kill_world_clear(const struct kill_world *world);
 /* A copy of the world as it is; nobody changes it meanwhile. */
 struct kill_image *kill_world_take(const struct kill_world *world);

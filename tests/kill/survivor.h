@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * survivor.h - what every survivor of a death inside a region looks at, whatever was being done:
+ * the region opens, its checker is content, every slot, entry and byte can be had again.
+ */
+#ifndef TESTS_KILL_SURVIVOR_H
+#define TESTS_KILL_SURVIVOR_H
+
+#include <tarn/region.h>
+#include <tarn/ring.h>
+
+#include "engine.h"
+
+enum {
+	SURVIVOR_HEAP = 8192,
+	SURVIVOR_MAX = 32768,
+	SURVIVOR_MEMBERS = 4,
+	SURVIVOR_OBJECTS = 32,
+	SURVIVOR_KEEP = 256, /* bytes of object "keep" */
+};
+
+/* The small region that all sweeps work on. */
+int survivor_create(struct kill_world *world, uint32_t flags, struct tarn_region **ret_region,
+		    struct harness_report *report);
+/* Open it; violations go to @report. 0, -ENOENT (nothing said), or KILL_VIOLATION. */
+int survivor_open(struct kill_world *world, struct tarn_region **ret_region,
+		  struct harness_report *report);
+
+/* Object "keep", filled: must be there, unharmed, at every later time. */
+int survivor_keep(struct tarn_region *region, struct harness_report *report);
+int survivor_kept(struct tarn_region *region, struct harness_report *report);
+
+/*
+ * The region, cleared by gc: its checker finds nothing; this is the only member; @objects are in
+ * the directory; every slot, entry and byte that these do not need can be had. 0 or KILL_VIOLATION.
+ */
+int survivor_whole(struct kill_world *world, struct tarn_region *region, uint32_t objects,
+		   struct harness_report *report);
+
+/* Remove the region; then no name is left, and it can be made anew. 0 or KILL_VIOLATION. */
+int survivor_restart(struct kill_world *world, struct harness_report *report);
+int survivor_nothing_left(struct kill_world *world, struct harness_report *report);
+
+/* The world of an op: its address by the kind in the op's name (posix, file, sysv). */
+void survivor_world(struct kill_world *world, const struct kill_op *op);
+
+/* Recover as any next opener would: open, gc, close. For kill_op.recover. */
+int survivor_recover(struct kill_world *world, struct harness_report *report);
+/* The same where the next one creates what is absent. */
+int survivor_recover_create(struct kill_world *world, struct harness_report *report);
+
+int survivor_say(struct harness_report *report, const char *what, int error,
+		 const struct tarn_diag *diag);
+
+#endif /* TESTS_KILL_SURVIVOR_H */
