@@ -162,11 +162,11 @@ static int find_tail(struct tarn_ring *ring)
 	uint32_t tail = atomic_load_explicit(&ring->my_pos->pos, memory_order_acquire);
 	/* R2 <- W2 in advance() */
 	uint32_t head = atomic_load_explicit(&ring->their_pos->pos, memory_order_acquire);
+	uint32_t start = tail;
 
-	for (;;) {
-		if (tail - head >= ring->capacity)
-			return -EUCLEAN; /* I2 */
-
+	/* What the dead producer published and did not count may have been consumed: head may be
+	 * ahead of tail until the walk is over. Nobody else writes there, so the chain is whole. */
+	while (tail - start <= ring->capacity) {
 		struct record_shm *record = record_at(ring, tail);
 		/* R1 <- W1 in publish(), as the consumer would */
 		uint32_t word = atomic_load_explicit(&record->word, memory_order_acquire);
@@ -179,6 +179,8 @@ static int find_tail(struct tarn_ring *ring)
 			return -EUCLEAN; /* I3 */
 		tail += units;
 	}
+	if (tail - head >= ring->capacity)
+		return -EUCLEAN; /* I2 */
 	ring->pos = tail;
 	ring->head = head;
 	ring->zero_to = tail + 1;

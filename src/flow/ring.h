@@ -54,7 +54,8 @@
  * After a crash:
  *   producer  records are hidden behind the word of the first one, which is stored last; so a
  *             record, or a batch, is there whole or not at all. tail may lag behind by what was
- *             published last: the successor steps over it (I4).
+ *             published last, even behind head if that was consumed already: the successor
+ *             steps over it (I4), and then I2 holds again.
  *   consumer  head is stored when it is done with a record; the successor starts there.
  *   either    owner names the dead. The kernel says so (member.c); a successor replaces it.
  */

@@ -25,7 +25,7 @@ enum {
 };
 
 const struct kill_effort kill_quick = {
-	.real_max = 16, .every_max = 0, .first_max = 5, .second_max = 6, .violation_max = 5
+	.real_max = 12, .every_max = 0, .first_max = 3, .second_max = 5, .violation_max = 5
 };
 const struct kill_effort kill_full = { .every_max = 1200, .violation_max = 5 };
 
@@ -116,18 +116,34 @@ static int run_closure(struct sweep *s, kill_fn *fn)
 	return s->report->code;
 }
 
-/* The survivor's verdict on the world as it is. */
-static int judge(struct sweep *s)
+/* A survivor's verdict on the world as it is. */
+static int judge_by(struct sweep *s, kill_fn *check)
 {
-	int outcome = run_closure(s, s->op->check);
+	int outcome = run_closure(s, check);
 
-	if (outcome > s->after) {
+	if (check == s->op->check && outcome > s->after) {
 		harness_say(s->report, 0, "outcome %d, legal are 0 to %d", outcome, s->after);
 		outcome = KILL_VIOLATION;
 	}
 	if (outcome < 0 && s->report->text[0] == '\0')
 		harness_say(s->report, 0, "the checker returned %d", outcome);
 	return outcome;
+}
+
+/* Each survivor's verdict on @image; false if the world cannot be made like it. */
+static bool judge_image(struct sweep *s, const struct kill_image *image, int *ret_outcome)
+{
+	if (!kill_world_put(s->world, image)) {
+		s->unlike = true;
+		return false;
+	}
+	*ret_outcome = judge_by(s, s->op->check);
+	if (*ret_outcome >= 0 && s->op->check2 != NULL) {
+		kill_world_put(s->world, image);
+		if (judge_by(s, s->op->check2) < 0)
+			*ret_outcome = KILL_VIOLATION;
+	}
+	return true;
 }
 
 static void wake_sleeper(void *arg)
@@ -250,141 +266,6 @@ static enum tracee_event step_through(struct watcher *w)
 	return TRACEE_DIED;
 }
 
-/* Step @fn through from @from. 0, or -1 with a violation written down. */
-static int collect(struct sweep *s, const struct kill_image *from, kill_fn *prepare, kill_fn *fn,
-		   bool may_sleep, struct run *run)
-{
-	struct tracee t = { 0 };
-	struct watcher w = { .run = run, .t = &t };
-	enum tracee_event e = TRACEE_DIED;
-
-	memset(run, 0, sizeof(*run));
-	kill_world_put(s->world, from);
-	if (may_sleep && s->op->wake != NULL) {
-		t.on_sleep = wake_sleeper;
-		t.on_sleep_arg = s;
-	}
-	if (tracee_start(&t, s->world, prepare, fn, s->child) == 0) {
-		w.view = kill_view_open(s->world);
-		e = step_through(&w);
-		run->steps = t.step;
-		if (e == TRACEE_ENDED && !w.t->was_call)
-			add_point(run, &t, w.image); /* the end itself */
-		tracee_kill(&t);
-		kill_view_close(w.view);
-		kill_image_free(w.last);
-	}
-	if (e == TRACEE_ENDED)
-		return 0;
-	violation(s, "stepping", NULL, s->child->text);
-	return -1;
-}
-
-/* --- images -------------------------------------------------------------------------------- */
-
-/* Outcomes must not go back while the operation proceeds, start at 0 and end at `after`. */
-static void check_order(struct sweep *s, const struct run *run)
-{
-	int highest = 0;
-	char why[96];
-
-	if ((s->op->flags & KILL_UNORDERED) != 0 || run->point_count == 0)
-		return;
-	for (int i = 0; i < run->point_count && !enough(s); i++) {
-		const struct point *p = &run->points[i];
-		int outcome = run->outcomes[p->image];
-
-		if (outcome < 0)
-			return; /* told already */
-		if (outcome < highest || (i == 0 && outcome != 0)) {
-			snprintf(why, sizeof(why), "outcome %d after %d", outcome, highest);
-			violation(s, "order", p, why);
-		}
-		highest = outcome > highest ? outcome : highest;
-	}
-	if (highest != ((s->op->flags & KILL_UNCHANGED) != 0 ? 0 : s->after)) {
-		snprintf(why, sizeof(why), "done, and the outcome is %d, not %d", highest,
-			 s->after);
-		violation(s, "order", NULL, why);
-	}
-}
-
-static void judge_images(struct sweep *s, struct run *run)
-{
-	for (int i = 0; i < run->image_count && !enough(s); i++) {
-		const struct point *at = run->points;
-
-		if (!kill_world_put(s->world, run->images[i])) {
-			s->unlike = true;
-			return;
-		}
-		run->outcomes[i] = judge(s);
-		s->total.states++;
-		if (run->outcomes[i] >= 0)
-			continue;
-		while (at->image != i)
-			at++;
-		s->total.by_image++;
-		violation(s, "image", at, s->report->text);
-	}
-	if (!enough(s))
-		check_order(s, run);
-}
-
-/* The @i-th of @want indices spread evenly over @count, the last included. */
-static int spread(int i, int want, int count)
-{
-	return want <= 1 ? count - 1 : (int)((int64_t)i * (count - 1) / (want - 1));
-}
-
-static int bounded(int count, int max)
-{
-	return max != 0 && max < count ? max : count;
-}
-
-static void judge_second(struct sweep *s, const struct run *second, const struct point *first)
-{
-	int want = bounded(second->image_count, s->effort->second_max);
-
-	for (int i = 0; i < want && !enough(s); i++) {
-		int index = spread(i, want, second->image_count);
-		const struct point *at = second->points;
-		char how[80];
-
-		kill_world_put(s->world, second->images[index]);
-		s->total.doubles++;
-		if (judge(s) >= 0)
-			continue;
-		while (at->image != index)
-			at++;
-		snprintf(how, sizeof(how), "recoverer of instruction %llu killed too",
-			 (unsigned long long)first->step);
-		s->total.by_double++;
-		violation(s, how, at, s->report->text);
-	}
-}
-
-static void double_kills(struct sweep *s, const struct run *run)
-{
-	int want = bounded(run->image_count, s->effort->first_max);
-
-	for (int i = 0; i < want && !enough(s); i++) {
-		int index = spread(i, want, run->image_count);
-		const struct point *at = run->points;
-		struct run second;
-
-		while (at->image != index)
-			at++;
-		if (collect(s, run->images[index], NULL, s->op->recover, false, &second) == 0) {
-			s->total.recovered += second.steps + 1;
-			judge_second(s, &second, at);
-		}
-		run_free(&second);
-	}
-}
-
-/* --- real kills ---------------------------------------------------------------------------- */
-
 struct peer {
 	pid_t pid;
 	struct harness_report *report;
@@ -425,6 +306,144 @@ static void peer_end(struct sweep *s, struct peer *peer, const struct point *at)
 	}
 }
 
+/* Step @fn through from @from; @first: it is the operation, not a recoverer. 0, or -1 with a violation written down. */
+static int collect(struct sweep *s, const struct kill_image *from, kill_fn *prepare, kill_fn *fn,
+		   bool first, struct run *run)
+{
+	struct tracee t = { 0 };
+	struct watcher w = { .run = run, .t = &t };
+	enum tracee_event e = TRACEE_DIED;
+	struct peer peer = { .pid = -1 };
+
+	memset(run, 0, sizeof(*run));
+	kill_world_put(s->world, from);
+	if (first)
+		peer_start(s, &peer);
+	if (first && s->op->wake != NULL) {
+		t.on_sleep = wake_sleeper;
+		t.on_sleep_arg = s;
+	}
+	if (tracee_start(&t, s->world, prepare, fn, s->child) == 0) {
+		w.view = kill_view_open(s->world);
+		e = step_through(&w);
+		run->steps = t.step;
+		if (e == TRACEE_ENDED && !w.t->was_call)
+			add_point(run, &t, w.image); /* the end itself */
+		tracee_kill(&t);
+		kill_view_close(w.view);
+		kill_image_free(w.last);
+	}
+	peer_end(s, &peer, NULL);
+	if (e == TRACEE_ENDED)
+		return 0;
+	violation(s, "stepping", NULL, s->child->text);
+	return -1;
+}
+
+/* --- images -------------------------------------------------------------------------------- */
+
+/* Outcomes must not go back while the operation proceeds, start at 0 and end at `after`. */
+static void check_order(struct sweep *s, const struct run *run)
+{
+	int highest = 0;
+	char why[96];
+
+	if ((s->op->flags & KILL_UNORDERED) != 0 || run->point_count == 0)
+		return;
+	for (int i = 0; i < run->point_count && !enough(s); i++) {
+		const struct point *p = &run->points[i];
+		int outcome = run->outcomes[p->image];
+
+		if (outcome < 0)
+			return; /* told already */
+		if (outcome < highest || (i == 0 && outcome != 0)) {
+			snprintf(why, sizeof(why), "outcome %d after %d", outcome, highest);
+			violation(s, "order", p, why);
+		}
+		highest = outcome > highest ? outcome : highest;
+	}
+	if (highest != ((s->op->flags & KILL_UNCHANGED) != 0 ? 0 : s->after)) {
+		snprintf(why, sizeof(why), "done, and the outcome is %d, not %d", highest,
+			 s->after);
+		violation(s, "order", NULL, why);
+	}
+}
+
+static void judge_images(struct sweep *s, struct run *run)
+{
+	for (int i = 0; i < run->image_count && !enough(s); i++) {
+		const struct point *at = run->points;
+
+		if (!judge_image(s, run->images[i], &run->outcomes[i]))
+			return;
+		s->total.states++;
+		if (run->outcomes[i] >= 0)
+			continue;
+		while (at->image != i)
+			at++;
+		s->total.by_image++;
+		violation(s, "image", at, s->report->text);
+	}
+	if (!enough(s))
+		check_order(s, run);
+}
+
+/* The @i-th of @want indices spread evenly over @count, the last included. */
+static int spread(int i, int want, int count)
+{
+	return want <= 1 ? count - 1 : (int)((int64_t)i * (count - 1) / (want - 1));
+}
+
+static int bounded(int count, int max)
+{
+	return max != 0 && max < count ? max : count;
+}
+
+static void judge_second(struct sweep *s, const struct run *second, const struct point *first)
+{
+	int want = bounded(second->image_count, s->effort->second_max);
+
+	for (int i = 0; i < want && !enough(s); i++) {
+		int index = spread(i, want, second->image_count);
+		const struct point *at = second->points;
+		char how[80];
+		int outcome = 0;
+
+		judge_image(s, second->images[index], &outcome);
+		s->total.doubles++;
+		if (outcome >= 0)
+			continue;
+		while (at->image != index)
+			at++;
+		snprintf(how, sizeof(how), "recoverer of instruction %llu killed too",
+			 (unsigned long long)first->step);
+		s->total.by_double++;
+		violation(s, how, at, s->report->text);
+	}
+}
+
+static void double_kills(struct sweep *s, const struct run *run)
+{
+	int want = bounded(run->image_count, s->effort->first_max);
+
+	for (int i = 0; i < want && !enough(s); i++) {
+		int index = spread(i, want, run->image_count);
+		const struct point *at = run->points;
+		struct run second;
+
+		while (at->image != index)
+			at++;
+		if (collect(s, run->images[index], s->op->ready, s->op->recover, false, &second) ==
+		    0) {
+			s->total.recovered += second.steps + 1;
+			judge_second(s, &second, at);
+		}
+		run_free(&second);
+	}
+}
+
+/* --- real kills ---------------------------------------------------------------------------- */
+
 /* Run to @at. False if the child is dead already. */
 static bool run_to(struct tracee *t, const struct point *at)
 {
@@ -458,7 +477,10 @@ static void real_kill(struct sweep *s, const struct point *at)
 		s->total.reals++;
 		peer_end(s, &peer, at);
 		peer.pid = -1;
-		if (judge(s) < 0) {
+		/* the one survivor or the other, in turn */
+		bool second = s->op->check2 != NULL && (s->total.reals & 1) != 0;
+
+		if (judge_by(s, second ? s->op->check2 : s->op->check) < 0) {
 			s->total.by_real++;
 			violation(s, "real kill", at, s->report->text);
 		}
@@ -493,7 +515,7 @@ static void real_kills(struct sweep *s, const struct run *run)
 
 	for (int i = 0; i < want && !enough(s); i++)
 		real_kill(s, &run->points[spread(i, want, run->point_count)]);
-	if (run->steps <= (uint64_t)s->effort->every_max)
+	if (run->steps <= (uint64_t)s->effort->every_max && (s->op->flags & KILL_SLOW) == 0)
 		kill_everywhere(s, run);
 }
 

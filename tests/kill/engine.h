@@ -31,15 +31,17 @@ enum { KILL_VIOLATION = -1 };
 #define KILL_UNORDERED (1u << 0) /* the outcome may go back while the operation proceeds */
 #define KILL_NO_IMAGES (1u << 1) /* real kills only: the checker needs a living peer */
 #define KILL_UNCHANGED (1u << 3) /* others see no difference: the outcome stays 0 */
-#define KILL_SLOW      (1u << 2) /* in the quick sweep: even fewer real kills */
+#define KILL_SLOW      (1u << 2) /* fewer real kills in the quick sweep, not all in the full one */
 
 struct kill_op {
 	const char *name;
 	kill_fn *setup;   /* in a process of its own: make the world before; 0 */
 	kill_fn *prepare; /* in the process that will die, before the first mark; may be NULL */
 	kill_fn *op;      /* what is swept; returns 0, or whatever op->result says */
+	kill_fn *ready;   /* in the recoverer, before the first mark; may be NULL */
 	kill_fn *recover; /* what a survivor does first; swept in turn; NULL: no double kills */
 	kill_fn *check;   /* in the survivor: the outcome, or KILL_VIOLATION with the reason */
+	kill_fn *check2;  /* another survivor, of the same states: less than 0 is a violation */
 	kill_fn *peer;    /* real kills: lives beside it, blocked in a futex; 0 if content */
 	kill_fn *wake;    /* run once, in a process of its own, while the operation sleeps */
 	int after;        /* the last legal outcome; 0 means 1 */

@@ -333,6 +333,15 @@ static int check_object_remove(struct kill_world *world, struct harness_report *
 	return finish(world, 1, !there, report);
 }
 
+/* That joining survives its death is shown by the sweep of open. */
+static int recover_inside(struct kill_world *world, struct harness_report *report)
+{
+	(void)world, (void)report;
+	(void)!tarn_region_gc(region, NULL);
+	tarn_region_close(region);
+	return 0;
+}
+
 /* --- the table ----------------------------------------------------------------------------- */
 
 /* clang-format off */
@@ -352,9 +361,9 @@ static int check_object_remove(struct kill_world *world, struct harness_report *
 	  .check = check_remove, .recover = survivor_recover }, \
 	{ .name = "region-" kind "-remove-if-idle", .setup = made, .op = remove_if_idle, \
 	  .check = check_remove, .recover = survivor_recover, .flags = KILL_SLOW }
-#define INSIDE(nm, before, ready, what, judge, fl) \
-	{ .name = nm, .setup = before, .prepare = ready, .op = what, .check = judge, \
-	  .recover = survivor_recover, .flags = fl }
+#define INSIDE(nm, before, first, what, judge, fl) \
+	{ .name = nm, .setup = before, .prepare = first, .op = what, .check = judge, \
+	  .ready = join, .recover = recover_inside, .flags = fl }
 
 static const struct kill_op ops[] = {
 	NAMES("posix"),

@@ -99,7 +99,7 @@ static void take_finding(const struct tarn_finding *finding, void *arg)
 		    (unsigned long long)finding->found, (unsigned long long)finding->expected);
 }
 
-static int checked(struct tarn_region *region, struct harness_report *report)
+int survivor_check(struct tarn_region *region, struct harness_report *report)
 {
 	return tarn_region_check(region, take_finding, report) < 0 ? KILL_VIOLATION : 0;
 }
@@ -197,7 +197,7 @@ int survivor_whole(struct kill_world *world, struct tarn_region *region, uint32_
 		   struct harness_report *report)
 {
 	struct tarn_region_stat st;
-	int r = checked(region, report);
+	int r = survivor_check(region, report);
 
 	if (r < 0)
 		return r;
@@ -215,7 +215,7 @@ int survivor_whole(struct kill_world *world, struct tarn_region *region, uint32_
 		r = entries_free(region, objects, report);
 	if (r == 0)
 		r = bytes_free(region, report);
-	return r == 0 ? checked(region, report) : r;
+	return r == 0 ? survivor_check(region, report) : r;
 }
 
 /* --- the end ------------------------------------------------------------------------------- */

@@ -26,6 +26,9 @@ int survivor_create(struct kill_world *world, uint32_t flags, struct tarn_region
 int survivor_open(struct kill_world *world, struct tarn_region **ret_region,
 		  struct harness_report *report);
 
+/* tarn_region_check() finds nothing. 0 or KILL_VIOLATION. */
+int survivor_check(struct tarn_region *region, struct harness_report *report);
+
 /* Object "keep", filled: must be there, unharmed, at every later time. */
 int survivor_keep(struct tarn_region *region, struct harness_report *report);
 int survivor_kept(struct tarn_region *region, struct harness_report *report);
