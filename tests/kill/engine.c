@@ -25,7 +25,7 @@ enum {
 };
 
 const struct kill_effort kill_quick = {
-	.real_max = 12, .every_max = 0, .first_max = 3, .second_max = 5, .violation_max = 5
+	.real_max = 12, .every_max = 0, .first_max = 2, .second_max = 5, .violation_max = 5
 };
 const struct kill_effort kill_full = { .every_max = 1200, .violation_max = 5 };
 

@@ -33,6 +33,8 @@ enum { KILL_VIOLATION = -1 };
 #define KILL_UNCHANGED (1u << 3) /* others see no difference: the outcome stays 0 */
 #define KILL_SLOW      (1u << 2) /* fewer real kills in the quick sweep, not all in the full one */
 
+#define KILL_LONG (1u << 4) /* in the full sweep alone: what it shows, a quick one shows too */
+
 struct kill_op {
 	const char *name;
 	kill_fn *setup;   /* in a process of its own: make the world before; 0 */

@@ -345,30 +345,31 @@ static int recover_inside(struct kill_world *world, struct harness_report *repor
 /* --- the table ----------------------------------------------------------------------------- */
 
 /* clang-format off */
-#define NAMES(kind) \
+#define NAMES(kind, fl, plain) \
 	{ .name = "region-" kind "-create", .setup = nothing, .op = create, \
-	  .check = check_create, .recover = survivor_recover_create }, \
+	  .check = check_create, .recover = survivor_recover_create, .flags = fl }, \
 	{ .name = "region-" kind "-open-or-create", .setup = nothing, .op = open_or_create, \
-	  .check = check_create, .recover = survivor_recover_create, .flags = KILL_SLOW }, \
+	  .check = check_create, .recover = survivor_recover_create, \
+	  .flags = KILL_SLOW | KILL_LONG }, \
 	{ .name = "region-" kind "-open", .setup = made, .op = join, .check = check_same, \
-	  .recover = survivor_recover, .flags = KILL_UNCHANGED }, \
+	  .recover = survivor_recover, .flags = KILL_UNCHANGED | plain }, \
 	{ .name = "region-" kind "-close", .setup = made, .prepare = join, .op = leave, \
-	  .check = check_same, .recover = survivor_recover, .flags = KILL_UNCHANGED }, \
+	  .check = check_same, .recover = survivor_recover, .flags = KILL_UNCHANGED | plain }, \
 	{ .name = "region-" kind "-close-last-of-ephemeral", .setup = made_ephemeral, \
 	  .prepare = join, .op = leave, .check = check_ephemeral, \
-	  .recover = survivor_recover }, \
+	  .recover = survivor_recover, .flags = fl }, \
 	{ .name = "region-" kind "-remove", .setup = made, .op = remove_region, \
-	  .check = check_remove, .recover = survivor_recover }, \
+	  .check = check_remove, .recover = survivor_recover, .flags = fl }, \
 	{ .name = "region-" kind "-remove-if-idle", .setup = made, .op = remove_if_idle, \
-	  .check = check_remove, .recover = survivor_recover, .flags = KILL_SLOW }
+	  .check = check_remove, .recover = survivor_recover, .flags = KILL_SLOW | KILL_LONG }
 #define INSIDE(nm, before, first, what, judge, fl) \
 	{ .name = nm, .setup = before, .prepare = first, .op = what, .check = judge, \
 	  .ready = join, .recover = recover_inside, .flags = fl }
 
 static const struct kill_op ops[] = {
-	NAMES("posix"),
-	NAMES("file"),
-	NAMES("sysv"),
+	NAMES("posix", 0, 0),
+	NAMES("file", KILL_LONG, KILL_LONG),
+	NAMES("sysv", 0, KILL_LONG),
 	INSIDE("region-posix-grow", made, join, grow, check_grow, 0),
 	INSIDE("region-posix-gc", with_debris, join, gc, check_same, KILL_UNCHANGED),
 	INSIDE("region-posix-gc-lock-of-the-dead", with_debris, join_locked, gc, check_same,

@@ -257,29 +257,29 @@ static int recover(struct kill_world *world, struct harness_report *report)
 }
 
 /* clang-format off */
-#define OPS(kind) \
+#define OPS(kind, fl) \
 	{ .name = kind "-create", .setup = nothing, .op = create, .check = check_create, \
-	  .recover = recover }, \
+	  .recover = recover, .flags = fl }, \
 	{ .name = kind "-open", .setup = fill, .op = open_it, .check = check_same, \
-	  .flags = KILL_UNCHANGED | KILL_SLOW }, \
+	  .flags = KILL_UNCHANGED | KILL_SLOW | fl }, \
 	{ .name = kind "-close", .setup = fill, .prepare = open_it, .op = close_it, \
-	  .check = check_same, .flags = KILL_UNCHANGED | KILL_SLOW }, \
+	  .check = check_same, .flags = KILL_UNCHANGED | KILL_SLOW | fl }, \
 	{ .name = kind "-chmod", .setup = fill, .prepare = open_it, .op = change_mode, \
-	  .check = check_mode, .recover = recover, .flags = KILL_SLOW }, \
+	  .check = check_mode, .recover = recover, .flags = KILL_SLOW | fl }, \
 	{ .name = kind "-remove", .setup = fill, .op = remove_it, .check = check_remove, \
-	  .recover = recover }
-#define GROW(kind) \
+	  .recover = recover, .flags = fl }
+#define GROW(kind, fl) \
 	{ .name = kind "-grow", .setup = fill, .prepare = open_it, .op = grow, \
-	  .check = check_grow, .recover = recover }
+	  .check = check_grow, .recover = recover, .flags = fl }
 
 static const struct kill_op ops[] = {
-	OPS("segment-posix"),
-	GROW("segment-posix"),
+	OPS("segment-posix", 0),
+	GROW("segment-posix", 0),
 	{ .name = "segment-posix-create-without-tmpfile", .setup = nothing,
 	  .prepare = without_tmpfile, .op = create, .check = check_create, .recover = recover },
-	OPS("segment-file"),
-	GROW("segment-file"),
-	OPS("segment-sysv"),
+	OPS("segment-file", KILL_LONG),
+	GROW("segment-file", KILL_LONG),
+	OPS("segment-sysv", 0),
 };
 /* clang-format on */
 

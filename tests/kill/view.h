@@ -9,9 +9,7 @@ struct view_item {
 	struct kill_item file; /* data unused */
 	uint64_t inode;        /* of the file; a segment's identifier */
 	bool segment;
-	int id;                /* of the segment */
-	unsigned char *map;    /* of the file */
-	unsigned char *buffer; /* of the segment */
+	unsigned char *map; /* of the file or the segment, read-only */
 };
 
 struct kill_view {

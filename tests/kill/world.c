@@ -189,9 +189,10 @@ struct kill_image *kill_world_take(const struct kill_world *world)
 
 static void drop_item(struct view_item *item)
 {
-	if (item->map != NULL)
+	if (item->map != NULL && item->segment)
+		shmdt(item->map);
+	else if (item->map != NULL)
 		munmap(item->map, item->file.size);
-	free(item->buffer);
 	memset(item, 0, sizeof(*item));
 }
 
@@ -246,9 +247,13 @@ static void see_segment(struct kill_view *view, int id)
 	item->file.size = ds.shm_segsz;
 	item->inode = (uint64_t)id;
 	item->segment = true;
-	item->id = id;
-	item->buffer = must_alloc(ds.shm_segsz);
-	view->count++;
+	/* Attached from one system call of the process being stepped to the next: it may see an
+	 * attach count that is one too high. Nothing in the library decides by it. */
+	item->map = shmat(id, NULL, SHM_RDONLY);
+	if (item->map == (void *)-1)
+		item->map = NULL;
+	else
+		view->count++;
 }
 
 void kill_view_rescan(struct kill_view *view)
@@ -284,24 +289,6 @@ void kill_view_close(struct kill_view *view)
 	free(view);
 }
 
-/*
- * The bytes of @item now. A segment is attached for the moment only, while the process being
- * stepped stands still: it never sees the attach count that this makes.
- */
-static const unsigned char *bytes_of(struct view_item *item)
-{
-	if (!item->segment)
-		return item->map;
-
-	void *p = shmat(item->id, NULL, SHM_RDONLY);
-
-	if (p != (void *)-1) {
-		memcpy(item->buffer, p, item->file.size);
-		shmdt(p);
-	}
-	return item->buffer;
-}
-
 bool kill_view_matches(struct kill_view *view, const struct kill_image *image)
 {
 	if (image == NULL || image->count != view->count)
@@ -312,7 +299,7 @@ bool kill_view_matches(struct kill_view *view, const struct kill_image *image)
 	for (int i = 0; i < view->count; i++) {
 		const struct kill_item *old = &image->items[i];
 
-		if (old->size != 0 && memcmp(bytes_of(&view->items[i]), old->data, old->size) != 0)
+		if (old->size != 0 && memcmp(view->items[i].map, old->data, old->size) != 0)
 			return false;
 	}
 	return true;
@@ -329,7 +316,7 @@ struct kill_image *kill_view_copy(struct kill_view *view)
 		*item = view->items[i].file;
 		item->data = must_alloc(item->size);
 		if (item->size != 0)
-			memcpy(item->data, bytes_of(&view->items[i]), item->size);
+			memcpy(item->data, view->items[i].map, item->size);
 	}
 	kill_image_hash(image);
 	return image;
