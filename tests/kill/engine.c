@@ -306,7 +306,8 @@ static void peer_end(struct sweep *s, struct peer *peer, const struct point *at)
 	}
 }
 
-/* Step @fn through from @from; @first: it is the operation, not a recoverer. 0, or -1 with a violation written down. */
+/* Step @fn through from @from; @first: it is the operation, not a recoverer. 0, or -1 with a
+ * violation written down. */
 static int collect(struct sweep *s, const struct kill_image *from, kill_fn *prepare, kill_fn *fn,
 		   bool first, struct run *run)
 {
