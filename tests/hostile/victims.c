@@ -105,12 +105,13 @@ struct victim {
 	struct tarn_region *region;
 	struct tarn_ring *ring;
 	uint64_t sink; /* what was read ends here */
+	int last;      /* what the last call said */
 };
 
 /* Count, call, judge; the value is that of the call. */
 #define CALL(victim, call, allowed)                                                                \
 	(hostile_enter((victim)->arena, (victim)->index, #call),                                   \
-	 hostile_leave((victim)->arena, (victim)->index, (call), allowed))
+	 (victim)->last = hostile_leave((victim)->arena, (victim)->index, (call), allowed))
 
 static void read_all(struct victim *v, const void *data, size_t size)
 {
@@ -264,12 +265,16 @@ static void play_role(struct hostile_arena *arena, unsigned index, enum tarn_rin
 
 		if (CALL(&v, tarn_ring_open(v.region, "ring", role, r % 2 ? &opts : NULL, &v.ring),
 			 ring_open_errors) == 0) {
-			for (int i = 0; i < ROUND_CALLS && !hostile_over(arena); i++)
+			v.last = 0;
+			for (int i = 0; i < ROUND_CALLS && v.last != -EUCLEAN; i++)
 				act(&v);
 			stat_ring(&v);
 			hostile_enter(arena, index, "tarn_ring_close");
 			tarn_ring_close(v.ring);
 		}
+		/* As a user would: what is damaged is removed and made anew. */
+		if (v.last == -EUCLEAN)
+			(void)CALL(&v, tarn_object_remove(v.region, "ring"), object_errors);
 		leave_region(&v);
 	}
 }
