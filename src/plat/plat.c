@@ -110,7 +110,7 @@ int tarn__plat_fstatfs(int fd, struct tarn_plat_fs *ret_fs)
 
 	SEAM(FSTATFS);
 	if (fstatfs(fd, &fs) < 0)
-		return -errno;
+		return last_error();
 	ret_fs->type = (uint64_t)(unsigned long)fs.f_type;
 	ret_fs->block_size = (uint64_t)fs.f_bsize;
 	ret_fs->size = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize;
@@ -185,7 +185,7 @@ int tarn__plat_readlink(const char *path, char *buf, size_t size)
 	ssize_t n = readlink(path, buf, size - 1);
 
 	if (n < 0)
-		return -errno;
+		return last_error();
 	buf[n] = '\0';
 	return (int)n;
 }
@@ -198,7 +198,7 @@ ssize_t tarn__plat_pread(int fd, void *buf, size_t size, uint64_t off)
 	do {
 		n = pread(fd, buf, size, (off_t)off);
 	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	return n < 0 ? last_error() : n;
 }
 
 ssize_t tarn__plat_pwrite(int fd, const void *buf, size_t size, uint64_t off)
@@ -209,7 +209,7 @@ ssize_t tarn__plat_pwrite(int fd, const void *buf, size_t size, uint64_t off)
 	do {
 		n = pwrite(fd, buf, size, (off_t)off);
 	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	return n < 0 ? last_error() : n;
 }
 
 ssize_t tarn__plat_read_text(const char *path, char *buf, size_t size)
@@ -241,7 +241,7 @@ int tarn__plat_listdir(const char *path, int (*fn)(const char *name, void *arg),
 	DIR *dir = opendir(path);
 
 	if (dir == NULL)
-		return -errno;
+		return last_error();
 
 	struct dirent *entry;
 	int r = 0;
@@ -292,7 +292,7 @@ int tarn__plat_mmap(void *addr, size_t size, int prot, int flags, int fd, uint64
 	void *p = mmap(addr, size, prot, flags, fd, (off_t)off);
 
 	if (p == MAP_FAILED)
-		return -errno;
+		return last_error();
 	*ret_addr = p;
 	return 0;
 }
@@ -309,7 +309,7 @@ int tarn__plat_mirror(void *from, size_t size, void *to)
 	/* an old size of 0 leaves the old mapping and makes another of the same pages */
 	void *p = mremap(from, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, to);
 
-	return p == MAP_FAILED ? -errno : 0;
+	return p == MAP_FAILED ? last_error() : 0;
 }
 
 int tarn__plat_mprotect(void *addr, size_t size, int prot)
@@ -366,7 +366,7 @@ int tarn__plat_nodes_of(void *addr, size_t page_size, uint32_t page_count, int32
 			pages[i] = (char *)addr + (size_t)(done + i) * page_size;
 		if (syscall(SYS_move_pages, 0, (unsigned long)n, pages, NULL, ret_nodes + done, 0) <
 		    0)
-			return -errno;
+			return last_error();
 		done += n;
 	}
 	return 0;
@@ -395,7 +395,7 @@ int tarn__plat_seals_get(int fd, unsigned *ret_seals)
 	int seals = fcntl(fd, F_GET_SEALS);
 
 	if (seals < 0)
-		return -errno;
+		return last_error();
 	*ret_seals = (unsigned)seals;
 	return 0;
 }
@@ -416,7 +416,7 @@ int tarn__plat_shmat(int id, void *addr, int flags, void **ret_addr)
 	void *p = shmat(id, addr, flags);
 
 	if (p == (void *)-1)
-		return -errno;
+		return last_error();
 	*ret_addr = p;
 	return 0;
 }
@@ -492,7 +492,7 @@ int tarn__plat_locked(int fd, uint64_t off)
 
 	SEAM(LOCK_GET);
 	if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
-		return -errno;
+		return last_error();
 	return lock.l_type == F_UNLCK ? 0 : 1;
 }
 
@@ -519,7 +519,7 @@ static int wait_result(long r)
 {
 	if (r >= 0 || errno == EINTR)
 		return 0;
-	return -errno;
+	return last_error();
 }
 
 int tarn__plat_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
@@ -585,7 +585,7 @@ int tarn__plat_robust_list(struct tarn_plat_robust *ret_list)
 
 	SEAM(ROBUST_LIST);
 	if (syscall(SYS_get_robust_list, 0, &head, &size) < 0)
-		return -errno;
+		return last_error();
 	if (head == NULL || size != 3 * sizeof(void *))
 		return -ENOSYS;
 	ret_list->head = head;
@@ -637,7 +637,7 @@ int tarn__plat_random(void *buf, size_t size)
 		n = getrandom(buf, size, 0);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return -errno;
+		return last_error();
 	return (size_t)n == size ? 0 : -EIO;
 }
 
@@ -650,7 +650,7 @@ int tarn__plat_rlimit(int resource, uint64_t *ret_soft)
 
 	SEAM(RLIMIT);
 	if (syscall(SYS_prlimit64, 0, resource, NULL, &limit) < 0)
-		return -errno;
+		return last_error();
 	*ret_soft = limit.soft;
 	return 0;
 }

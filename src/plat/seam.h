@@ -14,7 +14,7 @@
 		if (__builtin_expect(tarn__plat_fault != NULL, 0)) {                               \
 			int fault_ = tarn__plat_fault(TARN_PLAT_##name);                           \
 			if (fault_ != 0)                                                           \
-				return -fault_;                                                    \
+				return fault_ > 0 ? -fault_ : fault_;                              \
 		}                                                                                  \
 	} while (0)
 
@@ -25,16 +25,22 @@
 			(void)tarn__plat_fault(TARN_PLAT_##name);                                  \
 	} while (0)
 
+/* -errno, of which the compiler knows that it is negative. */
+static inline int last_error(void)
+{
+	return errno > 0 ? -errno : -EIO;
+}
+
 static inline int result(long r)
 {
-	return r < 0 ? -errno : (int)r;
+	return r < 0 ? last_error() : (int)r;
 }
 
 /* A descriptor of 0, 1 or 2 would be written to by whoever prints: move it up. */
 static inline int above_stdio(int fd)
 {
 	if (fd < 0)
-		return -errno;
+		return last_error();
 	if (fd > 2)
 		return fd;
 

@@ -38,7 +38,7 @@ ssize_t tarn__plat_send_fd(int sock, const void *buf, size_t size, int fd)
 	do {
 		n = sendmsg(sock, &msg, MSG_NOSIGNAL);
 	} while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	return n < 0 ? last_error() : n;
 }
 
 static void keep_first_fd(struct msghdr *msg, int *ret_fd)
@@ -78,7 +78,7 @@ ssize_t tarn__plat_recv_fd(int sock, void *buf, size_t size, int *ret_fd)
 		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return -errno;
+		return last_error();
 	*ret_fd = -1;
 	keep_first_fd(&msg, ret_fd);
 	if (*ret_fd < -1)
@@ -101,7 +101,7 @@ int tarn__plat_peercred(int sock, int32_t *ret_pid, uint32_t *ret_uid, uint32_t 
 
 	SEAM(PEERCRED);
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
-		return -errno;
+		return last_error();
 	*ret_pid = cred.pid;
 	*ret_uid = cred.uid;
 	*ret_gid = cred.gid;

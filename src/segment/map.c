@@ -289,7 +289,7 @@ int tarn__map_new(struct tarn_segment *seg, const struct tarn_segment_opts *want
 	bool lazy = (want->flags & TARN_SEGMENT_LAZY) != 0;
 	uint64_t size = want->size, max_size = want->max_size;
 	char a[24];
-	bool huge;
+	bool huge = false;
 	int r = learn_pages(seg, &huge, want->diag);
 
 	if (r < 0)
@@ -362,7 +362,7 @@ int tarn__map_existing(struct tarn_segment *seg, const struct tarn_segment_opts 
 {
 	uint64_t size, held;
 	struct stat st;
-	bool huge;
+	bool huge = false;
 	int r = tarn__plat_fstat(seg->fd, &st);
 
 	if (r < 0)

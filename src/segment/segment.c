@@ -255,7 +255,7 @@ int tarn__segment_publish(struct tarn_segment *seg, struct tarn_diag *diag)
 int tarn_segment_create(const char *addr, const struct tarn_segment_opts *opts,
 			struct tarn_segment **ret_seg)
 {
-	struct tarn_segment *seg;
+	struct tarn_segment *seg = NULL;
 	int r = tarn__segment_prepare(addr, opts, &seg);
 
 	if (r < 0)
