@@ -24,12 +24,19 @@ enum {
 
 extern const char kill_mark_end[]; /* the address of the second int3 */
 
-static __attribute__((noinline, noclone)) void mark_begin(void)
+/* One copy of each, or there would be two symbols. */
+#ifdef __clang__
+#define ONE_COPY __attribute__((noinline, noduplicate))
+#else
+#define ONE_COPY __attribute__((noinline, noclone))
+#endif
+
+static ONE_COPY void mark_begin(void)
 {
 	__asm__ volatile("int3" ::: "memory");
 }
 
-static __attribute__((noinline, noclone)) void mark_end(void)
+static ONE_COPY void mark_end(void)
 {
 	__asm__ volatile(".globl kill_mark_end\nkill_mark_end:\n\tint3" ::: "memory");
 }
