@@ -38,6 +38,7 @@ struct duo_shm {
 	alignas(128) _Atomic uint64_t stream_tail;
 	alignas(128) _Atomic uint64_t stream_head;
 	alignas(128) _Atomic int32_t victim; /* process that A is to kill */
+	_Atomic uint32_t out_of_time;        /* A's word: no more rounds */
 	uint64_t t_start;                    /* ticks: begin of what B times */
 	uint64_t t_end;
 	double tick_ns;

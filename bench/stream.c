@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUND_MAX = 32, WATCHDOG_SECONDS = 240 };
+enum { ROUND_MAX = 32, ROUND_MIN = 3, BUDGET_SECONDS = 20, WATCHDOG_SECONDS = 600 };
 
 enum way_kind { WAY_TARN, WAY_PIPE, WAY_SOCKET };
 
@@ -241,7 +241,7 @@ static struct spread ratio_of(int way, int other)
 
 static void print_table(void)
 {
-	printf("%-16s  %-28s  %s\n", "", "GB/s", "OF PIPE");
+	printf("%-16s  %-28s  OF PIPE (%d rounds)\n", "", "GB/s", stream.round_count);
 	for (int way = 0; way < WAY_COUNT; way++) {
 		struct spread rate = rate_of(way), ratio = ratio_of(way, WAY_OF_PIPE);
 		char text[64];
@@ -317,7 +317,14 @@ int main(int argc, char **argv)
 		die(stream.file);
 	stream.bytes = (double)st.st_size;
 	alarm(WATCHDOG_SECONDS);
+	double began = now();
+
 	for (int round = 0; round < stream.round_count; round++) {
+		/* On a machine that is that busy, what there is must do. */
+		if (round >= ROUND_MIN && now() - began > BUDGET_SECONDS) {
+			stream.round_count = round;
+			break;
+		}
 		for (int way = 0; way < WAY_COUNT; way++)
 			stream.seconds[way][round] = time_way(&ways[way]);
 	}
