@@ -18,6 +18,10 @@
 #include "plat/plat.h"
 #include "segment/parts.h"
 
+enum {
+	OWNER_MODE = 0600, /* without it the maker itself could not attach */
+};
+
 enum { HUGE_SHIFT = 26 }; /* SHM_HUGE_SHIFT: log2 of the page size stands above it */
 
 #ifndef SHM_DEST
@@ -141,7 +145,7 @@ static int get_failed(struct tarn_segment *seg, const struct tarn_segment_opts *
 static int get_new(struct tarn_segment *seg, const struct tarn_segment_opts *want)
 {
 	uint64_t huge = tarn__huge_size(want->pages);
-	int flags = IPC_CREAT | IPC_EXCL | (int)want->mode;
+	int flags = IPC_CREAT | IPC_EXCL | (int)(want->mode | OWNER_MODE);
 	int r;
 
 	if ((want->flags & TARN_SEGMENT_LAZY) != 0)
@@ -207,6 +211,21 @@ static void set_size(struct tarn_segment *seg, uint64_t size, uint64_t page_size
 	seg->map_size = map_size;
 }
 
+/* The mode asked for, where it does not let the owner in. */
+static int narrow(struct tarn_segment *seg, const struct tarn_segment_opts *want)
+{
+	char name[48];
+	int r;
+
+	if ((want->mode & OWNER_MODE) == OWNER_MODE)
+		return 0;
+	r = tarn__sysv_chmod(seg, want->mode, UINT32_MAX, UINT32_MAX);
+	if (r < 0)
+		return tarn__refused(want->diag, r, "setting the mode of",
+				     name_of(&seg->addr, name));
+	return 0;
+}
+
 int tarn__sysv_make(struct tarn_segment *seg, const struct tarn_segment_opts *want)
 {
 	uint64_t huge = tarn__huge_size(want->pages);
@@ -230,6 +249,8 @@ int tarn__sysv_make(struct tarn_segment *seg, const struct tarn_segment_opts *wa
 		return r;
 	set_size(seg, sized.size, huge != 0 ? huge : tarn__plat_page_size());
 	r = attach(seg, want);
+	if (r == 0)
+		r = narrow(seg, want);
 	if (r == 0)
 		r = tarn__map_dress(seg, want);
 	if (r == 0 && (want->flags & TARN_SEGMENT_LAZY) == 0)
