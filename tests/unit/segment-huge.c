@@ -3,11 +3,12 @@
  * Huge pages: had where they can be, named where they cannot, never passed over in silence.
  *
  * The group takes 2 MiB pages from the host by vm.nr_hugepages and gives them back at its end.
- * Where the host does not let it, what needs them is skipped. hugetlbfs is mounted in a mount
- * namespace of a child's own.
+ * Where the host does not let it, what needs them is skipped. A lock keeps two runs apart.
+ * hugetlbfs is mounted in a mount namespace of a child's own.
  */
 #include <inttypes.h>
 #include <sched.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/shm.h>
 
@@ -23,6 +24,7 @@ enum { NOT_PERMITTED = 77, TAKEN = 8 };
 
 static uint64_t pool_before;
 static bool have_pool;
+static int lock_fd = -1;
 
 static uint64_t number_in(const char *path)
 {
@@ -51,6 +53,8 @@ static int take_pool(void **state)
 	char text[24];
 
 	(void)state;
+	lock_fd = open("/sys/kernel/mm/hugepages", O_RDONLY | O_CLOEXEC);
+	(void)!flock(lock_fd, LOCK_EX);
 	pool_before = number_in(POOL);
 	snprintf(text, sizeof(text), "%" PRIu64, pool_before + TAKEN);
 	have_pool = put(POOL, text) && free_pages() >= TAKEN;
@@ -65,6 +69,7 @@ static int give_pool_back(void **state)
 	snprintf(text, sizeof(text), "%" PRIu64, pool_before);
 	if (number_in(POOL) != pool_before)
 		(void)put(POOL, text);
+	close(lock_fd);
 	return 0;
 }
 

@@ -186,17 +186,28 @@ static void a_dev_shm_that_takes_nothing_is_named(void **state)
 
 /* --- the host, and limits of the process ----------------------------------------------------- */
 
-static void more_than_the_host_has_is_refused(void **state)
+/* Should the look fail, the kernel is to kill this child and nobody else. */
+static int more_than_the_host(void *arg)
 {
 	struct tarn_segment_opts opts = { .size = UINT64_C(1) << (sizeof(void *) == 8 ? 46 : 47) };
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
 
-	(void)state;
-	create_fails("anon:", &opts, -ENOSPC, "the host has");
-	create_fails(own_name("memfd:", "host"), &opts, -ENOSPC, "bytes short");
-	create_fails("sysv:private", &opts, -ENOSPC, "the host has");
+	(void)arg;
+	if (fd < 0 || write(fd, "1000", 4) != 4)
+		return NOT_PERMITTED;
+	if (!create_says("anon:", opts, -ENOSPC, "the host has", "") ||
+	    !create_says("memfd:host", opts, -ENOSPC, "bytes short", "") ||
+	    !create_says("sysv:private", opts, -ENOSPC, "the host has", ""))
+		return 1;
 	opts.flags = TARN_SEGMENT_LAZY;
-	if (sizeof(void *) == 4)
-		create_fails("anon:", &opts, -ENOMEM, "address space");
+	return sizeof(void *) == 8 || create_says("anon:", opts, -ENOMEM, "address space", "") ? 0
+											       : 2;
+}
+
+static void more_than_the_host_has_is_refused(void **state)
+{
+	(void)state;
+	runs(more_than_the_host, NULL);
 }
 
 #define LIMIT(resource, value) setrlimit(resource, &(struct rlimit){ value, value })
@@ -322,6 +333,45 @@ static bool memory_cgroup(char *dir, size_t size)
 	return found && access(dir, W_OK) == 0;
 }
 
+static uint64_t number_in(const char *path)
+{
+	char text[64];
+
+	return tarn__plat_read_text(path, text, sizeof(text)) > 0 ? strtoull(text, NULL, 10) : 0;
+}
+
+/* What is left of the cgroup's limit, to the page. */
+static uint64_t left_in(const char *dir)
+{
+	char path[4096 + 256];
+	uint64_t limit = 0, usage = 0;
+
+	snprintf(path, sizeof(path), "%s/../memory.limit_in_bytes", dir);
+	limit = number_in(path);
+	snprintf(path, sizeof(path), "%s/../memory.usage_in_bytes", dir);
+	usage = number_in(path);
+	return (limit - usage) & ~UINT64_C(4095);
+}
+
+/* Every size up to the limit is taken or refused; none ends in a kill. */
+static int up_to_the_limit(const char *dir)
+{
+	for (uint64_t less = 0; less < 6 * MIB; less += less < 1 * MIB ? 32 * KIB : 512 * KIB) {
+		struct tarn_segment_opts some = { .size = left_in(dir) - less,
+						  .flags = TARN_SEGMENT_POPULATE };
+		struct tarn_segment *seg = NULL;
+		int r = tarn_segment_create("anon:", &some, &seg);
+
+		if (r < 0 && (r != -ENOSPC || less >= 4 * MIB))
+			return 1; /* far too careful */
+		if (r < 0)
+			continue;
+		memset(tarn_segment_data(seg), 1, some.size);
+		tarn_segment_close(seg);
+	}
+	return 0;
+}
+
 /* In a cgroup with 32 MiB: what is refused is refused, what is taken is really there. */
 static int limited(void *arg)
 {
@@ -339,20 +389,8 @@ static int limited(void *arg)
 		if (!create_says(addrs[i], (struct tarn_segment_opts){ .size = 64 * MIB }, -ENOSPC,
 				 "memory cgroup's limit of 32 MiB", "memory.limit_in_bytes"))
 			return 1;
-	/* every size up to the limit is taken or refused, and never ends in a kill */
-	for (uint64_t size = 36 * MIB; size > 24 * MIB; size -= 512 * KIB) {
-		struct tarn_segment_opts some = { .size = size, .flags = TARN_SEGMENT_POPULATE };
-		int r = tarn_segment_create("anon:", &some, &seg);
-
-		if (r < 0 && r != -ENOSPC)
-			return 2;
-		if (r == 0) {
-			memset(tarn_segment_data(seg), 1, size);
-			tarn_segment_close(seg);
-		} else if (size < 28 * MIB) {
-			return 3; /* far too careful */
-		}
-	}
+	if (up_to_the_limit(dir) != 0)
+		return 2;
 	if (tarn_segment_create("anon:", &opts, &seg) < 0)
 		return 4;
 	if (tarn_segment_grow(seg, 64 * MIB, &diag) != -ENOSPC ||
