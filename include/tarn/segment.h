@@ -198,8 +198,9 @@ TARN_API TARN_NODISCARD int tarn_segment_stat(struct tarn_segment *seg,
  * tarn_segment_grow - make it @size bytes, reserved, zero beyond the old end. Pointers stay
  * valid; other processes see the new bytes without a call if they mapped enough max_size.
  * Return: 0 (also where it is that large already), -ENOSPC, -ENOMEM (@size beyond max_size),
- *   -EPERM (sealed or read-only), -EOPNOTSUPP (System V). Where a locked or populated segment
- *   grew and the new part could not be locked or populated: that error, grown all the same.
+ *   -EPERM (sealed or read-only), -EFBIG (RLIMIT_FSIZE), -EOPNOTSUPP (System V, or a file system
+ *   without fallocate()). Where a locked or populated segment grew and the new part could not be
+ *   locked or populated: that error, grown all the same.
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_segment_grow(struct tarn_segment *seg, uint64_t size,

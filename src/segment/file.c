@@ -127,15 +127,17 @@ static int make_unnamed(struct tarn_segment *seg, struct tarn_diag *diag)
 /* huge: with a page size asked for: the mount that has it. */
 static int choose_mount(struct tarn_segment *seg, const struct tarn_segment_opts *want)
 {
+	bool must = (want->flags & TARN_SEGMENT_PAGES_MUST) != 0;
 	uint64_t size = tarn__huge_size(want->pages);
 	char path[sizeof(seg->addr.path)];
 	int r;
 
 	if (seg->addr.kind != TARN_SEGMENT_HUGE || size == 0)
 		return 0;
-	r = tarn__huge_path(base_name(seg->addr.path), size, path, sizeof(path), want->diag);
+	r = tarn__huge_path(base_name(seg->addr.path), size, path, sizeof(path),
+			    must ? want->diag : NULL);
 	if (r < 0)
-		return (want->flags & TARN_SEGMENT_PAGES_MUST) != 0 ? r : 0;
+		return must ? r : 0;
 	memcpy(seg->addr.path, path, sizeof(path));
 	return 0;
 }

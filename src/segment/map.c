@@ -129,7 +129,7 @@ static int map(struct tarn_segment *seg, const struct tarn_segment_opts *want, u
 	bool private = (want->flags & TARN_SEGMENT_PRIVATE) != 0;
 	int flags = private ? MAP_PRIVATE : MAP_SHARED;
 	int prot = seg->read_only ? PROT_READ : PROT_READ | PROT_WRITE;
-	bool widen = huge && !private && !seg->read_only;
+	bool widen = huge && !seg->read_only;
 	void *base;
 	int r;
 
@@ -305,8 +305,14 @@ int tarn__map_new(struct tarn_segment *seg, const struct tarn_segment_opts *want
 	if (r < 0)
 		return r;
 	r = allocate(seg, want, size);
-	if (r < 0)
-		return tarn__refused(want->diag, r, "reserving", tarn__size_text(size, a));
+	if (r < 0) {
+		tarn__refused(want->diag, r, "reserving", tarn__size_text(size, a));
+		/* the pool was looked at; this is what is not seen from here */
+		if (huge && r == -ENOSPC)
+			tarn__diag_hint(want->diag,
+					"see the limit of this process's hugetlb cgroup");
+		return r;
+	}
 	seg->size = size;
 	return tarn__map_settle(seg, 0, size, want->diag);
 }

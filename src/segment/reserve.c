@@ -274,7 +274,29 @@ static int check_file_size(uint64_t end, struct tarn_diag *diag)
 	return -EFBIG;
 }
 
-static int check_file_system(const struct tarn_plat_fs *fs, uint64_t need, struct tarn_diag *diag)
+/* What makes the file system of @fd larger. */
+static void hint_larger(int fd, const struct tarn_plat_fs *fs, uint64_t more,
+			struct tarn_diag *diag)
+{
+	uint64_t size = (fs->size + more + 1023) / 1024;
+	char link[32], name[4096];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (fs->type != TARN__TMPFS_MAGIC)
+		tarn__diag_hint(diag, "free some: df -h");
+	else if (tarn__plat_readlink(link, name, sizeof(name)) > 0 &&
+		 strncmp(name, TARN__SHM_DIR "/", strlen(TARN__SHM_DIR) + 1) != 0)
+		tarn__diag_hint(diag, "mount -o remount,size=%" PRIu64 "k where df says %.100s is",
+				size, name);
+	else
+		tarn__diag_hint(diag,
+				"mount -o remount,size=%" PRIu64 "k " TARN__SHM_DIR
+				" (in a container: --shm-size)",
+				size);
+}
+
+static int check_file_system(int fd, const struct tarn_plat_fs *fs, uint64_t need,
+			     struct tarn_diag *diag)
 {
 	char a[24], b[24];
 
@@ -283,13 +305,7 @@ static int check_file_system(const struct tarn_plat_fs *fs, uint64_t need, struc
 		return 0;
 	tarn__diag(diag, -ENOSPC, "%s wanted, the file system has %s free: %" PRIu64 " bytes short",
 		   tarn__size_text(need, a), tarn__size_text(fs->avail, b), need - fs->avail);
-	if (fs->type == TARN__TMPFS_MAGIC)
-		tarn__diag_hint(diag,
-				"mount -o remount,size=%" PRIu64 "k " TARN__SHM_DIR
-				" (in a container: --shm-size)",
-				(fs->size + (need - fs->avail) + 1023) / 1024);
-	else
-		tarn__diag_hint(diag, "free some: df -h");
+	hint_larger(fd, fs, need - fs->avail, diag);
 	return -ENOSPC;
 }
 
@@ -305,7 +321,7 @@ int tarn__room_for_file(int fd, uint64_t bytes, uint64_t end, struct tarn_diag *
 		return r;
 	if (fs.type == TARN__HUGETLBFS_MAGIC)
 		return tarn__room_for_huge(bytes, fs.block_size, diag);
-	r = check_file_system(&fs, bytes, diag);
+	r = check_file_system(fd, &fs, bytes, diag);
 	if (r == 0 && (fs.type == TARN__TMPFS_MAGIC || fs.type == TARN__RAMFS_MAGIC))
 		r = tarn__room_for_memory(bytes, diag);
 	return r;

@@ -188,13 +188,28 @@ static int check_pages(const struct tarn_segment *seg, const struct tarn_segment
 	return -EOPNOTSUPP;
 }
 
-/* Huge pages that were asked for, not insisted on, and cannot be had: small ones then. */
-static bool may_take_less(const struct tarn_segment *seg, const struct tarn_segment_opts *want,
-			  int r)
+/* Huge pages that were asked for, not insisted on: small ones where they cannot be had. */
+static int make_or_take_less(struct tarn_segment *seg, struct tarn_segment_opts *want)
 {
-	return tarn__huge_size(want->pages) != 0 && seg->addr.kind != TARN_SEGMENT_HUGE &&
-	       (want->flags & TARN_SEGMENT_PAGES_MUST) == 0 &&
-	       (r == -ENOSPC || r == -ENOMEM || r == -EOPNOTSUPP || r == -EPERM);
+	struct tarn_diag *diag = want->diag;
+	struct tarn_diag first;
+	int r;
+
+	if (tarn__huge_size(want->pages) == 0 || seg->addr.kind == TARN_SEGMENT_HUGE ||
+	    (want->flags & TARN_SEGMENT_PAGES_MUST) != 0)
+		return make(seg, want);
+	/* words of a try that is made good are not for the caller */
+	want->diag = &first;
+	r = make(seg, want);
+	want->diag = diag;
+	if (r == -ENOSPC || r == -ENOMEM || r == -EOPNOTSUPP || r == -EPERM) {
+		release(seg);
+		want->pages = TARN_PAGES_DEFAULT;
+		return make(seg, want);
+	}
+	if (r < 0 && diag != NULL)
+		*diag = first;
+	return r;
 }
 
 int tarn__segment_prepare(const char *addr, const struct tarn_segment_opts *opts,
@@ -212,14 +227,8 @@ int tarn__segment_prepare(const char *addr, const struct tarn_segment_opts *opts
 	r = tarn__addr_parse(addr, &seg->addr, want.diag);
 	if (r == 0)
 		r = check_pages(seg, &want);
-	if (r == 0) {
-		r = make(seg, &want);
-		if (r < 0 && may_take_less(seg, &want, r)) {
-			release(seg);
-			want.pages = TARN_PAGES_DEFAULT;
-			r = make(seg, &want);
-		}
-	}
+	if (r == 0)
+		r = make_or_take_less(seg, &want);
 	if (r < 0) {
 		tarn_segment_close(seg);
 		return r;

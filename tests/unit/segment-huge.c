@@ -223,7 +223,7 @@ static int files_in_hugetlbfs(void *arg)
 {
 	const char *dir = own_hugetlbfs("pagesize=2M");
 	struct tarn_segment_opts opts = { .size = 1, .max_size = 8 * MIB };
-	struct tarn_segment *seg = NULL, *view = NULL;
+	struct tarn_segment *seg = NULL, *view = NULL, *cow = NULL;
 	struct tarn_segment_stat stat;
 	struct tarn_diag diag;
 	char path[256];
@@ -242,7 +242,19 @@ static int files_in_hugetlbfs(void *arg)
 	else if (tarn_segment_stat(view, &stat) < 0 || stat.page_size != PAGE_2M ||
 		 stat.size != PAGE_2M || stat.kind != TARN_SEGMENT_HUGE || stat.mode != 0600)
 		r = 4;
-	else if (tarn_segment_grow(view, 3 * MIB, NULL) < 0 || tarn_segment_size(seg) != 4 * MIB)
+	opts.flags = TARN_SEGMENT_PRIVATE;
+	if (r == 0 && tarn_segment_open("huge:pages", &opts, &cow) < 0)
+		r = 9;
+	/* a view that maps more than there is makes the file no larger */
+	else if (r == 0 && tarn_segment_size(seg) != PAGE_2M)
+		r = 10;
+	else if (r == 0 && (*(char *)tarn_segment_data(cow) = 'c') != 'c')
+		r = 11;
+	else if (r == 0 && *(char *)tarn_segment_data(seg) != 0)
+		r = 12;
+	else if (r == 0 && tarn_segment_grow(view, 3 * MIB, NULL) < 0)
+		r = 13;
+	else if (r == 0 && tarn_segment_size(seg) != 4 * MIB)
 		r = 5;
 	if (r == 0) {
 		((char *)tarn_segment_data(seg))[4 * MIB - 1] = 'h';

@@ -337,6 +337,36 @@ static void lazy_growth_is_sparse_and_never_cuts(void **state)
 	gone(seg);
 }
 
+static int growing_fd;
+
+/* Another process goes further just after grow() has looked how large the file is. */
+static int go_further(enum tarn_plat_call call)
+{
+	if (call == TARN_PLAT_FSTATFS)
+		assert_int_equal(ftruncate(growing_fd, 1 * MIB), 0);
+	return 0;
+}
+
+static void growth_never_cuts_what_another_has_made_meanwhile(void **state)
+{
+	static const uint32_t flags[] = { 0, TARN_SEGMENT_LAZY };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct tarn_segment_opts opts = { .size = 4096,
+						  .max_size = 1 * MIB,
+						  .flags = flags[i] };
+		struct tarn_segment *seg = created("anon:", &opts);
+
+		growing_fd = tarn_segment_fd(seg);
+		tarn__plat_fault = go_further;
+		assert_int_equal(tarn_segment_grow(seg, 64 * KIB, NULL), 0);
+		tarn__plat_fault = NULL;
+		assert_int_equal(tarn_segment_size(seg), 1 * MIB);
+		tarn_segment_close(seg);
+	}
+}
+
 static int grow_in_steps(void *arg)
 {
 	for (uint64_t size = 4096; size <= 1 * MIB; size += 4096)
@@ -614,6 +644,7 @@ int main(void)
 		cmocka_unit_test(growth_beyond_the_address_space_is_refused_with_both),
 		cmocka_unit_test(size_is_what_the_mapping_reaches),
 		cmocka_unit_test(lazy_growth_is_sparse_and_never_cuts),
+		cmocka_unit_test(growth_never_cuts_what_another_has_made_meanwhile),
 		cmocka_unit_test(processes_that_grow_at_once_never_shrink_each_other),
 		cmocka_unit_test(ranges_outside_the_segment_are_refused),
 		cmocka_unit_test(every_advice_is_taken_by_every_kind),

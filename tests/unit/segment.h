@@ -53,6 +53,7 @@ static inline struct tarn_segment *created(const char *addr, const struct tarn_s
 	r = tarn_segment_create(addr, &with, &seg);
 	if (r < 0)
 		fail_msg("create %s: %d, %s (%s)", addr, r, diag.what, diag.hint);
+	assert_string_equal(diag.what, ""); /* written on failure only */
 	return seg;
 }
 
@@ -69,6 +70,7 @@ static inline struct tarn_segment *opened(const char *addr, const struct tarn_se
 	r = tarn_segment_open(addr, &with, &seg);
 	if (r < 0)
 		fail_msg("open %s: %d, %s (%s)", addr, r, diag.what, diag.hint);
+	assert_string_equal(diag.what, "");
 	return seg;
 }
 
