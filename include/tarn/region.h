@@ -17,6 +17,8 @@
  *            who needs one.
  *            Whatever changes the directory may fail with -ETIMEDOUT: a live member, stopped or
  *            hostile, has held the region's lock for 2 s; nothing was changed.
+ *            Whatever takes a handle may fail with -EIO: the file was truncated under it, see
+ *            tarn_segment_guard().
  * Trust:     members may spoil each other's data. Damage found is -EUCLEAN. A process that
  *            may only read can change nothing; by read locks on the file it can keep others from
  *            becoming members, so give read access to those who may do that.

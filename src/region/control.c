@@ -203,7 +203,8 @@ static bool fits_intent(struct tarn_segment *seg, const struct control *control)
 	if (control->state != INTENT || seg->size < control->size || seg->size < TARN__PAGE ||
 	    tarn_segment_stat(seg, &stat) < 0)
 		return false;
-	if (stat.ctime < control->time ||
+	/* The kernel's clock for shm_ctime may be a tick behind ours, and so a second. */
+	if (stat.ctime < control->time - 1 ||
 	    (stat.creator_pid != 0 && (uint32_t)stat.creator_pid != control->pid))
 		return false;
 	/* The magic is stored first, all else before state: a stranger's bytes show. */
@@ -421,7 +422,11 @@ int tarn__control_verdict(struct tarn_segment *seg, int error)
 	char path[PATH_SIZE];
 	int fd, r = error;
 
-	if (tarn_segment_stat(seg, &stat) < 0 || stat.key == 0)
+	if (tarn_segment_stat(seg, &stat) < 0)
+		return error;
+	if (stat.removed)
+		return -ENOENT; /* by whoever cleared it away, just now */
+	if (stat.key == 0)
 		return error;
 	fd = open_by_key(stat.key, no_uuid, true, path);
 	if (fd < 0)
