@@ -132,7 +132,9 @@ int cli_error(const struct cli *cli, const char *format, ...) __attribute__((for
 int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli_note(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Flush standard output; what it lost is a failure. Returns @code, or CLI_FAILURE. */
+/* Write out what standard output holds; what goes wrong is kept for cli_finish(). */
+void cli_flush(void);
+/* The same at the end; what it lost is a failure. Returns @code, or CLI_FAILURE. */
 int cli_finish(const struct cli *cli, int code);
 /* The graver of two exit codes, for verbs that go through several names. */
 int cli_worse(int a, int b);

@@ -60,23 +60,33 @@ static void put_finding(const struct tarn_finding *finding, void *arg)
 	out_text(out, "rule", finding->rule);
 }
 
-/* What cannot even be opened: the superblock's finding stands in the diag. */
+/* What cannot even be opened. */
 static int put_refusal(struct check *check, int error)
 {
 	struct out *out = &check->out;
+	struct tarn_diag why = check->cli->diag;
 
 	if (error != -EUCLEAN && error != -EPROTO) {
 		if (error == -EACCES || error == -EPERM)
 			out_unreadable(out);
 		return cli_fail(check->cli, check->name, error);
 	}
-	check->finding_count++;
+	check->cli->diag = (struct tarn_diag){ 0 };
+
+	uint32_t before = check->finding_count;
+	struct tarn_region_opts opts = check->opts;
+
+	opts.flags &= ~TARN_REGION_OBSERVE;
+	opts.diag = NULL;
+	if (tarn_region_check_super(check->name, &opts, put_finding, check) < 0 &&
+	    check->finding_count > before)
+		return CLI_CORRUPT;
+	/* So small, or so wrong, that there is no field to speak of. */
 	out_row(out);
 	out_text(out, "name", check->name);
-	out_text(out, "where", "superblock");
+	out_text(out, "where", "region");
 	out_bool(out, "repairable", false);
-	out_text(out, "rule", check->cli->diag.what);
-	check->cli->diag = (struct tarn_diag){ 0 };
+	out_text(out, "rule", why.what);
 	return CLI_CORRUPT;
 }
 

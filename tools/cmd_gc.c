@@ -16,7 +16,7 @@
 
 static const struct out_col gc_cols[] = {
 	{ "name", "NAME", OUT_TEXT, "the region or file", false },
-	{ "what", "WHAT", OUT_TEXT, "region, slots, temporary or control", false },
+	{ "what", "WHAT", OUT_TEXT, "region, slots, objects, file or segment", false },
 	{ "count", "COUNT", OUT_COUNT, "how many: slots and objects of a region, else 1", false },
 	{ "size_bytes", "SIZE", OUT_SIZE, "memory that is given back", false },
 	{ "action", "ACTION", OUT_TEXT, "reclaimed, or would reclaim", false },
@@ -137,21 +137,16 @@ static int gc_one(struct gc *gc, const char *name)
 	return r < 0 ? cli_fail(gc->cli, name, r) : CLI_OK;
 }
 
-/* A passing name, or a control file without its segment. */
-static int gc_file(struct gc *gc, const struct scan_found *found)
+static int put_leftover(const struct tarn_leftover *leftover, void *arg)
 {
-	bool temp = found->kind == SCAN_TEMP;
+	struct gc *gc = arg;
 
-	if (!scan_unused(found))
-		return CLI_OK;
-	if (gc->yes && unlink(found->path) != 0)
-		return errno == ENOENT ? CLI_OK : cli_fail(gc->cli, found->path, -errno);
-	put_row(gc, found->path, temp ? "temporary" : "control", 1, found->size,
-		temp ? "never got its name, and the kernel says nobody has it open"
-		     : "its segment is gone, and the kernel holds no lock on it");
-	return CLI_OK;
+	put_row(gc, leftover->path, leftover->id >= 0 ? "segment" : "file", 1, leftover->size,
+		leftover->proof);
+	return 0;
 }
 
+/* Is there a System V region, whole or half, behind the control file at @addr? */
 static bool segment_there(struct gc *gc, const char *addr)
 {
 	struct tarn_region *region = NULL;
@@ -159,32 +154,35 @@ static bool segment_there(struct gc *gc, const char *addr)
 
 	tarn_region_close(region);
 	gc->cli->diag = (struct tarn_diag){ 0 };
-	return r != -ENOENT;
+	return r != -ENOENT && r != -EAGAIN;
 }
 
 static int gc_found(const struct scan_found *found, void *arg)
 {
 	struct gc *gc = arg;
 	uint32_t owner = gc->opts.flags & TARN_SEGMENT_OWNER ? gc->opts.owner : geteuid();
-	int code;
 
 	if (found->uid != owner)
 		return 0;
-	if (found->kind == SCAN_REGION || (found->kind == SCAN_CONTROL && found->addr[0] != '\0' &&
-					   segment_there(gc, found->addr)))
-		code = gc_one(gc, found->addr);
-	else if (found->kind == SCAN_TEMP || found->addr[0] != '\0')
-		code = gc_file(gc, found);
-	else
-		code = CLI_OK;
-	gc->worst = cli_worse(gc->worst, code);
+	if (found->kind == SCAN_CONTROL && !segment_there(gc, found->addr))
+		return 0; /* tarn_leftovers() judges it */
+	gc->worst = cli_worse(gc->worst, gc_one(gc, found->addr));
 	return 0;
+}
+
+static int gc_host(struct gc *gc)
+{
+	int r = scan_shm(gc_found, gc, NULL);
+
+	/* It goes through this user's own; another's are for that user to reclaim. */
+	if (r == 0 && (gc->opts.flags & TARN_SEGMENT_OWNER) == 0)
+		r = tarn_leftovers(gc->yes ? TARN_LEFTOVER_REMOVE : 0, put_leftover, gc);
+	return r < 0 ? cli_fail(gc->cli, "/dev/shm", r) : CLI_OK;
 }
 
 static int gc_run(struct cli *cli)
 {
 	struct gc gc = { .cli = cli, .yes = cli_given(cli, "yes"), .named = cli->argc > 0 };
-	int r = 0;
 
 	if (!look_opts(cli, &gc.opts))
 		return CLI_USAGE;
@@ -197,19 +195,15 @@ static int gc_run(struct cli *cli)
 	for (int i = 0; i < cli->argc; i++)
 		gc.worst = cli_worse(gc.worst, gc_one(&gc, cli->argv[i]));
 	if (!gc.named)
-		r = scan_shm(gc_found, &gc, NULL);
-	if (r < 0)
-		gc.worst = cli_worse(gc.worst, cli_fail(cli, "/dev/shm", r));
+		gc.worst = cli_worse(gc.worst, gc_host(&gc));
 
 	bool nothing = gc.out.row_count == 0 && gc.worst == CLI_OK && !gc.out.as_json;
 
 	gc.worst = out_end(&gc.out, gc.worst);
 	if (nothing && isatty(STDERR_FILENO))
 		cli_note(cli, "there is nothing to reclaim");
-	if (gc.spared && !gc.out.as_json) {
-		fflush(stdout);
+	if (gc.spared && !gc.out.as_json)
 		cli_hint("this was a dry run; --yes reclaims");
-	}
 	return gc.worst;
 }
 

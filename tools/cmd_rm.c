@@ -206,10 +206,8 @@ static int rm_run(struct cli *cli)
 	for (int i = 0; i < cli->argc; i++)
 		worst = cli_worse(worst, rm_one(&rm, cli->argv[i]));
 	worst = out_end(&rm.out, worst);
-	if (rm.spared && !rm.out.as_json) {
-		fflush(stdout);
+	if (rm.spared && !rm.out.as_json)
 		cli_hint("this was a dry run; --yes removes");
-	}
 	return worst;
 }
 

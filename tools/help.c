@@ -152,8 +152,7 @@ void cli_help_all(void)
 	if (begun)
 		putchar('\n');
 	printf("\nA NAME is an address: NAME or shm:NAME (POSIX shared memory), sysv:0xKEY,\n"
-	       "sysv:PATH,ID, sysv:#SHMID, file:PATH, huge:NAME. REGION/OBJECT is an object in "
-	       "it.\n"
+	       "sysv:PATH,ID, sysv:#SHMID, file:PATH, huge:NAME. NAME/OBJECT is an object in it.\n"
 	       "\ntarn VERB -h shows examples and options, tarn VERB --help tells more, and so do\n"
 	       "man tarn and man tarn-VERB.\n");
 }

@@ -240,7 +240,7 @@ static const char *number_text(const struct out *out, enum out_type type, uint64
 		return text_size(number, buf);
 	if (type == OUT_TIME)
 		return text_time((int64_t)number, buf);
-	if (type == OUT_OFFSET || (type == OUT_WORD && number >= 1u << 20))
+	if (type == OUT_OFFSET || (type == OUT_WORD && number >> 32 != 0))
 		snprintf(buf, 40, "0x%" PRIx64, number);
 	else if (type == OUT_SIGNED)
 		snprintf(buf, 40, "%" PRId64, (int64_t)number);

@@ -87,12 +87,20 @@ int cli_worse(int a, int b)
 	return a > b ? a : b;
 }
 
+static int lost_error; /* of the first write to standard output that failed; 0 = none */
+
+void cli_flush(void)
+{
+	if (fflush(stdout) != 0 && lost_error == 0)
+		lost_error = errno;
+}
+
 static void put_prefix(const struct cli *cli)
 {
 	const char *verb = cli != NULL && cli->cmd != NULL ? cli->cmd->name : NULL;
 	bool color = cli_color(STDERR_FILENO);
 
-	fflush(stdout);
+	cli_flush();
 	fprintf(stderr, "%starn%s%s:%s ", color ? "\033[1m" : "", verb != NULL ? " " : "",
 		verb != NULL ? verb : "", color ? "\033[0m" : "");
 }
@@ -129,6 +137,7 @@ void cli_hint(const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
+	cli_flush();
 	fprintf(stderr, "%shint:%s ", color ? "\033[36m" : "", color ? "\033[0m" : "");
 	put_plain(text);
 	putc('\n', stderr);
@@ -152,6 +161,8 @@ int cli_fail(struct cli *cli, const char *subject, int error)
 	putc('\n', stderr);
 	if (cli->diag.hint[0] != '\0')
 		cli_hint("%s", cli->diag.hint);
+	else if (error == -EMFILE)
+		cli_hint("raise the limit with ulimit -n");
 	cli->diag = (struct tarn_diag){ 0 };
 	return (int)cli_exit_of(error);
 }
@@ -191,15 +202,11 @@ int cli_usage(const struct cli *cli, const char *format, ...)
 
 int cli_finish(const struct cli *cli, int code)
 {
-	bool lost = ferror(stdout) != 0;
-	int error = EIO;
-
-	if (fflush(stdout) != 0) {
-		error = errno;
-		lost = true;
-	}
-	if (!lost)
+	cli_flush();
+	if (ferror(stdout) != 0 && lost_error == 0)
+		lost_error = EIO;
+	if (lost_error == 0)
 		return code;
-	cli_error(cli, "standard output: %s", strerror(error));
+	cli_error(cli, "standard output: %s", strerror(lost_error));
 	return cli_worse(code, CLI_FAILURE);
 }

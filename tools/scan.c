@@ -18,26 +18,28 @@
 #define REGION_MAGIC   "TARN\r\n\x1a\n"
 #define CONTROL_MAGIC  "TARNCTL\n"
 #define CONTROL_PREFIX "tarn.sysv."
-#define TEMP_PREFIX    ".tarn-tmp."
 
 static bool has_prefix(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* "tarn.sysv.IPCNS.KEY" of this IPC namespace gives "sysv:0xKEY"; false for another's. */
-static bool control_address(const char *name, char *ret_addr, size_t size)
+/* "tarn.sysv.IPCNS.KEY" of this IPC namespace gives "sysv:0xKEY". A segment without a key has
+ * "pUUID" there, and its identifier in the file, at byte 16. */
+static bool control_address(const char *name, int fd, char *ret_addr, size_t size)
 {
 	struct stat ns;
 	char *end;
+	int32_t id = -1;
 	uint64_t inode = strtoull(name + strlen(CONTROL_PREFIX), &end, 10);
 
 	if (*end != '.' || stat("/proc/self/ns/ipc", &ns) != 0 || ns.st_ino != inode)
 		return false;
-	ret_addr[0] = '\0';
 	if (strlen(end + 1) == 8 && strspn(end + 1, "0123456789abcdef") == 8)
 		snprintf(ret_addr, size, "sysv:0x%s", end + 1);
-	return true;
+	else if (pread(fd, &id, sizeof(id), 16) == (ssize_t)sizeof(id) && id >= 0)
+		snprintf(ret_addr, size, "sysv:#%" PRId32, id);
+	return ret_addr[0] != '\0';
 }
 
 /* What the file is: 0 nothing of Tarn's, -errno not to be read, else enum scan_kind. */
@@ -53,20 +55,20 @@ static int classify(const char *name, struct scan_found *found)
 	found->uid = st.st_uid;
 	found->size = (uint64_t)st.st_size;
 	found->addr[0] = '\0';
-	if (has_prefix(name, TEMP_PREFIX))
-		return SCAN_TEMP;
 	fd = open(found->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
 
 	ssize_t n = pread(fd, magic, sizeof(magic), 0);
 
+	bool control = n == (ssize_t)sizeof(magic) && has_prefix(name, CONTROL_PREFIX) &&
+		       memcmp(magic, CONTROL_MAGIC, 8) == 0 &&
+		       control_address(name, fd, found->addr, sizeof(found->addr));
+
 	close(fd);
-	if (n != (ssize_t)sizeof(magic))
-		return 0;
-	if (has_prefix(name, CONTROL_PREFIX) && memcmp(magic, CONTROL_MAGIC, 8) == 0)
-		return control_address(name, found->addr, sizeof(found->addr)) ? SCAN_CONTROL : 0;
-	if (memcmp(magic, REGION_MAGIC, 8) != 0)
+	if (control)
+		return SCAN_CONTROL;
+	if (n != (ssize_t)sizeof(magic) || memcmp(magic, REGION_MAGIC, 8) != 0)
 		return 0;
 	/* A name that would be read as an address of another kind needs its own in front. */
 	snprintf(found->addr, sizeof(found->addr), "%s%s", strchr(name, ':') != NULL ? "shm:" : "",
@@ -110,8 +112,7 @@ static int put_address(const struct scan_found *found, void *arg)
 {
 	const struct address_call *call = arg;
 
-	return found->kind != SCAN_TEMP && found->addr[0] != '\0' ? call->fn(found->addr, call->arg)
-								  : 0;
+	return call->fn(found->addr, call->arg);
 }
 
 int scan_regions(int (*fn)(const char *addr, void *arg), void *arg)
@@ -119,32 +120,4 @@ int scan_regions(int (*fn)(const char *addr, void *arg), void *arg)
 	struct address_call call = { fn, arg };
 
 	return scan_shm(put_address, &call, NULL);
-}
-
-/* A lease for writing is granted only while nobody else has the file open for writing. */
-static bool lease_granted(int fd)
-{
-	if (fcntl(fd, F_SETLEASE, F_WRLCK) != 0)
-		return false;
-	fcntl(fd, F_SETLEASE, F_UNLCK);
-	return true;
-}
-
-static bool lock_free(int fd)
-{
-	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET }; /* to the end of all */
-
-	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
-}
-
-bool scan_unused(const struct scan_found *found)
-{
-	int fd = open(found->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	bool unused;
-
-	if (fd < 0)
-		return false;
-	unused = found->kind == SCAN_TEMP ? lease_granted(fd) : lock_free(fd);
-	close(fd);
-	return unused;
 }

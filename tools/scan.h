@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * scan.h - what of Tarn's lies in /dev/shm: regions, control files of System V regions, and the
- * passing names that a process killed while creating may have left.
+ * scan.h - which of Tarn's regions there are: files in /dev/shm, and System V segments by their
+ * control files.
  *
  * A file is known by its first bytes, or by its name; nothing is mapped and nothing is changed.
  */
@@ -13,8 +13,7 @@
 
 enum scan_kind {
 	SCAN_REGION = 1,  /* addr is its address */
-	SCAN_CONTROL = 2, /* of a System V region of this IPC namespace; addr is that, or empty */
-	SCAN_TEMP = 3,    /* a file that was to become a segment */
+	SCAN_CONTROL = 2, /* of a System V region of this IPC namespace; addr is that */
 };
 
 struct scan_found {
@@ -26,15 +25,11 @@ struct scan_found {
 };
 
 /* Call @fn for each until it returns non-zero, and return that. @ret_unreadable: files that may
- * be Tarn's, and may not be read; may be NULL. -errno if /dev/shm cannot be read. */
+ * be Tarn's and may not be read; may be NULL. -errno if /dev/shm cannot be read. */
 int scan_shm(int (*fn)(const struct scan_found *found, void *arg), void *arg,
 	     uint64_t *ret_unreadable);
 
 /* The addresses of all regions, in order. */
 int scan_regions(int (*fn)(const char *addr, void *arg), void *arg);
-
-/* Is nobody using the file at @path? For SCAN_TEMP the kernel's word that nobody has it open for
- * writing (a lease), for SCAN_CONTROL that nobody holds a lock on it. */
-bool scan_unused(const struct scan_found *found);
 
 #endif /* TARN_TOOLS_SCAN_H */

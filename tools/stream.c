@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <tarn/segment.h>
@@ -140,9 +141,31 @@ static int take_roles(struct stream *stream, enum tarn_ring_role role, uint64_t 
 	return -1;
 }
 
+/* What exists is taken as it is; else a region with room for both rings is made. */
+static int open_region(struct stream *stream, const struct tarn_region_opts *opts, uint64_t size)
+{
+	const struct timespec nap = { .tv_nsec = 1000000 };
+	struct tarn_region_opts make = *opts;
+	int r = -ENOENT;
+
+	make.flags |= TARN_REGION_EPHEMERAL;
+	make.size = size;
+	for (int lost = 0; lost < 1000; lost += r == -EEXIST) {
+		r = tarn_region_open(stream->name, opts, &stream->region);
+		if (r == -ENOENT)
+			r = tarn_region_create(stream->name, &make, &stream->region);
+		/* The other side was faster, or is just making it. */
+		if ((r != -EEXIST && r != -EAGAIN) || stream_signal() != 0 ||
+		    tarn_now() >= stream->deadline)
+			return r;
+		nanosleep(&nap, NULL);
+	}
+	return r;
+}
+
 int stream_open(struct stream *stream, struct cli *cli, enum tarn_ring_role role)
 {
-	struct tarn_region_opts opts = { .flags = TARN_REGION_CREATE | TARN_REGION_EPHEMERAL };
+	struct tarn_region_opts opts = { 0 };
 	uint64_t capacity = RING_SIZE_DEFAULT;
 	int64_t timeout = -1;
 
@@ -161,17 +184,8 @@ int stream_open(struct stream *stream, struct cli *cli, enum tarn_ring_role role
 	stream->digest = cli_given(cli, "verify");
 	stream_signals_watch();
 
-	/* Room for both rings if it is made here; what exists is taken as it is. */
-	struct tarn_region_opts make = opts;
-	int r;
+	int r = open_region(stream, &opts, capacity + REGION_SLACK);
 
-	opts.flags &= ~TARN_REGION_CREATE & ~TARN_REGION_EPHEMERAL;
-	make.size = capacity + REGION_SLACK;
-	do {
-		r = tarn_region_open(stream->name, &opts, &stream->region);
-		if (r == -ENOENT)
-			r = tarn_region_create(stream->name, &make, &stream->region);
-	} while (r == -EEXIST && stream_signal() == 0);
 	if (r < 0)
 		return cli_fail(cli, stream->name, r);
 	return take_roles(stream, role, capacity);

@@ -221,6 +221,18 @@ TARN_API TARN_NODISCARD int tarn_region_check(struct tarn_region *region, tarn_r
 					      void *arg);
 
 /**
+ * tarn_region_check_super - test the superblock of the region at @addr, which need not be fit to be
+ * opened: the findings say why it is not.
+ * @opts: owner and mode expectations as for open; NULL for defaults
+ * @fn:   called for each violation; may be NULL
+ * Return: 0, or -EUCLEAN and -EPROTO as tarn_region_open(), or what tarn_segment_open() returns.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_region_check_super(const char *addr,
+						    const struct tarn_region_opts *opts,
+						    tarn_report_fn *fn, void *arg);
+
+/**
  * tarn_region_gc - reclaim the slots of the dead and the memory of removed objects that nobody
  * alive has open.
  * @ret_count: slots and objects reclaimed; may be NULL

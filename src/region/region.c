@@ -364,7 +364,6 @@ int tarn_region_open(const char *addr, const struct tarn_region_opts *opts,
 		return r;
 
 	bool create = (opts->flags & TARN_REGION_CREATE) != 0;
-	bool sysv = addr != NULL && strncmp(addr, "sysv:", 5) == 0;
 	struct tarn_segment_opts seg_opts = open_opts(opts);
 
 	if (create && (opts->flags & (TARN_REGION_OBSERVE | TARN_SEGMENT_READ_ONLY)) != 0)
@@ -377,9 +376,8 @@ int tarn_region_open(const char *addr, const struct tarn_region_opts *opts,
 			r = open_segment(seg, opts, ret_region);
 		if (create && r == -ENOENT)
 			r = tarn_region_create(addr, opts, ret_region);
-		/* Somebody is at it, or was faster. That creating says -ENOENT is no such
-		 * case: the directory is missing, and will be. */
-		bool again = (sysv && r == -EAGAIN) || (create && r == -EEXIST);
+		/* Somebody is at it, or was faster, or removed it under our hands. */
+		bool again = r == -EAGAIN || (create && (r == -EEXIST || r == -ENOENT));
 
 		if (!again || tarn__plat_now() > patience)
 			return r;
@@ -459,6 +457,26 @@ static int remove_damaged(const char *addr, const struct tarn_region_opts *opts)
 	}
 	if (r == 0)
 		r = tarn__segment_unname(seg);
+	tarn_segment_close(seg);
+	return r;
+}
+
+int tarn_region_check_super(const char *addr, const struct tarn_region_opts *opts,
+			    tarn_report_fn *fn, void *arg)
+{
+	struct tarn_segment_opts seg_opts = segment_opts(opts != NULL ? opts : &no_opts);
+	struct tarn_segment *seg;
+	struct super_shm super;
+
+	seg_opts.flags |= TARN_SEGMENT_READ_ONLY;
+
+	int r = map_region(addr, &seg_opts, &seg);
+
+	if (r < 0)
+		return r;
+	r = tarn__super_read(seg, &super, seg_opts.diag);
+	if (r == 0)
+		r = tarn__super_check(&super, seg->size, seg_opts.diag, fn, arg);
 	tarn_segment_close(seg);
 	return r;
 }

@@ -224,7 +224,9 @@ static void fail(struct verdict *v, int error, const char *field, const char *ru
 	struct tarn_finding finding = {
 		.where = "superblock",
 		.field = field,
-		.rule = rule,
+		.rule = rule[0] == '\0'                 ? "is the value expected"
+			: strcmp(rule, "at most ") == 0 ? "is at most the value expected"
+							: "is at least the value expected",
 		.found = found,
 		.expected = expected,
 	};
