@@ -76,7 +76,7 @@ static int give_pool_back(void **state)
 #define NEED_POOL()                                                                                \
 	do {                                                                                       \
 		if (!have_pool)                                                                    \
-			SKIP_BECAUSE("this user may not reserve huge pages");                      \
+			SKIP_BECAUSE("8 huge pages cannot be reserved on this host now");          \
 	} while (0)
 
 /* --- memfd and System V ---------------------------------------------------------------------- */

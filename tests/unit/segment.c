@@ -490,7 +490,7 @@ static void locks_are_taken_and_told(void **state)
 	struct tarn_diag diag;
 
 	(void)state;
-	if (!MLOCK_IS_REAL)
+	if (!UNSANITIZED)
 		SKIP_BECAUSE("the address sanitizer makes mlock() do nothing");
 	seg = created("anon:", &opts);
 	assert_int_equal(tarn_segment_stat(seg, &stat), 0);

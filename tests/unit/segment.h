@@ -129,16 +129,16 @@ static inline int in_child(int (*body)(void *arg), void *arg)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* The address sanitizer makes mlock() do nothing, and says so of itself in two ways. */
+/* The address sanitizer makes mlock() do nothing, and maps terabytes itself. */
 #if defined(__SANITIZE_ADDRESS__)
-#define MLOCK_IS_REAL false
+#define UNSANITIZED false
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define MLOCK_IS_REAL false
+#define UNSANITIZED false
 #endif
 #endif
-#ifndef MLOCK_IS_REAL
-#define MLOCK_IS_REAL true
+#ifndef UNSANITIZED
+#define UNSANITIZED true
 #endif
 
 #define SKIP_BECAUSE(...)                                                                          \
