@@ -142,7 +142,7 @@ static int fallocate_in_peace(int fd, uint64_t off, uint64_t size)
 
 int tarn__plat_fallocate(int fd, uint64_t off, uint64_t size)
 {
-	uint64_t file_max;
+	uint64_t file_max = 0;
 	int r;
 
 	SEAM(FALLOCATE);
