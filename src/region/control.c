@@ -58,21 +58,32 @@ struct control {
 
 static_assert(sizeof(struct control) == 56 && offsetof(struct control, size) == 24, "layout");
 
-static void control_path(char path[PATH_SIZE], int32_t key, const uint8_t uuid[16])
+/* 0, or the error of asking which IPC namespace this is: by another name nobody would find it. */
+static int control_path(char path[PATH_SIZE], int32_t key, const uint8_t uuid[16])
 {
-	struct stat st = { 0 };
-	int n;
+	struct stat st;
+	int n, r = tarn__plat_stat("/proc/self/ns/ipc", true, &st);
 
-	(void)tarn__plat_stat("/proc/self/ns/ipc", true, &st);
+	if (r < 0)
+		return r;
 	n = snprintf(path, PATH_SIZE, DIR_PATH "/" TARN__CONTROL_PREFIX "%" PRIu64 ".",
 		     (uint64_t)st.st_ino);
 	if (key != 0) {
 		snprintf(path + n, (size_t)(PATH_SIZE - n), "%08" PRIx32, (uint32_t)key);
-		return;
+		return 0;
 	}
 	path[n++] = 'p';
 	for (int i = 0; i < 16; i++, n += 2)
 		snprintf(path + n, (size_t)(PATH_SIZE - n), "%02x", uuid[i]);
+	return 0;
+}
+
+static int no_namespace(struct tarn_diag *diag, int error)
+{
+	tarn__diag(diag, error, "asking which System V namespace this is (/proc/self/ns/ipc): %s",
+		   strerror(-error));
+	tarn__diag_hint(diag, "mount /proc");
+	return error;
 }
 
 static int control_read(int fd, struct control *ret)
@@ -164,14 +175,21 @@ static int acquire(const char *path, uint32_t mode, const struct control *contro
 
 	for (int i = 0; i < TRIES; i++) {
 		fd = make_file(path, mode, control);
+		if (fd >= 0)
+			return fd;
 		if (fd != -EEXIST)
-			break;
+			return tarn__diag(diag, fd, "making control file %s: %s", path,
+					  strerror(-fd));
 		fd = open_existing(path, diag);
 		if (fd != -ENOENT)
 			break;
 	}
+	if (fd == -ENOENT || fd == -EEXIST)
+		fd = -EAGAIN; /* others make and remove it all the time */
 	if (fd == -EAGAIN)
-		tarn__diag(diag, fd, "a live process is just making the region");
+		return tarn__diag(diag, fd, "a live process is just making the region");
+	if (fd < 0 && fd != -EPERM)
+		return tarn__diag(diag, fd, "control file %s: %s", path, strerror(-fd));
 	return fd;
 }
 
@@ -305,12 +323,14 @@ int tarn__control_create(const struct tarn__addr *addr, const struct tarn_region
 				  "a System V segment cannot grow: max_size must be size");
 	r = tarn__plat_random(control.uuid, sizeof(control.uuid));
 	if (r < 0)
-		return r;
+		return tarn__diag(opts->diag, r, "drawing an identity: %s", strerror(-r));
 	memcpy(control.magic, MAGIC, 8);
 	control.pid = (uint32_t)tarn__plat_pid();
 	control.size = geo.size;
 	control.time = tarn__plat_realtime() / 1000000000;
-	control_path(path, addr->key, control.uuid);
+	r = control_path(path, addr->key, control.uuid);
+	if (r < 0)
+		return no_namespace(opts->diag, r);
 	fd = acquire(path, opts->mode != 0 ? opts->mode : 0600, &control, opts->diag);
 	if (fd < 0)
 		return fd;
@@ -324,8 +344,12 @@ int tarn__control_create(const struct tarn__addr *addr, const struct tarn_region
 		tarn__plat_close(fd);
 		return r;
 	}
-	if (r == 0)
+	if (r == 0) {
 		r = control_write(fd, &control);
+		if (r < 0)
+			tarn__diag(opts->diag, r, "writing control file %s: %s", path,
+				   strerror(-r));
+	}
 	if (r == 0)
 		r = build(addr, opts, &geo, &control, fd, &region);
 	if (r < 0) {
@@ -346,8 +370,9 @@ int tarn__control_create(const struct tarn__addr *addr, const struct tarn_region
 
 static int open_by_key(int32_t key, const uint8_t uuid[16], bool read_only, char path[PATH_SIZE])
 {
-	control_path(path, key, uuid);
-	return tarn__plat_open(path, (read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW, 0);
+	int r = control_path(path, key, uuid);
+
+	return r < 0 ? r : tarn__plat_open(path, (read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW, 0);
 }
 
 int tarn__control_open(struct tarn_segment *seg, const struct super_shm *super, bool read_only,
@@ -359,8 +384,11 @@ int tarn__control_open(struct tarn_segment *seg, const struct super_shm *super, 
 	int fd, r = tarn_segment_stat(seg, &stat);
 
 	if (r < 0)
-		return r;
+		return tarn__diag(diag, r, "looking at the segment: %s", strerror(-r));
+	path[0] = '\0';
 	fd = open_by_key(stat.key, super->uuid, read_only, path);
+	if (fd < 0 && path[0] == '\0')
+		return no_namespace(diag, fd);
 	if (fd < 0) {
 		tarn__diag(diag, fd, "control file %s: %s", path, strerror(-fd));
 		if (fd == -ENOENT)
@@ -369,6 +397,8 @@ int tarn__control_open(struct tarn_segment *seg, const struct super_shm *super, 
 		return fd == -ENOENT ? -EUCLEAN : fd;
 	}
 	r = tarn__plat_fstat(fd, &st);
+	if (r < 0)
+		tarn__diag(diag, r, "looking at control file %s: %s", path, strerror(-r));
 	if (r == 0 && (!S_ISREG(st.st_mode) || st.st_uid != stat.uid))
 		r = tarn__diag(diag, -EPERM,
 			       "control file %s belongs to user %u, the segment to %u", path,

@@ -364,6 +364,7 @@ int tarn_region_open(const char *addr, const struct tarn_region_opts *opts,
 		return r;
 
 	bool create = (opts->flags & TARN_REGION_CREATE) != 0;
+	bool sysv = addr != NULL && strncmp(addr, "sysv:", 5) == 0;
 	struct tarn_segment_opts seg_opts = open_opts(opts);
 
 	if (create && (opts->flags & (TARN_REGION_OBSERVE | TARN_SEGMENT_READ_ONLY)) != 0)
@@ -376,8 +377,9 @@ int tarn_region_open(const char *addr, const struct tarn_region_opts *opts,
 			r = open_segment(seg, opts, ret_region);
 		if (create && r == -ENOENT)
 			r = tarn_region_create(addr, opts, ret_region);
-		/* Somebody is at it, or was faster, or removed it under our hands. */
-		bool again = r == -EAGAIN || (create && (r == -EEXIST || r == -ENOENT));
+		/* Somebody is at it, or was faster. That creating says -ENOENT is no such
+		 * case: the directory is missing, and will be. */
+		bool again = (sysv && r == -EAGAIN) || (create && r == -EEXIST);
 
 		if (!again || tarn__plat_now() > patience)
 			return r;

@@ -248,8 +248,11 @@ static int check_ephemeral(struct kill_world *world, struct harness_report *repo
 			return KILL_VIOLATION;
 		tarn_region_close(region); /* the last member, again */
 	}
-	/* of System V a control file of 56 bytes may be left, until the key is used again */
-	if (world->addr[0] != 's' && survivor_nothing_left(world, report) < 0)
+	/* of System V a control file may be left, until the key is used again or gc comes */
+	if (strncmp(world->addr, "sysv", 4) == 0 &&
+	    tarn_leftovers(TARN_LEFTOVER_REMOVE, NULL, NULL) < 0)
+		return harness_say(report, KILL_VIOLATION, "tarn_leftovers");
+	if (survivor_nothing_left(world, report) < 0)
 		return KILL_VIOLATION;
 	return survivor_restart(world, report) < 0 ? KILL_VIOLATION : r == -ENOENT;
 }
