@@ -69,7 +69,7 @@ static int put_refusal(struct check *check, int error)
 	if (error != -EUCLEAN && error != -EPROTO) {
 		if (error == -EACCES || error == -EPERM)
 			out_unreadable(out);
-		return cli_fail(check->cli, check->name, error);
+		return look_fail(check->cli, check->name, error);
 	}
 	check->cli->diag = (struct tarn_diag){ 0 };
 

@@ -134,7 +134,7 @@ static int gc_one(struct gc *gc, const char *name)
 	}
 	if (r == -EACCES || r == -EPERM)
 		out_unreadable(&gc->out);
-	return r < 0 ? cli_fail(gc->cli, name, r) : CLI_OK;
+	return r < 0 ? look_fail(gc->cli, name, r) : CLI_OK;
 }
 
 static int put_leftover(const struct tarn_leftover *leftover, void *arg)

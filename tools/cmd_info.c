@@ -193,7 +193,7 @@ static int info_one(struct cli *cli, struct out *out, const char *name,
 	tarn_region_close(region);
 	if (r == -EACCES || r == -EPERM)
 		out_unreadable(out);
-	return r < 0 ? cli_fail(cli, name, r) : CLI_OK;
+	return r < 0 ? look_fail(cli, name, r) : CLI_OK;
 }
 
 static int info_run(struct cli *cli)

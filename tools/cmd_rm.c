@@ -123,7 +123,7 @@ static int rm_region(struct rm *rm, const char *name)
 		r = tarn_region_remove(name, &opts);
 	}
 	if (r < 0)
-		return cli_fail(rm->cli, name, r);
+		return look_fail(rm->cli, name, r);
 	put_row(rm, name, "region", stat.total_size);
 	out_number(&rm->out, "users", members.alive);
 	if (members.alive > 0)
@@ -160,7 +160,7 @@ static int rm_object(struct rm *rm, const struct look_name *name, const char *te
 	int r = tarn_region_open(name->region, &opts, &region);
 
 	if (r < 0)
-		return cli_fail(rm->cli, name->region, r);
+		return look_fail(rm->cli, name->region, r);
 	r = tarn_region_objects(region, find_object, &find);
 	if (r == 0)
 		r = -ENOENT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* look.c - see look.h. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,6 +9,12 @@
 #include <tarn/segment.h>
 
 #include "look.h"
+#include "scan.h"
+
+struct near {
+	struct cli_near near;
+	char name[280];
+};
 
 bool look_opts(struct cli *cli, struct tarn_region_opts *ret_opts)
 {
@@ -17,6 +24,33 @@ bool look_opts(struct cli *cli, struct tarn_region_opts *ret_opts)
 	if (!cli_given(cli, "mode"))
 		ret_opts->flags |= TARN_SEGMENT_ANY_MODE;
 	return true;
+}
+
+static int offer(const char *addr, void *arg)
+{
+	struct near *near = arg;
+	const char *best = near->near.best;
+
+	cli_near_offer(&near->near, addr);
+	if (near->near.best != best)
+		snprintf(near->name, sizeof(near->name), "%s", addr);
+	near->near.best = near->near.best != NULL ? near->name : NULL;
+	return 0;
+}
+
+int look_fail(struct cli *cli, const char *name, int error)
+{
+	struct near near = { .near = { .word = name } };
+
+	/* A directory that is not there is the library's to explain. */
+	if (error != -ENOENT || strchr(name, '/') != NULL || scan_regions(offer, &near) < 0)
+		return cli_fail(cli, name, error);
+	snprintf(cli->diag.what, sizeof(cli->diag.what), "there is no such region");
+	cli->diag.hint[0] = '\0';
+	if (near.near.best != NULL)
+		snprintf(cli->diag.hint, sizeof(cli->diag.hint), "did you mean '%.200s'?",
+			 near.name);
+	return cli_fail(cli, name, error);
 }
 
 /* Does @text begin with a kind whose rest is a path? */

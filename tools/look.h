@@ -14,6 +14,10 @@
  * says which. False, with a message: the command line is wrong. */
 bool look_opts(struct cli *cli, struct tarn_region_opts *ret_opts);
 
+/* cli_fail() for a region that could not be opened: one that is not there is answered with the
+ * region whose name is nearest. */
+int look_fail(struct cli *cli, const char *name, int error);
+
 /* REGION/OBJECT taken apart. In file:PATH and sysv:PATH,ID an object can only follow what is a
  * regular file, since nothing else can stand below one. */
 struct look_name {

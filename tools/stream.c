@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
@@ -120,6 +121,9 @@ static int take_roles(struct stream *stream, enum tarn_ring_role role, uint64_t 
 			      &stream->back);
 	if (r == -EBUSY)
 		return busy(stream, role);
+	if (r == -ENOSPC)
+		snprintf(stream->cli->diag.hint, sizeof(stream->cli->diag.hint),
+			 "take a smaller ring with --ring, or a region of its own by another name");
 	if (r < 0)
 		return cli_fail(stream->cli, stream->name, r);
 

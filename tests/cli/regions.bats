@@ -129,6 +129,19 @@ load lib.bash
 	done
 }
 
+@test "a misspelt region is answered with the one that was meant" {
+	tarn create "${P}frames" -q
+	for verb in info check rm gc; do
+		run tarn "$verb" "${P}framse"
+		is_error 3 "$verb"
+		says "there is no such region"
+		says "did you mean '${P}frames'?"
+	done
+	tarn rm "${P}frames" -y
+	run tarn info "${P}frames"
+	[[ $output != *hint* ]]
+}
+
 @test "several names: each is tried, and the gravest exit code counts" {
 	tarn create "$P" -q
 	run tarn info "${P}x" "$P"
@@ -463,7 +476,9 @@ refused()
 	tarn create "$P" --size 64K -q
 	run sh -c "echo x | tarn send $P -t 1"
 	is_error 1 send
-	says "4"
+	says "4 MiB wanted"
+	says "64 KiB"
+	says "--ring"
 	run tarn check "$P"
 	is 0
 	tarn rm "$P" -y
