@@ -394,7 +394,7 @@ static int recv_run(struct cli *cli)
 	if (receiver.hash == NULL)
 		return cli_error(cli, "out of memory");
 	XXH3_128bits_reset(receiver.hash);
-	progress_init(&receiver.progress, cli, "tarn.recv/1");
+	progress_init(&receiver.progress, cli, "received");
 
 	int got = meet(&receiver);
 

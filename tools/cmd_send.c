@@ -383,7 +383,7 @@ static int send_run(struct cli *cli)
 	if (sender.hash == NULL)
 		return cli_error(cli, "out of memory");
 	XXH3_128bits_reset(sender.hash);
-	progress_init(&sender.progress, cli, "tarn.send/1");
+	progress_init(&sender.progress, cli, "sent");
 
 	int got = meet(&sender);
 

@@ -14,12 +14,13 @@
 #define EVERY_TERMINAL_NS INT64_C(200000000)
 #define EVERY_LINE_NS     INT64_C(1000000000)
 
-void progress_init(struct progress *progress, const struct cli *cli, const char *schema)
+void progress_init(struct progress *progress, const struct cli *cli, const char *done)
 {
 	bool terminal = isatty(STDERR_FILENO);
 
 	*progress = (struct progress){
-		.schema = schema,
+		.schema = cli->cmd->schema,
+		.done = done,
 		.name = cli->argv[0],
 		.terminal = terminal,
 		.json = cli_given(cli, "json"),
@@ -75,7 +76,7 @@ static void put_line(struct progress *progress, uint64_t bytes, uint64_t total)
 
 		fprintf(stderr, " %3.0f%%  %s left",
 			total > 0 ? 100.0 * (double)bytes / (double)total : 100.0,
-			text_duration((int64_t)(seconds * 1e9), left));
+			seconds < 1 ? "<1 s" : text_duration((int64_t)seconds * 1000000000, left));
 	}
 	/* \033[K: what a longer line before left */
 	fputs(progress->terminal ? "\033[K" : "\n", stderr);
@@ -118,8 +119,8 @@ void progress_end(struct progress *progress, uint64_t bytes, bool finished, cons
 		return;
 	double per_second = elapsed > 0 ? (double)bytes * 1e9 / (double)elapsed : 0;
 
-	fprintf(stderr, "%s in %s, %s/s", text_size(bytes, size), text_duration(elapsed, time),
-		text_size((uint64_t)per_second, rate));
+	fprintf(stderr, "%s %s in %s, %s/s", progress->done, text_size(bytes, size),
+		text_duration(elapsed, time), text_size((uint64_t)per_second, rate));
 	if (digest != NULL)
 		fprintf(stderr, ", xxh3-128 %s", digest);
 	putc('\n', stderr);

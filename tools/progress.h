@@ -8,6 +8,7 @@
 
 struct progress {
 	const char *schema; /* of the JSON lines */
+	const char *done;   /* "sent" */
 	const char *name;
 	bool shown, terminal, json;
 	bool drawn; /* a line stands on the terminal that the next one replaces */
@@ -18,7 +19,8 @@ struct progress {
 };
 
 struct cli;
-void progress_init(struct progress *progress, const struct cli *cli, const char *schema);
+/* @done: what the sum at the end says was done, "sent" or "received" */
+void progress_init(struct progress *progress, const struct cli *cli, const char *done);
 /* The first byte is about to move. */
 void progress_start(struct progress *progress);
 /* @total: UINT64_MAX where it is not known. */

@@ -395,7 +395,9 @@ code_of()
 	move send 2>err
 	[ ! -s err ]
 	move send --progress 2>err
-	grep -q "977 KiB in" err
+	[ "$(wc -l <err)" -ge 2 ]
+	grep -q "^sent 977 KiB in" err
+	grep -q "^received 977 KiB in" err
 	move send --progress -q 2>err
 	[ ! -s err ]
 	shm_unchanged
@@ -422,7 +424,7 @@ code_of()
 	run script -qec "tarn send $P <in" /dev/null
 	is 0
 	[[ $output == *$'\r'*%*left* ]]
-	says "200 MiB in"
+	says "sent 200 MiB in"
 	wait
 	shm_unchanged
 }
