@@ -111,9 +111,25 @@ static bool same_file(int fd, const char *path)
 	       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-void tarn__control_remove(const char *path)
+/* The holder of byte CREATE alone removes a control file: else it could be a successor's. */
+int tarn__control_unname(struct tarn_region *region)
 {
-	(void)tarn__plat_unlink(path);
+	enum { TRIES = 10000 };
+	int r, locked = -EAGAIN;
+
+	/* A creator that finds the key taken holds the byte for a moment. */
+	for (int i = 0; i < TRIES && locked == -EAGAIN; i++) {
+		locked = tarn__plat_lock(region->live_fd, CREATE_BYTE);
+		if (locked == -EAGAIN)
+			tarn__plat_yield();
+	}
+	r = tarn__segment_unname(region->seg);
+	if (locked < 0)
+		return r; /* the file stays, for the next creator or tarn_leftovers() */
+	if (r == 0 && same_file(region->live_fd, region->control_path))
+		(void)tarn__plat_unlink(region->control_path);
+	(void)tarn__plat_unlock(region->live_fd, CREATE_BYTE);
+	return r;
 }
 
 /* --- create -------------------------------------------------------------------------------- */
@@ -340,7 +356,7 @@ int tarn__control_create(const struct tarn__addr *addr, const struct tarn_region
 
 		/* Drop the file again if it is the one just made for a stranger's key. */
 		if (control_read(fd, &old) == 0 && memcmp(old.uuid, control.uuid, 16) == 0)
-			tarn__control_remove(path);
+			(void)tarn__plat_unlink(path);
 		tarn__plat_close(fd);
 		return r;
 	}
@@ -353,7 +369,7 @@ int tarn__control_create(const struct tarn__addr *addr, const struct tarn_region
 	if (r == 0)
 		r = build(addr, opts, &geo, &control, fd, &region);
 	if (r < 0) {
-		tarn__control_remove(path);
+		(void)tarn__plat_unlink(path);
 		tarn__plat_close(fd);
 		return r;
 	}
@@ -379,6 +395,7 @@ int tarn__control_open(struct tarn_segment *seg, const struct super_shm *super, 
 		       char **ret_path, struct tarn_diag *diag)
 {
 	struct tarn_segment_stat stat;
+	struct control control;
 	struct stat st;
 	char path[PATH_SIZE];
 	int fd, r = tarn_segment_stat(seg, &stat);
@@ -389,12 +406,19 @@ int tarn__control_open(struct tarn_segment *seg, const struct super_shm *super, 
 	fd = open_by_key(stat.key, super->uuid, read_only, path);
 	if (fd < 0 && path[0] == '\0')
 		return no_namespace(diag, fd);
+	/* Segment and control file are removed in this order, and both may be made anew. */
+	if (fd == -ENOENT && tarn_segment_stat(seg, &stat) == 0 && stat.removed)
+		return tarn__diag(diag, -ENOENT, "the region was removed meanwhile");
 	if (fd < 0) {
 		tarn__diag(diag, fd, "control file %s: %s", path, strerror(-fd));
 		if (fd == -ENOENT)
 			tarn__diag_hint(diag, "it was removed; remove the segment too and create "
 					      "the region anew");
 		return fd == -ENOENT ? -EUCLEAN : fd;
+	}
+	if (control_read(fd, &control) == 0 && memcmp(control.uuid, super->uuid, 16) != 0) {
+		tarn__plat_close(fd);
+		return tarn__diag(diag, -ENOENT, "the region was removed meanwhile");
 	}
 	r = tarn__plat_fstat(fd, &st);
 	if (r < 0)
@@ -419,6 +443,7 @@ int tarn__control_verdict(struct tarn_segment *seg, int error)
 	static const uint8_t no_uuid[16];
 	struct tarn_segment_stat stat;
 	struct control control;
+	struct super_shm super;
 	char path[PATH_SIZE];
 	int fd, r = error;
 
@@ -430,11 +455,14 @@ int tarn__control_verdict(struct tarn_segment *seg, int error)
 		return error;
 	fd = open_by_key(stat.key, no_uuid, true, path);
 	if (fd < 0)
-		return error;
+		return tarn_segment_stat(seg, &stat) == 0 && stat.removed ? -ENOENT : error;
 	if (tarn__plat_locked(fd, CREATE_BYTE) == 1)
 		r = -EAGAIN;
 	else if (control_read(fd, &control) == 0 && fits_intent(seg, &control))
 		r = -ENOENT; /* made by half, and nobody is at it */
+	else if (tarn__super_read(seg, &super, NULL) == 0 &&
+		 tarn__super_check(&super, seg->size, NULL, NULL, NULL) == 0)
+		r = -EAGAIN; /* finished while we looked */
 	tarn__plat_close(fd);
 	return r;
 }

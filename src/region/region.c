@@ -406,17 +406,20 @@ int tarn_region_open_fd(int fd, const struct tarn_region_opts *opts,
 
 /* --- close and remove ---------------------------------------------------------------------- */
 
+/* The lock is held: a second remover finds that the name leads elsewhere, and leaves it. */
+static int unname(struct tarn_region *region)
+{
+	if (region->control_path != NULL)
+		return tarn__control_unname(region);
+	return tarn__segment_unname(region->seg);
+}
+
 /* Nobody may join any more, and no name leads here. The lock is held. */
 static int dismantle(struct tarn_region *region)
 {
 	/* relaxed: read under the lock */
 	atomic_store_explicit(&region->super->state, TARN__CLOSED, memory_order_relaxed);
-
-	int r = tarn__segment_unname(region->seg);
-
-	if (region->control_path != NULL)
-		tarn__control_remove(region->control_path);
-	return r;
+	return unname(region);
 }
 
 void tarn_region_close(struct tarn_region *region)
@@ -514,9 +517,12 @@ int tarn_region_remove(const char *addr, const struct tarn_region_opts *opts)
 	if (if_idle) {
 		r = remove_if_idle(region, addr, local.diag);
 	} else {
-		r = tarn__segment_unname(region->seg);
-		if (r == 0 && region->control_path != NULL)
-			tarn__control_remove(region->control_path);
+		/* One that is stuck under the lock must not keep the region from being removed. */
+		bool locked = tarn__region_lock(region) == 0;
+
+		r = unname(region);
+		if (locked)
+			tarn__region_unlock(region);
 	}
 	region->ephemeral = false; /* the name is dealt with */
 	tarn_region_close(region);

@@ -189,7 +189,8 @@ int tarn__control_create(const struct tarn__addr *addr, const struct tarn_region
 /* The descriptor on which liveness locks of the System V segment @seg are taken. */
 int tarn__control_open(struct tarn_segment *seg, const struct super_shm *super, bool read_only,
 		       char **ret_path, struct tarn_diag *diag);
-void tarn__control_remove(const char *path);
+/* Remove the System V segment of @region, and its control file. Under the region lock. */
+int tarn__control_unname(struct tarn_region *region);
 /* What a System V segment without a sound superblock is: -EAGAIN just being made, -ENOENT left by
  * a creator that died, else @error. */
 int tarn__control_verdict(struct tarn_segment *seg, int error);

@@ -20,7 +20,7 @@ static struct tarn_region *const untouched = (struct tarn_region *)(uintptr_t)16
 static const char *addr;
 static void *thing;
 
-/* --- addresses and options ------------------------------------------------------------------- */
+/* --- addresses and options ----------------------------------------------------------------- */
 
 static const char *posix_addr(void)
 {
@@ -72,7 +72,7 @@ static int handed(int r, const struct tarn_diag *diag, struct harness_report *re
 	return r;
 }
 
-/* --- run: handles ------------------------------------------------------------------------------ */
+/* --- run: handles -------------------------------------------------------------------------- */
 
 static int create(struct harness_report *report)
 {
@@ -154,7 +154,7 @@ static int open_and_close(struct harness_report *report)
 	return r;
 }
 
-/* --- run: calls on an open region ---------------------------------------------------------------- */
+/* --- run: calls on an open region ---------------------------------------------------------- */
 
 static int remove_it(struct harness_report *report)
 {
@@ -261,7 +261,7 @@ static int use_after_fork(struct harness_report *report)
 	return r;
 }
 
-/* --- before and after ------------------------------------------------------------------------------ */
+/* --- before and after ---------------------------------------------------------------------- */
 
 static int keep(struct harness_report *report)
 {
@@ -368,7 +368,7 @@ static int kept_sound(struct harness_report *report)
 	return 0;
 }
 
-/* --- the table --------------------------------------------------------------------------------------- */
+/* --- the table ----------------------------------------------------------------------------- */
 
 /* clang-format off */
 #define ON(nm, before, what, after) \

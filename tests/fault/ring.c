@@ -20,7 +20,7 @@ static struct tarn_ring *ring; /* what run() made */
 static struct tarn_ring *producer, *consumer;
 static struct tarn_ring *const untouched = (struct tarn_ring *)(uintptr_t)16;
 
-/* --- before and after ------------------------------------------------------------------------ */
+/* --- before and after ---------------------------------------------------------------------- */
 
 static int made(struct harness_report *report)
 {
@@ -87,7 +87,7 @@ static int sound(struct harness_report *report)
 	return 0;
 }
 
-/* --- run ------------------------------------------------------------------------------------- */
+/* --- run ----------------------------------------------------------------------------------- */
 
 static int open_as(enum tarn_ring_role role, struct harness_report *report)
 {
@@ -259,7 +259,7 @@ static int forked(struct harness_report *report)
 	return 0;
 }
 
-/* --- the table ------------------------------------------------------------------------------- */
+/* --- the table ----------------------------------------------------------------------------- */
 
 /* clang-format off */
 static const struct fault_case cases[] = {

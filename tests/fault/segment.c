@@ -174,7 +174,7 @@ static int send_and_receive(struct harness_report *report)
 	return r;
 }
 
-/* --- run: calls on an open segment ----------------------------------------------------------- */
+/* --- run: calls on an open segment --------------------------------------------------------- */
 
 static int grow(struct harness_report *report)
 {
@@ -257,7 +257,7 @@ static int remove_sysv(struct harness_report *report)
 	return tarn_segment_remove(sysv_addr(), NULL);
 }
 
-/* --- before and after ------------------------------------------------------------------------ */
+/* --- before and after ---------------------------------------------------------------------- */
 
 static int keep(const char *addr, struct harness_report *report)
 {
@@ -356,7 +356,7 @@ static void undo_remove_sysv(void)
 	tarn_segment_close(again);
 }
 
-/* --- the table ------------------------------------------------------------------------------- */
+/* --- the table ----------------------------------------------------------------------------- */
 
 /* clang-format off */
 static const struct fault_case cases[] = {
