@@ -28,7 +28,7 @@ struct fault_case {
 	/* Not disturbed, after each run: is the world still sound? 0; may be NULL */
 	int (*sound)(struct harness_report *report);
 	void (*teardown)(void); /* may be NULL */
-	bool no_calls; /* the case is that it makes no system call at all */
+	bool no_calls;          /* the case is that it makes no system call at all */
 };
 
 struct fault_total {
