@@ -184,6 +184,9 @@ int stream_open(struct stream *stream, struct cli *cli, enum tarn_ring_role role
 		return CLI_USAGE;
 	if (capacity < 4096 || capacity > UINT64_C(1) << 32 || (capacity & (capacity - 1)) != 0)
 		return cli_usage(cli, "--ring takes a power of two from 4K to 4G");
+	if (strncmp(stream->name, "memfd:", 6) == 0 || strncmp(stream->name, "anon:", 5) == 0 ||
+	    strcmp(stream->name, "sysv:private") == 0)
+		return cli_usage(cli, "nobody else could find '%s'", stream->name);
 	stream->deadline = timeout < 0 ? TARN_FOREVER : tarn_deadline_after(timeout);
 	stream->digest = cli_given(cli, "verify");
 	stream_signals_watch();

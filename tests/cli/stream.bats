@@ -131,6 +131,16 @@ move()
 	shm_unchanged
 }
 
+@test "names under which nobody could meet are refused" {
+	for name in anon: memfd:x sysv:private; do
+		run tarn send $name -t 1 </dev/null
+		is_error 2 send
+		run tarn recv $name -t 1
+		is_error 2 recv
+	done
+	shm_unchanged
+}
+
 @test "a second sender and a second receiver are refused, and the first go on" {
 	mkfifo input
 	tarn send "$P" <input 3>&- &
