@@ -2,6 +2,7 @@
 /* diag.c - the words that go with an error. See diag.h. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/diag.h"
 
@@ -29,6 +30,16 @@ void tarn__diag_hint(struct tarn_diag *diag, const char *hint, ...)
 	va_start(ap, hint);
 	vsnprintf(diag->hint, sizeof(diag->hint), hint, ap);
 	va_end(ap);
+}
+
+int tarn__diag_pass(struct tarn_diag *diag, const struct tarn_diag *words, int error)
+{
+	if (error >= 0 || diag == NULL)
+		return error;
+	if (words->what[0] == '\0')
+		return tarn__diag(diag, error, "%s", strerror(-error));
+	*diag = *words;
+	return error;
 }
 
 const char *tarn__size_text(uint64_t size, char buf[24])

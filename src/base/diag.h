@@ -14,6 +14,10 @@ int tarn__diag(struct tarn_diag *diag, int error, const char *what, ...)
 void tarn__diag_hint(struct tarn_diag *diag, const char *hint, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* At the end of a call that tried more than one way: if @error is one, give @words to @diag, or the
+ * name of the error where there are none. Returns @error. */
+int tarn__diag_pass(struct tarn_diag *diag, const struct tarn_diag *words, int error);
+
 /* "64 MiB", "1.5 GiB", "700 bytes": sizes for the eye. */
 const char *tarn__size_text(uint64_t size, char buf[24]);
 

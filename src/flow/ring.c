@@ -356,7 +356,12 @@ static int open_entered(struct tarn_region *region, const char *name, enum tarn_
 		r = check_geometry((struct ring_shm *)(void *)object.base, &object, name, opts);
 	if (r == 0) {
 		ring = new_handle(region, role, &object);
-		r = ring == NULL ? -ENOMEM : handle_sound(ring) ? 0 : -EUCLEAN;
+		r = ring == NULL ? -ENOMEM
+		    : handle_sound(ring)
+			    ? 0
+			    : tarn__diag(diag, -EUCLEAN,
+					 "ring %s: the numbers in its header contradict each other",
+					 name);
 	}
 	if (r == 0 && role != TARN_RING_OBSERVER) {
 		ring->fence = tarn__plat_membarrier_register() < 0;
@@ -377,8 +382,8 @@ static int open_entered(struct tarn_region *region, const char *name, enum tarn_
 	return 0;
 }
 
-int tarn_ring_open(struct tarn_region *region, const char *name, enum tarn_ring_role role,
-		   const struct tarn_ring_opts *opts, struct tarn_ring **ret_ring)
+static int open_ring(struct tarn_region *region, const char *name, enum tarn_ring_role role,
+		     const struct tarn_ring_opts *opts, struct tarn_ring **ret_ring)
 {
 	struct tarn_diag *diag = opts != NULL ? opts->diag : NULL;
 
@@ -395,6 +400,19 @@ int tarn_ring_open(struct tarn_region *region, const char *name, enum tarn_ring_
 	r = open_entered(region, name, role, opts, ret_ring);
 	tarn__region_leave(region);
 	return r;
+}
+
+int tarn_ring_open(struct tarn_region *region, const char *name, enum tarn_ring_role role,
+		   const struct tarn_ring_opts *opts, struct tarn_ring **ret_ring)
+{
+	struct tarn_diag words = { .what = "" }; /* not finding it, for one, may yet end well */
+	struct tarn_ring_opts with;
+
+	if (opts == NULL)
+		return open_ring(region, name, role, NULL, ret_ring);
+	with = *opts;
+	with.diag = &words;
+	return tarn__diag_pass(opts->diag, &words, open_ring(region, name, role, &with, ret_ring));
 }
 
 static void give_role_back(struct tarn_ring *ring)
