@@ -42,10 +42,10 @@ struct tarn_region; /* this process's handle */
 
 /* All zero means: the default of each. */
 struct tarn_region_opts {
-	uint64_t size;     /* bytes for objects; create: 0 = 1 MiB; open: what must at least be
+	uint64_t size;       /* bytes for objects; create: 0 = 1 MiB; open: what must at least be
 	                        there, 0 = any */
-	uint64_t max_size; /* bytes that objects may ever have, by growth; 0 = size */
-	uint32_t flags;
+	uint64_t max_size;   /* bytes that objects may ever have, by growth; 0 = size */
+	uint32_t flags;      /* all but TARN_SEGMENT_LAZY and _PRIVATE */
 	uint32_t mode;       /* as in struct tarn_segment_opts */
 	uint32_t owner;      /* with TARN_SEGMENT_OWNER */
 	uint32_t member_max; /* 1 .. 1000, rounded up to 4s; 0 = 256 */
@@ -183,7 +183,8 @@ TARN_API struct tarn_segment *tarn_region_segment(const struct tarn_region *regi
 
 /**
  * tarn_region_members - call @fn for each taken slot, dead ones included, until it returns
- * non-zero. Return: 0, -EUCLEAN, or what @fn returned.
+ * non-zero. @fn may call on the library, and fork, but not close @region.
+ * Return: 0, -EUCLEAN, or what @fn returned.
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int

@@ -133,7 +133,7 @@ int tarn_ring_wait_peer(struct tarn_ring *ring, int64_t deadline)
 		/* W4 <> R4: seq_cst on both sides, since set_state() exchanges the word */
 		(void)atomic_fetch_or_explicit(word, WAIT_ASLEEP, memory_order_seq_cst);
 		if (!peer_there(ring) && !record_there(ring)) {
-			/* relaxed: the kernel looks again; also if it was cleared, for the deadline */
+			/* relaxed: the kernel looks again. If it was cleared, for the deadline. */
 			uint32_t value = atomic_load_explicit(word, memory_order_relaxed);
 
 			r = tarn__region_sleep(ring->region, word, value | WAIT_ASLEEP, 0,

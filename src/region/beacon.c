@@ -40,6 +40,18 @@
 
 #if defined(__GLIBC__) && defined(__LP64__)
 
+/* The calling thread's number in this process. Its id would not do: the kernel gives that of a
+ * thread that has ended to another, whose list is another. */
+static uint64_t this_thread(void)
+{
+	static _Atomic uint64_t last;
+	static _Thread_local uint64_t number;
+
+	if (number == 0) /* relaxed: only that no two are alike */
+		number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+	return number;
+}
+
 /* Two slots: prev at node[-1], next at node[0], as glibc lays them out for its own mutexes. */
 static void list_insert(void **head, tarn__link *node)
 {
@@ -106,12 +118,12 @@ void tarn__beacon_arm(struct tarn_region *region)
 		return;
 	b->node = (tarn__link *)(void *)(b->pair + ((unsigned char *)word - page) - list.offset);
 	b->head = list.head;
-	b->tid = tarn__plat_tid();
+	b->thread = this_thread();
 	/* The kernel also looks at the pending node, so a death between these lines counts.
 	 * release: the compiler keeps the three stores in this order; the kernel sees them all */
 	list.head[2] = b->node;
 	/* By the mapping that the guard knows; the one in the pair is for the kernel alone. */
-	atomic_store_explicit(word, (uint32_t)b->tid, memory_order_release);
+	atomic_store_explicit(word, (uint32_t)tarn__plat_tid(), memory_order_release);
 	list_insert(list.head, b->node);
 	list.head[2] = NULL;
 }
@@ -123,7 +135,7 @@ void tarn__beacon_disarm(struct tarn_region *region)
 
 	if (b->pair == NULL)
 		return;
-	if (b->tid == tarn__plat_tid()) {
+	if (b->thread == this_thread()) {
 		list_remove(b->node);
 		tarn__plat_munmap(b->pair, 2 * TARN__PAGE);
 	} else {

@@ -24,8 +24,12 @@
  *
  * After a crash: byte CREATE is free. If the file says "intent" and there is a segment of that key
  * and size, made since, whose superblock is not open, it is the dead creator's: the next
- * creator removes it and makes its own; tarn_region_sweep() just removes it. A segment that does
+ * creator removes it and makes its own; tarn_leftovers() just removes it. A segment that does
  * not fit the intent is a stranger's and is left alone.
+ *
+ * Removal takes the segment, then the file, under byte CREATE. A death between leaves a file
+ * without a segment, which the next creator replaces: it is never used again, for members of the
+ * removed region may still have their locks on it. An opener knows it for its region's by the uuid.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -126,7 +130,7 @@ int tarn__control_unname(struct tarn_region *region)
 	r = tarn__segment_unname(region->seg);
 	if (locked < 0)
 		return r; /* the file stays, for the next creator or tarn_leftovers() */
-	if (r == 0 && same_file(region->live_fd, region->control_path))
+	if ((r == 0 || r == -ENOENT) && same_file(region->live_fd, region->control_path))
 		(void)tarn__plat_unlink(region->control_path);
 	(void)tarn__plat_unlock(region->live_fd, CREATE_BYTE);
 	return r;
@@ -181,33 +185,9 @@ static int open_existing(const char *path, struct tarn_diag *diag)
 	return fd;
 }
 
-/* The control file at @path with byte CREATE held, new with @control or as it was.
- * -EAGAIN: a live process is creating. */
-static int acquire(const char *path, uint32_t mode, const struct control *control,
-		   struct tarn_diag *diag)
-{
-	enum { TRIES = 100 };
-	int fd = -EAGAIN;
-
-	for (int i = 0; i < TRIES; i++) {
-		fd = make_file(path, mode, control);
-		if (fd >= 0)
-			return fd;
-		if (fd != -EEXIST)
-			return tarn__diag(diag, fd, "making control file %s: %s", path,
-					  strerror(-fd));
-		fd = open_existing(path, diag);
-		if (fd != -ENOENT)
-			break;
-	}
-	if (fd == -ENOENT || fd == -EEXIST)
-		fd = -EAGAIN; /* others make and remove it all the time */
-	if (fd == -EAGAIN)
-		return tarn__diag(diag, fd, "a live process is just making the region");
-	if (fd < 0 && fd != -EPERM)
-		return tarn__diag(diag, fd, "control file %s: %s", path, strerror(-fd));
-	return fd;
-}
+/* The time on a segment is that of the kernel's last tick, which may lie in the second before the
+ * one that the clock tells its creator; clocks are set back a little, too. */
+enum { CLOCK_SLACK = 2 };
 
 /* May the segment @seg, which is not open, have been made by who wrote @control and died? */
 static bool fits_intent(struct tarn_segment *seg, const struct control *control)
@@ -219,8 +199,7 @@ static bool fits_intent(struct tarn_segment *seg, const struct control *control)
 	if (control->state != INTENT || seg->size < control->size || seg->size < TARN__PAGE ||
 	    tarn_segment_stat(seg, &stat) < 0)
 		return false;
-	/* The kernel's clock for shm_ctime may be a tick behind ours, and so a second. */
-	if (stat.ctime < control->time - 1 ||
+	if (stat.ctime + CLOCK_SLACK < control->time ||
 	    (stat.creator_pid != 0 && (uint32_t)stat.creator_pid != control->pid))
 		return false;
 	/* The magic is stored first, all else before state: a stranger's bytes show. */
@@ -258,6 +237,54 @@ static int clear_key(const struct tarn__addr *addr, int fd, const struct control
 		r = tarn__diag(diag, -EEXIST, "a segment that is no region has key 0x%08" PRIx32,
 			       (uint32_t)addr->key);
 	tarn_segment_close(seg);
+	return r;
+}
+
+/* Take away what a region left at @path that has no segment any more. 0, -EEXIST, -EAGAIN: a live
+ * process is creating, -ENOENT: it went by itself. */
+static int clear_path(const struct tarn__addr *addr, const char *path, const struct control *mine,
+		      struct tarn_diag *diag)
+{
+	int fd = open_existing(path, diag);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = clear_key(addr, fd, mine, diag);
+	if (r == 0)
+		r = tarn__plat_unlink(path);
+	tarn__plat_close(fd);
+	return r;
+}
+
+/*
+ * A new control file at @path with byte CREATE held. One that is there is never taken over: members
+ * of the region that it belonged to may be alive, and have their locks on it.
+ * -EAGAIN: a live process is creating.
+ */
+static int acquire(const struct tarn__addr *addr, const char *path, uint32_t mode,
+		   const struct control *control, struct tarn_diag *diag)
+{
+	enum { TRIES = 100 };
+	int r = -EAGAIN;
+
+	for (int i = 0; i < TRIES; i++) {
+		int fd = make_file(path, mode, control);
+
+		if (fd >= 0)
+			return fd;
+		if (fd != -EEXIST)
+			return tarn__diag(diag, fd, "making control file %s: %s", path,
+					  strerror(-fd));
+		r = clear_path(addr, path, control, diag);
+		if (r < 0 && r != -ENOENT)
+			break;
+		r = -EAGAIN; /* unless others make and remove it all the time */
+	}
+	if (r == -EAGAIN)
+		return tarn__diag(diag, r, "a live process is just making or removing the region");
+	if (r != -EPERM && r != -EEXIST)
+		return tarn__diag(diag, r, "control file %s: %s", path, strerror(-r));
 	return r;
 }
 
@@ -302,9 +329,9 @@ static int build(const struct tarn__addr *addr, const struct tarn_region_opts *o
 		return r;
 	}
 	region->lock_fd = fd;
-	r = tarn__region_become_member(region, opts->diag);
+	r = tarn__fork_watch(region);
 	if (r == 0)
-		r = tarn__fork_watch(region);
+		r = tarn__region_become_member(region, opts->diag);
 	if (r < 0) {
 		(void)tarn__plat_shm_rmid(seg->shmid);
 		tarn__member_leave(region);
@@ -334,7 +361,7 @@ int tarn__control_create(const struct tarn__addr *addr, const struct tarn_region
 		return tarn__diag(opts->diag, -EINVAL,
 				  "an identifier cannot be created; name a "
 				  "key, or sysv:private");
-	if (opts->max_size > opts->size)
+	if (geo.max_size > geo.size)
 		return tarn__diag(opts->diag, -EOPNOTSUPP,
 				  "a System V segment cannot grow: max_size must be size");
 	r = tarn__plat_random(control.uuid, sizeof(control.uuid));
@@ -347,28 +374,13 @@ int tarn__control_create(const struct tarn__addr *addr, const struct tarn_region
 	r = control_path(path, addr->key, control.uuid);
 	if (r < 0)
 		return no_namespace(opts->diag, r);
-	fd = acquire(path, opts->mode != 0 ? opts->mode : 0600, &control, opts->diag);
+	fd = acquire(addr, path, opts->mode != 0 ? opts->mode : 0600, &control, opts->diag);
 	if (fd < 0)
 		return fd;
 	r = addr->key == 0 ? 0 : clear_key(addr, fd, &control, opts->diag);
-	if (r == -EEXIST) {
-		struct control old;
-
-		/* Drop the file again if it is the one just made for a stranger's key. */
-		if (control_read(fd, &old) == 0 && memcmp(old.uuid, control.uuid, 16) == 0)
-			(void)tarn__plat_unlink(path);
-		tarn__plat_close(fd);
-		return r;
-	}
-	if (r == 0) {
-		r = control_write(fd, &control);
-		if (r < 0)
-			tarn__diag(opts->diag, r, "writing control file %s: %s", path,
-				   strerror(-r));
-	}
 	if (r == 0)
 		r = build(addr, opts, &geo, &control, fd, &region);
-	if (r < 0) {
+	if (r < 0) { /* the file is the one just made */
 		(void)tarn__plat_unlink(path);
 		tarn__plat_close(fd);
 		return r;
@@ -391,6 +403,21 @@ static int open_by_key(int32_t key, const uint8_t uuid[16], bool read_only, char
 	return r < 0 ? r : tarn__plat_open(path, (read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW, 0);
 }
 
+/* The control file that belongs to @seg cannot be had. -ENOENT: since the region was just removed;
+ * -EUCLEAN: since it was lost. */
+static int astray(struct tarn_segment *seg, const char *path, const char *what,
+		  struct tarn_diag *diag)
+{
+	struct tarn_segment_stat stat;
+
+	/* Removal takes the segment first. */
+	if (tarn_segment_stat(seg, &stat) < 0 || stat.removed)
+		return tarn__diag(diag, -ENOENT, "the region was removed while it was opened");
+	tarn__diag(diag, -EUCLEAN, "control file %s %s", path, what);
+	tarn__diag_hint(diag, "remove the segment too and create the region anew");
+	return -EUCLEAN;
+}
+
 int tarn__control_open(struct tarn_segment *seg, const struct super_shm *super, bool read_only,
 		       char **ret_path, struct tarn_diag *diag)
 {
@@ -406,20 +433,10 @@ int tarn__control_open(struct tarn_segment *seg, const struct super_shm *super, 
 	fd = open_by_key(stat.key, super->uuid, read_only, path);
 	if (fd < 0 && path[0] == '\0')
 		return no_namespace(diag, fd);
-	/* Segment and control file are removed in this order, and both may be made anew. */
-	if (fd == -ENOENT && tarn_segment_stat(seg, &stat) == 0 && stat.removed)
-		return tarn__diag(diag, -ENOENT, "the region was removed meanwhile");
-	if (fd < 0) {
-		tarn__diag(diag, fd, "control file %s: %s", path, strerror(-fd));
-		if (fd == -ENOENT)
-			tarn__diag_hint(diag, "it was removed; remove the segment too and create "
-					      "the region anew");
-		return fd == -ENOENT ? -EUCLEAN : fd;
-	}
-	if (control_read(fd, &control) == 0 && memcmp(control.uuid, super->uuid, 16) != 0) {
-		tarn__plat_close(fd);
-		return tarn__diag(diag, -ENOENT, "the region was removed meanwhile");
-	}
+	if (fd < 0)
+		return fd == -ENOENT
+			       ? astray(seg, path, "is not there", diag)
+			       : tarn__diag(diag, fd, "control file %s: %s", path, strerror(-fd));
 	r = tarn__plat_fstat(fd, &st);
 	if (r < 0)
 		tarn__diag(diag, r, "looking at control file %s: %s", path, strerror(-r));
@@ -427,6 +444,9 @@ int tarn__control_open(struct tarn_segment *seg, const struct super_shm *super, 
 		r = tarn__diag(diag, -EPERM,
 			       "control file %s belongs to user %u, the segment to %u", path,
 			       (unsigned)st.st_uid, stat.uid);
+	if (r == 0 && (control_read(fd, &control) < 0 ||
+		       memcmp(control.uuid, super->uuid, sizeof(control.uuid)) != 0))
+		r = astray(seg, path, "is not this region's", diag);
 	if (r == 0) {
 		*ret_path = strdup(path);
 		r = *ret_path == NULL ? -ENOMEM : 0;

@@ -151,9 +151,20 @@ void tarn__object_drop(struct tarn_region *region, uint32_t index)
 
 void tarn__object_rehold(struct tarn_region *region)
 {
-	for (uint32_t i = 0; i < region->object_max; i++)
-		if (region->hold_count[i] != 0)
-			hold_bit(region, i, true);
+	for (uint32_t i = 0; i < region->object_max; i++) {
+		if (region->hold_count[i] == 0)
+			continue;
+		hold_bit(region, i, true);
+		/* D5 <> D6, as in tarn__object_find(). Until now only the parent held it: it may be
+		 * gone, and the entry another object's. */
+		uint32_t state =
+			atomic_load_explicit(&region->directory[i].state, memory_order_seq_cst);
+
+		if ((state & ~STATE_MASK) != (region->hold_state[i] & ~STATE_MASK)) {
+			hold_bit(region, i, false);
+			region->hold_count[i] = 0;
+		}
+	}
 }
 
 uint32_t tarn__object_holders(struct tarn_region *region, uint32_t index)
@@ -458,7 +469,9 @@ int tarn_object_create(struct tarn_region *region, const char *name, uint64_t si
 	int r = tarn__region_enter_member(region);
 
 	if (r < 0)
-		return tarn__diag(diag, r, "the region was opened to look on");
+		return tarn__diag(diag, r,
+				  r == -EPERM ? "the region was opened to look on"
+					      : "the region cannot be used");
 	r = tarn__object_make(region, name, &want, &object, diag);
 	tarn__region_leave(region);
 	if (r == 0)
@@ -534,7 +547,7 @@ int tarn_object_remove(struct tarn_region *region, const char *name)
 int tarn_region_objects(struct tarn_region *region,
 			int (*fn)(const struct tarn_object_stat *stat, void *arg), void *arg)
 {
-	int r = tarn__region_enter(region);
+	int back, r = tarn__region_enter(region);
 
 	if (r < 0)
 		return r;
@@ -552,7 +565,11 @@ int tarn_region_objects(struct tarn_region *region,
 		stat.created_ns = entry.created_ns;
 		stat.removed = (state & STATE_MASK) == TARN__ENTRY_REMOVED;
 		stat.holder_count = tarn__object_holders(region, i);
+		tarn__region_leave(region);
 		r = fn(&stat, arg);
+		back = tarn__region_enter(region);
+		if (back < 0)
+			return r != 0 ? r : back;
 	}
 	tarn__region_leave(region);
 	return r;

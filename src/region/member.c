@@ -113,6 +113,14 @@ static void clear_holds(struct member_shm *member)
 			atomic_store_explicit(&member->holds[i], 0, memory_order_relaxed);
 }
 
+/* First of all, once the lock of a dead member's slot is held: that lock would make it seem alive.
+ * A free slot whose holds are not cleared yet does no harm, since only a live one's count. */
+static void unmark(struct member_shm *member, uint32_t state)
+{
+	/* release: nothing is read with it, but it is done before what follows */
+	atomic_store_explicit(&member->state, state & ~TARN__ID_FLAG, memory_order_release);
+}
+
 static void write_who(struct member_shm *member)
 {
 	struct member_who who = { .joined_ns = tarn__plat_realtime(),
@@ -136,6 +144,7 @@ static void occupy(struct tarn_region *region, uint32_t slot)
 	/* relaxed: only the holder of the lock writes it */
 	uint32_t old = atomic_load_explicit(&member->state, memory_order_relaxed);
 
+	unmark(member, old);
 	clear_holds(member);
 	write_who(member);
 	region->id = tarn__id_of(slot, tarn__id_generation(old) + 1);
@@ -205,10 +214,8 @@ uint32_t tarn__member_reap(struct tarn_region *region)
 		/* relaxed: ours while we hold its lock */
 		state = atomic_load_explicit(&member->state, memory_order_relaxed);
 		if ((state & TARN__ID_FLAG) != 0) {
+			unmark(member, state);
 			clear_holds(member);
-			/* release: as in tarn__member_leave() */
-			atomic_store_explicit(&member->state, state & ~TARN__ID_FLAG,
-					      memory_order_release);
 			count++;
 		}
 		(void)tarn__plat_unlock(region->live_fd, lock_byte(slot));
@@ -239,7 +246,7 @@ void tarn__member_read(const struct tarn_region *region, uint32_t slot,
 int tarn_region_members(struct tarn_region *region,
 			int (*fn)(const struct tarn_member_stat *stat, void *arg), void *arg)
 {
-	int r = tarn__region_enter(region);
+	int back, r = tarn__region_enter(region);
 
 	if (r < 0)
 		return r;
@@ -251,7 +258,11 @@ int tarn_region_members(struct tarn_region *region,
 			continue;
 		tarn__member_read(region, slot, &stat);
 		stat.alive = tarn__member_alive(region, state);
+		tarn__region_leave(region);
 		r = fn(&stat, arg);
+		back = tarn__region_enter(region);
+		if (back < 0)
+			return r != 0 ? r : back;
 	}
 	tarn__region_leave(region);
 	return r;

@@ -26,6 +26,8 @@
 #include "base/diag.h"
 #include "region/region.h"
 
+#define HELD "the region's lock is held by a member that is alive and does not let go"
+
 #define SEGMENT_FLAGS 0xffffu
 #define PATIENCE_NS   INT64_C(5000000000) /* with others who make or remove the same name */
 
@@ -53,6 +55,9 @@ static int check_opts(const struct tarn_region_opts *opts)
 		return tarn__diag(opts->diag, -EINVAL,
 				  "flags 0x%" PRIx32 ": 0x%" PRIx32 " are not known", opts->flags,
 				  opts->flags & ~known);
+	if ((opts->flags & TARN_SEGMENT_LAZY) != 0)
+		return tarn__diag(opts->diag, -EINVAL,
+				  "a region's memory is always reserved; a segment's need not be");
 	if ((opts->flags & TARN_SEGMENT_PRIVATE) != 0)
 		return tarn__diag(opts->diag, -EINVAL,
 				  "a region cannot be mapped copy-on-write; a segment can");
@@ -68,6 +73,7 @@ void tarn__region_free(struct tarn_region *region)
 {
 	if (region == NULL)
 		return;
+	tarn__fork_unwatch(region);
 	tarn__plat_close(region->live_fd);
 	tarn__plat_close(region->lock_fd);
 	tarn_segment_close(region->seg);
@@ -125,7 +131,7 @@ int tarn__region_attach(struct tarn_segment *seg, const struct super_shm *super,
 	return 0;
 }
 
-int tarn__region_become_member(struct tarn_region *region, struct tarn_diag *diag)
+static int join(struct tarn_region *region, struct tarn_diag *diag)
 {
 	int fd =
 		tarn__plat_reopen(region->lock_fd >= 0 ? region->lock_fd : region->seg->fd, O_RDWR);
@@ -144,6 +150,17 @@ int tarn__region_become_member(struct tarn_region *region, struct tarn_diag *dia
 		tarn__plat_close(fd);
 		region->live_fd = -1;
 	}
+	return r;
+}
+
+int tarn__region_become_member(struct tarn_region *region, struct tarn_diag *diag)
+{
+	int r;
+
+	/* A fork in another thread waits until live_fd can be told from a descriptor of no use. */
+	pthread_mutex_lock(&region->mutex);
+	r = join(region, diag);
+	pthread_mutex_unlock(&region->mutex);
 	return r;
 }
 
@@ -181,16 +198,13 @@ static int create_named(const char *addr, const struct tarn_region_opts *opts,
 		tarn_segment_close(seg);
 		return tarn__diag(opts->diag, r, "making the superblock: %s", strerror(-r));
 	}
-	r = tarn__region_become_member(region, opts->diag);
+	r = tarn__fork_watch(region);
+	if (r == 0)
+		r = tarn__region_become_member(region, opts->diag);
 	if (r == 0) {
 		/* release: an opener finds the name, then reads state with acquire */
 		atomic_store_explicit(&super->state, TARN__OPEN, memory_order_release);
-		r = tarn__fork_watch(region);
-	}
-	if (r == 0) {
 		r = tarn__segment_publish(seg, opts->diag);
-		if (r < 0)
-			tarn__fork_unwatch(region);
 	}
 	if (r < 0) {
 		tarn__member_leave(region);
@@ -201,29 +215,53 @@ static int create_named(const char *addr, const struct tarn_region_opts *opts,
 	return 0;
 }
 
-int tarn_region_create(const char *addr, const struct tarn_region_opts *opts,
-		       struct tarn_region **ret_region)
+/* What a call is to do with @opts, the words for a failure going to @words until it is known to be
+ * one: what fails on the way is not yet. */
+static struct tarn_region_opts opts_with(const struct tarn_region_opts *opts,
+					 struct tarn_diag *words)
+{
+	struct tarn_region_opts with = opts != NULL ? *opts : no_opts;
+
+	with.diag = words;
+	return with;
+}
+
+static int create_any(const char *addr, const struct tarn_region_opts *opts,
+		      struct tarn_region **ret_region)
 {
 	static _Thread_local struct tarn__addr parsed;
-	int r;
+	int r = check_opts(opts);
 
-	opts = opts != NULL ? opts : &no_opts;
-	r = check_opts(opts);
 	if (r == 0)
 		r = tarn__addr_parse(addr, &parsed, opts->diag);
 	if (r < 0)
 		return r;
 	if ((opts->flags & (TARN_REGION_OBSERVE | TARN_SEGMENT_READ_ONLY)) != 0)
 		return tarn__diag(opts->diag, -EINVAL, "a region cannot be created to look on");
-	if ((opts->flags & TARN_SEGMENT_LAZY) != 0)
-		return tarn__diag(opts->diag, -EINVAL,
-				  "a region's memory is always reserved; a segment's need not be");
 	if (parsed.kind == TARN_SEGMENT_SYSV)
 		return tarn__control_create(&parsed, opts, ret_region);
 	return create_named(addr, opts, ret_region);
 }
 
+int tarn_region_create(const char *addr, const struct tarn_region_opts *opts,
+		       struct tarn_region **ret_region)
+{
+	struct tarn_diag words = { .what = "" };
+	const struct tarn_region_opts with = opts_with(opts, &words);
+	int r = create_any(addr, &with, ret_region);
+
+	return tarn__diag_pass(opts != NULL ? opts->diag : NULL, &words, r);
+}
+
 /* --- open ---------------------------------------------------------------------------------- */
+
+/* The lock is held: a second remover finds that the name leads elsewhere, and leaves it. */
+static int unname(struct tarn_region *region)
+{
+	if (region->control_path != NULL)
+		return tarn__control_unname(region);
+	return tarn__segment_unname(region->seg);
+}
 
 /* Under the region lock: is this region still to be joined? */
 static int settle(struct tarn_region *region, struct tarn_diag *diag)
@@ -231,12 +269,10 @@ static int settle(struct tarn_region *region, struct tarn_diag *diag)
 	int r = tarn__region_lock(region);
 
 	if (r < 0)
-		return tarn__diag(diag, r,
-				  "the region's lock is held by a member that is alive "
-				  "and does not let go");
+		return tarn__diag(diag, r, HELD);
 	/* relaxed: written under the lock */
 	if (atomic_load_explicit(&region->super->state, memory_order_relaxed) == TARN__CLOSED) {
-		(void)tarn__segment_unname(region->seg); /* who closed it may have died there */
+		(void)unname(region); /* who closed it may have died there */
 		r = tarn__diag(diag, -ENOENT, "the region was closed by its last member");
 	}
 	tarn__region_unlock(region);
@@ -306,13 +342,13 @@ static int open_segment(struct tarn_segment *seg, const struct tarn_region_opts 
 	if (seg->fd < 0)
 		r = region->lock_fd = tarn__control_open(seg, &super, region->observer,
 							 &region->control_path, opts->diag);
-	if (r >= 0 && !region->observer) {
+	if (r >= 0)
+		r = tarn__fork_watch(region);
+	if (r == 0 && !region->observer) {
 		r = tarn__region_become_member(region, opts->diag);
 		if (r == 0)
 			r = settle(region, opts->diag);
 	}
-	if (r >= 0)
-		r = tarn__fork_watch(region);
 	if (r < 0) {
 		tarn__member_leave(region);
 		tarn__region_free(region);
@@ -352,14 +388,12 @@ static void wait_a_moment(int round)
 		(void)tarn__plat_futex_wait(&nothing, 0, tarn__plat_now() + 1000000);
 }
 
-int tarn_region_open(const char *addr, const struct tarn_region_opts *opts,
-		     struct tarn_region **ret_region)
+static int open_or_create(const char *addr, const struct tarn_region_opts *opts,
+			  struct tarn_region **ret_region)
 {
 	int64_t patience = tarn__plat_now() + PATIENCE_NS;
-	int r;
+	int r = check_opts(opts);
 
-	opts = opts != NULL ? opts : &no_opts;
-	r = check_opts(opts);
 	if (r < 0)
 		return r;
 
@@ -376,7 +410,7 @@ int tarn_region_open(const char *addr, const struct tarn_region_opts *opts,
 		if (r == 0)
 			r = open_segment(seg, opts, ret_region);
 		if (create && r == -ENOENT)
-			r = tarn_region_create(addr, opts, ret_region);
+			r = create_any(addr, opts, ret_region);
 		/* Somebody is at it, or was faster. That creating says -ENOENT is no such
 		 * case: the directory is missing, and will be. */
 		bool again = (sysv && r == -EAGAIN) || (create && r == -EEXIST);
@@ -387,46 +421,55 @@ int tarn_region_open(const char *addr, const struct tarn_region_opts *opts,
 	}
 }
 
+int tarn_region_open(const char *addr, const struct tarn_region_opts *opts,
+		     struct tarn_region **ret_region)
+{
+	struct tarn_diag words = { .what = "" };
+	const struct tarn_region_opts with = opts_with(opts, &words);
+	int r = open_or_create(addr, &with, ret_region);
+
+	return tarn__diag_pass(opts != NULL ? opts->diag : NULL, &words, r);
+}
+
 int tarn_region_open_fd(int fd, const struct tarn_region_opts *opts,
 			struct tarn_region **ret_region)
 {
+	struct tarn_diag words = { .what = "" };
+	const struct tarn_region_opts with = opts_with(opts, &words);
+	struct tarn_segment_opts seg_opts = open_opts(&with);
 	struct tarn_segment *seg;
-	int r;
+	int r = check_opts(&with);
 
-	opts = opts != NULL ? opts : &no_opts;
-	r = check_opts(opts);
-	if (r < 0)
-		return r;
-
-	struct tarn_segment_opts seg_opts = open_opts(opts);
-
-	r = tarn_segment_open_fd(fd, &seg_opts, &seg);
-	return r < 0 ? r : open_segment(seg, opts, ret_region);
+	if (r == 0)
+		r = tarn_segment_open_fd(fd, &seg_opts, &seg);
+	if (r == 0)
+		r = open_segment(seg, &with, ret_region);
+	return tarn__diag_pass(opts != NULL ? opts->diag : NULL, &words, r);
 }
 
 /* --- close and remove ---------------------------------------------------------------------- */
 
-/* The lock is held: a second remover finds that the name leads elsewhere, and leaves it. */
-static int unname(struct tarn_region *region)
-{
-	if (region->control_path != NULL)
-		return tarn__control_unname(region);
-	return tarn__segment_unname(region->seg);
-}
-
 /* Nobody may join any more, and no name leads here. The lock is held. */
 static int dismantle(struct tarn_region *region)
 {
-	/* relaxed: read under the lock */
+	int r;
+
+	/* relaxed, as below: read under the lock */
 	atomic_store_explicit(&region->super->state, TARN__CLOSED, memory_order_relaxed);
-	return unname(region);
+	r = unname(region);
+	/* Where only the owner may remove the name, it must not lead to a closed region. */
+	if (r < 0 && r != -ENOENT)
+		atomic_store_explicit(&region->super->state, TARN__OPEN, memory_order_relaxed);
+	return r;
 }
 
 void tarn_region_close(struct tarn_region *region)
 {
 	if (region == NULL)
 		return;
-	tarn__fork_unwatch(region);
+	tarn__region_enter_to_leave(region);
+	if (region->forked)
+		tarn__beacon_forget(region);
 	if (region->ephemeral && region->id != 0 && !tarn_segment_damaged(region->seg) &&
 	    tarn__region_lock(region) == 0) {
 		uint32_t id = region->id;
@@ -438,6 +481,7 @@ void tarn_region_close(struct tarn_region *region)
 		tarn__region_unlock_left(region, id);
 	}
 	tarn__member_leave(region);
+	tarn__region_leave(region);
 	tarn__region_free(region);
 }
 
@@ -486,23 +530,31 @@ int tarn_region_check_super(const char *addr, const struct tarn_region_opts *opt
 	return r;
 }
 
-static int remove_if_idle(struct tarn_region *region, const char *addr, struct tarn_diag *diag)
+static int remove_name(struct tarn_region *region, const char *addr, bool if_idle,
+		       struct tarn_diag *diag)
 {
-	int r = tarn__region_lock(region);
+	int locked = tarn__region_lock(region);
+	int r;
 
-	if (r < 0)
-		return r;
-	if (tarn__member_others(region))
+	/* The lock keeps two removers apart: the second's unlink would meet a new region. One that
+	 * is stopped with it must not make the region immortal. */
+	if (!if_idle)
+		r = unname(region);
+	else if (locked < 0)
+		r = tarn__diag(diag, locked, HELD);
+	else if (tarn__member_others(region))
 		r = tarn__diag(diag, -EBUSY, "%s has members that are alive", addr);
 	else
 		r = dismantle(region);
-	tarn__region_unlock(region);
+	if (locked == 0)
+		tarn__region_unlock(region);
 	return r;
 }
 
 int tarn_region_remove(const char *addr, const struct tarn_region_opts *opts)
 {
-	struct tarn_region_opts local = opts != NULL ? *opts : no_opts;
+	struct tarn_diag words = { .what = "" };
+	struct tarn_region_opts local = opts_with(opts, &words);
 	struct tarn_region *region;
 	bool if_idle = (local.flags & TARN_REGION_EPHEMERAL) != 0;
 
@@ -510,23 +562,16 @@ int tarn_region_remove(const char *addr, const struct tarn_region_opts *opts)
 
 	int r = tarn_region_open(addr, &local, &region);
 
-	if (r == -EUCLEAN || r == -EPROTO || r == -EUSERS)
-		return r == -EUSERS && if_idle ? -EBUSY : remove_damaged(addr, &local);
-	if (r < 0)
-		return r;
-	if (if_idle) {
-		r = remove_if_idle(region, addr, local.diag);
-	} else {
-		/* One that is stuck under the lock must not keep the region from being removed. */
-		bool locked = tarn__region_lock(region) == 0;
-
-		r = unname(region);
-		if (locked)
-			tarn__region_unlock(region);
+	if (r == 0) {
+		r = remove_name(region, addr, if_idle, local.diag);
+		region->ephemeral = false; /* the name is dealt with */
+		tarn_region_close(region);
+	} else if (r == -EUSERS && if_idle) {
+		r = -EBUSY;
+	} else if (r == -EUCLEAN || r == -EPROTO || r == -EUSERS) {
+		r = remove_damaged(addr, &local);
 	}
-	region->ephemeral = false; /* the name is dealt with */
-	tarn_region_close(region);
-	return r;
+	return tarn__diag_pass(opts != NULL ? opts->diag : NULL, &words, r);
 }
 
 /* --- grow, stat, gc ------------------------------------------------------------------------ */
@@ -543,25 +588,38 @@ static int grow_locked(struct tarn_region *region, uint64_t total, struct tarn_d
 	return 0;
 }
 
+static int cannot_grow(struct tarn_region *region, uint64_t size, struct tarn_diag *diag)
+{
+	bool fixed = region->seg->fd < 0;
+	int r = fixed ? -EOPNOTSUPP : -ENOMEM;
+	char a[24], b[24];
+
+	tarn__diag(diag, r, "%s asked, the region %s %s", tarn__size_text(size, a),
+		   fixed ? "is in a System V segment, which cannot grow, of"
+			 : "was created for at most",
+		   tarn__size_text(region->max_size - region->heap_off, b));
+	tarn__diag_hint(diag, fixed ? "create it anew with that size"
+				    : "create it with a larger max_size");
+	return r;
+}
+
 int tarn_region_grow(struct tarn_region *region, uint64_t size, struct tarn_diag *diag)
 {
 	uint64_t total,
 		unit = region->seg->page_size > TARN__PAGE ? region->seg->page_size : TARN__PAGE;
-	char a[24], b[24];
 	int r = tarn__region_enter_member(region);
 
 	if (r < 0)
-		return tarn__diag(diag, r, "the region was opened to look on");
+		return tarn__diag(diag, r,
+				  r == -EPERM ? "the region was opened to look on"
+					      : "the region cannot be used");
 	if (__builtin_add_overflow(region->heap_off, size, &total) ||
-	    !tarn__round_up(total, unit, &total) || total > region->max_size) {
-		tarn__diag(diag, -ENOMEM, "%s asked, the region was created for at most %s",
-			   tarn__size_text(size, a),
-			   tarn__size_text(region->max_size - region->heap_off, b));
-		tarn__diag_hint(diag, "create it with a larger max_size");
-		r = -ENOMEM;
-	}
-	if (r == 0)
+	    !tarn__round_up(total, unit, &total) || total > region->max_size)
+		r = cannot_grow(region, size, diag);
+	else
 		r = tarn__region_lock(region);
+	if (r == -ETIMEDOUT)
+		tarn__diag(diag, r, HELD);
 	if (r == 0) {
 		if (total > tarn__region_size(region))
 			r = grow_locked(region, total, diag);

@@ -24,7 +24,7 @@ typedef void *tarn__link __attribute__((aligned(4)));
 /* A mapping of the member's page with a private page behind it, see beacon.c. */
 struct beacon {
 	unsigned char *pair; /* NULL: not armed */
-	int32_t tid;         /* of the thread on whose list the node is */
+	uint64_t thread;     /* on whose list the node is: a number that never comes again */
 	void **head;         /* that list */
 	tarn__link *node;
 };
