@@ -184,9 +184,9 @@ verbs() { tarn help | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p'; }
 	is_error 2 gc
 	says "it takes auto|always|never"
 	if command -v script >/dev/null; then
-		run script -qec "tarn gc -h" /dev/null
+		TERM=xterm run script -qec "tarn gc -h" /dev/null
 		[[ $output == *$'\e'* ]]
-		NO_COLOR=1 run script -qec "tarn gc -h" /dev/null
+		NO_COLOR=1 TERM=xterm run script -qec "tarn gc -h" /dev/null
 		[[ $output != *$'\e'* ]]
 		TERM=dumb run script -qec "tarn gc -h" /dev/null
 		[[ $output != *$'\e'* ]]

@@ -431,7 +431,7 @@ code_of()
 	need script
 	head -c 200M /dev/zero >in
 	(sleep 0.5; tarn recv "$P" | (sleep 1; cat) >/dev/null) 3>&- &
-	run script -qec "tarn send $P <in" /dev/null
+	TERM=xterm run script -qec "tarn send $P <in" /dev/null
 	is 0
 	[[ $output == *$'\r'*%*left* ]]
 	says "sent 200 MiB in"
