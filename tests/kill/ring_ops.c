@@ -300,7 +300,7 @@ int peek_batch_release(struct kill_world *world, struct harness_report *report)
 
 static int64_t soon(void)
 {
-	return tarn_deadline_after(INT64_C(10000000000));
+	return tarn_deadline_after(INT64_C(120000000000));
 }
 
 int pop_wait(struct kill_world *world, struct harness_report *report)
