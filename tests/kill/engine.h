@@ -87,7 +87,7 @@ uint64_t kill_sweep(const struct kill_op *op, struct kill_world *world,
 		    const struct kill_effort *effort, struct kill_total *total);
 
 /*
- * The main of a sweep program: --full, --list, --only=TEXT. Prints a line of figures for each
+ * The main of a sweep program: --full, --first, --list, --only=TEXT. Prints a line of figures for each
  * operation and `kill: N operations, ...` at the end. Exit status 0, 1 with violations, 77
  * where the architecture cannot step.
  */

@@ -42,6 +42,7 @@ struct options {
 	const struct kill_effort *effort;
 	const char *only;
 	bool list;
+	bool first; /* stop at the first violation */
 };
 
 static bool parse(int argc, char **argv, struct options *o)
@@ -50,6 +51,8 @@ static bool parse(int argc, char **argv, struct options *o)
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--full") == 0)
 			o->effort = &kill_full;
+		else if (strcmp(argv[i], "--first") == 0)
+			o->first = true;
 		else if (strcmp(argv[i], "--list") == 0)
 			o->list = true;
 		else if (strncmp(argv[i], "--only=", 7) == 0)
@@ -65,13 +68,17 @@ int kill_main(int argc, char **argv, const struct kill_op *ops, int count,
 {
 	static struct kill_world world;
 	struct options o = { 0 };
+	struct kill_effort effort;
 	struct kill_total sum = { 0 };
 	int left_out = 0;
 
 	if (!parse(argc, argv, &o)) {
-		fprintf(stderr, "usage: %s [--full] [--list] [--only=TEXT]\n", argv[0]);
+		fprintf(stderr, "usage: %s [--full] [--first] [--list] [--only=TEXT]\n", argv[0]);
 		return 2;
 	}
+	effort = *o.effort;
+	if (o.first)
+		effort.violation_max = 1;
 	if (!KILL_CAN_STEP) {
 		printf("kill: skipped: single stepping is written for x86-64 only\n");
 		return 77;
@@ -94,9 +101,11 @@ int kill_main(int argc, char **argv, const struct kill_op *ops, int count,
 			continue;
 		}
 		world_of(&world, &ops[i]);
-		kill_sweep(&ops[i], &world, o.effort, &t);
+		kill_sweep(&ops[i], &world, &effort, &t);
 		print_op(&ops[i], &t, harness_now() - begin);
 		kill_total_add(&sum, &t);
+		if (o.first && sum.violations != 0)
+			break;
 	}
 	if (o.list)
 		return 0;

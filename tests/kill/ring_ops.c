@@ -122,7 +122,13 @@ int some(struct kill_world *world, struct harness_report *report)
 /* The next record does not fit before the end of the ring. */
 int at_wrap(struct kill_world *world, struct harness_report *report)
 {
-	return ring_with(world, 6, 1, report);
+	return ring_with(world, 6, 2, report);
+}
+
+/* The oldest record lies behind a skip. */
+int at_skip(struct kill_world *world, struct harness_report *report)
+{
+	return ring_with(world, 8, 1, report);
 }
 
 /* No room for the next record. */
