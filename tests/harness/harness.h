@@ -94,6 +94,9 @@ struct harness_holdings {
 	char detail[1024];   /* the shared mappings and names, for the message */
 };
 
+/* Is this built with AddressSanitizer? It makes mlock() do nothing. */
+bool harness_sanitized(void);
+
 void harness_holdings(int32_t key, struct harness_holdings *ret);
 /* Empty string if @after holds no more than @before, else what leaked. */
 const char *harness_leaked(const struct harness_holdings *before,
