@@ -22,6 +22,7 @@ enum {
 	IMAGES_MAX = 4096,
 	SLEEPS_MAX = 3, /* points recorded inside a sleep, a run */
 	PEER_MS = 5000,
+	SLOW_FIRST_MAX = 8, /* double kills of a KILL_SLOW operation in the full sweep */
 };
 
 const struct kill_effort kill_quick = {
@@ -317,7 +318,8 @@ static int collect(struct sweep *s, const struct kill_image *from, kill_fn *prep
 	struct peer peer = { .pid = -1 };
 
 	memset(run, 0, sizeof(*run));
-	kill_world_put(s->world, from);
+	if (!kill_world_put(s->world, from))
+		s->unlike = true; /* what is seen of this run says nothing */
 	if (first)
 		peer_start(s, &peer);
 	if (first && s->op->wake != NULL) {
@@ -425,9 +427,10 @@ static void judge_second(struct sweep *s, const struct run *second, const struct
 
 static void double_kills(struct sweep *s, const struct run *run)
 {
-	int want = bounded(run->image_count, s->effort->first_max);
+	bool slow = (s->op->flags & KILL_SLOW) != 0 && s->effort->first_max == 0;
+	int want = bounded(run->image_count, slow ? SLOW_FIRST_MAX : s->effort->first_max);
 
-	for (int i = 0; i < want && !enough(s); i++) {
+	for (int i = 0; i < want && !enough(s) && !s->unlike; i++) {
 		int index = spread(i, want, run->image_count);
 		const struct point *at = run->points;
 		struct run second;
@@ -435,7 +438,8 @@ static void double_kills(struct sweep *s, const struct run *run)
 		while (at->image != index)
 			at++;
 		if (collect(s, run->images[index], s->op->ready, s->op->recover, false, &second) ==
-		    0) {
+			    0 &&
+		    !s->unlike) {
 			s->total.recovered += second.steps + 1;
 			judge_second(s, &second, at);
 		}

@@ -31,7 +31,7 @@ enum { KILL_VIOLATION = -1 };
 #define KILL_UNORDERED (1u << 0) /* the outcome may go back while the operation proceeds */
 #define KILL_NO_IMAGES (1u << 1) /* real kills only: the checker needs a living peer */
 #define KILL_UNCHANGED (1u << 3) /* others see no difference: the outcome stays 0 */
-#define KILL_SLOW      (1u << 2) /* fewer real kills in the quick sweep, not all in the full one */
+#define KILL_SLOW      (1u << 2) /* fewer real and double kills, in the full sweep too */
 
 #define KILL_LONG (1u << 4) /* in the full sweep alone: what it shows, a quick one shows too */
 
@@ -87,7 +87,7 @@ uint64_t kill_sweep(const struct kill_op *op, struct kill_world *world,
 		    const struct kill_effort *effort, struct kill_total *total);
 
 /*
- * The main of a sweep program: --full, --first, --list, --only=TEXT. Prints a line of figures for each
+ * The main of a sweep program: --full, --first, --list, --only=TEXT. Prints a line for each
  * operation and `kill: N operations, ...` at the end. Exit status 0, 1 with violations, 77
  * where the architecture cannot step.
  */

@@ -145,9 +145,17 @@ static void make_segment(const struct kill_item *item)
 /* By a child, so that the creator of the segment is a dead process, as it would be; the same. */
 static bool put_segment(const struct kill_item *item)
 {
-	pid_t pid = item->creator > 0 ? fork_as(item->creator) : -1;
+	enum { TRIES = 400 };
+	pid_t pid = -1;
 	int status = 1;
 
+	/* somebody else may have that process id for a while */
+	for (int i = 0; i < TRIES && item->creator > 0; i++) {
+		pid = fork_as(item->creator);
+		if (pid >= 0 || errno != EEXIST)
+			break;
+		harness_sleep_us(5000);
+	}
 	if (pid < 0)
 		pid = fork();
 	if (pid == 0)
