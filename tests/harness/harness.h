@@ -19,7 +19,8 @@
 /*
  * Give this process and its children an empty /dev/shm and an empty System V namespace of
  * their own, so that what is left behind is counted exactly and nobody else is disturbed.
- * False where the kernel does not allow it; then only names with harness_prefix() count.
+ * False where the kernel does not allow it, or TARN_TEST_SHARED_HOST is set; then only names
+ * with harness_prefix(), and segments and control files of harness_sysv_key(), count.
  */
 bool harness_isolate(void);
 bool harness_isolated(void);
