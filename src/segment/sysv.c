@@ -159,11 +159,17 @@ static int get_new(struct tarn_segment *seg, const struct tarn_segment_opts *wan
 	return 0;
 }
 
+/* What the kernel says of an identifier that is no more, or never was, means that there is none. */
+static int gone(int r)
+{
+	return r == -EINVAL || r == -EIDRM ? -ENOENT : r;
+}
+
 static int attach(struct tarn_segment *seg, const struct tarn_segment_opts *want)
 {
 	void *base;
 	char name[48];
-	int r = tarn__plat_shmat(seg->shmid, NULL, seg->read_only ? SHM_RDONLY : 0, &base);
+	int r = gone(tarn__plat_shmat(seg->shmid, NULL, seg->read_only ? SHM_RDONLY : 0, &base));
 
 	if (r < 0)
 		return tarn__refused(want->diag, r, "attaching", name_of(&seg->addr, name));
@@ -283,10 +289,7 @@ static int find(const struct tarn__addr *addr, const struct tarn_segment_opts *w
 		id = tarn__plat_shmget(addr->key, 0, 0);
 	if (id < 0)
 		return tarn__refused(want->diag, id, "opening", name);
-	r = tarn__plat_shm_stat(id, ret_ds);
-	/* what the kernel says of an identifier that is no more, or never was */
-	if (r == -EINVAL || r == -EIDRM)
-		r = -ENOENT;
+	r = gone(tarn__plat_shm_stat(id, ret_ds));
 	if (r < 0)
 		return tarn__refused(want->diag, r, "opening", name);
 	r = tarn__check_owner(ret_ds->shm_perm.uid, ret_ds->shm_perm.mode & 0777u, want, name);
@@ -346,23 +349,21 @@ int tarn__sysv_remove(const struct tarn__addr *addr, const struct tarn_segment_o
 
 	if (r < 0)
 		return r;
-	r = tarn__plat_shm_rmid(id);
+	r = gone(tarn__plat_shm_rmid(id));
 	return r < 0 ? tarn__refused(want->diag, r, "removing", name_of(addr, name)) : 0;
 }
 
 int tarn__sysv_unname(struct tarn_segment *seg)
 {
 	struct shmid_ds ds;
-	int r = tarn__plat_shm_stat(seg->shmid, &ds);
+	int r = gone(tarn__plat_shm_stat(seg->shmid, &ds));
 
-	if (r == -EINVAL || r == -EIDRM)
-		return -ENOENT;
 	if (r < 0)
 		return r;
 	/* an identifier carries a sequence number: it leads to this object or to none */
 	if ((ds.shm_perm.mode & SHM_DEST) != 0)
 		return -ENOENT;
-	return tarn__plat_shm_rmid(seg->shmid);
+	return gone(tarn__plat_shm_rmid(seg->shmid));
 }
 
 /* --- facts ----------------------------------------------------------------------------------- */
