@@ -72,7 +72,9 @@
 	ROW(PEERCRED, "getsockopt(SO_PEERCRED)")                                                   \
 	ROW(SIGACTION, "sigaction")                                                                \
 	ROW(LEASE, "fcntl(F_SETLEASE)")                                                            \
-	ROW(RAISE, "raise")
+	ROW(RAISE, "raise")                                                                        \
+	ROW(STATX, "statx")                                                                        \
+	ROW(KILL, "kill(0)")
 
 enum tarn_plat_call {
 #define ROW(name, text) TARN_PLAT_##name,
@@ -95,6 +97,8 @@ int tarn__plat_reopen(int fd, int flags); /* the same file, a new open file desc
 int tarn__plat_dup(int fd);
 int tarn__plat_fstat(int fd, struct stat *ret_st);
 int tarn__plat_stat(const char *path, bool follow, struct stat *ret_st);
+/* When the file was made, CLOCK_REALTIME ns; -EOPNOTSUPP where the file system does not keep it. */
+int tarn__plat_birth(const char *path, int64_t *ret_ns);
 
 struct tarn_plat_fs {
 	uint64_t type; /* f_type: TMPFS_MAGIC, HUGETLBFS_MAGIC ... */
@@ -196,10 +200,15 @@ int tarn__plat_robust_list(struct tarn_plat_robust *ret_list);
 
 int64_t tarn__plat_now(void);      /* CLOCK_MONOTONIC, ns */
 int64_t tarn__plat_realtime(void); /* CLOCK_REALTIME, ns */
+int64_t
+tarn__plat_since_boot(void); /* CLOCK_BOOTTIME, ns; what /proc counts a process's start in */
+int64_t tarn__plat_ticks_per_second(void); /* ... in units of which this many make a second */
 
 /* --- identity ------------------------------------------------------------------------------ */
 
 int32_t tarn__plat_pid(void);
+/* 1 if a process @pid, zombies included, is in this PID namespace, 0 if not. @pid is positive. */
+int tarn__plat_pid_there(int32_t pid);
 int32_t tarn__plat_tid(void);
 uint32_t tarn__plat_euid(void);
 int tarn__plat_random(void *buf, size_t size);

@@ -8,6 +8,7 @@
 #ifndef TARN_SEGMENT_PARTS_H
 #define TARN_SEGMENT_PARTS_H
 
+#include "plat/lines.h"
 #include "segment/segment.h"
 
 #define TARN__SEGMENT_SIZE_MAX (UINT64_C(1) << 47)
@@ -27,18 +28,6 @@ int tarn__want(const struct tarn_segment_opts *opts, bool creating,
 /* A handle for @fd, which is the handle's from now on, or closed on failure. */
 int tarn__segment_adopt(int fd, const struct tarn_segment_opts *want,
 			struct tarn_segment **ret_seg);
-
-/* --- proc.c: small text files ---------------------------------------------------------------- */
-
-/* Call @fn with each line of @path, its newline cut, until it returns non-zero, and return that.
- * A line beyond 4095 bytes comes in pieces. */
-int tarn__each_line(const char *path, int (*fn)(char *line, void *arg), void *arg);
-/* The number that @path begins with; "max" is UINT64_MAX. -EINVAL where there is none. */
-int tarn__read_number(const char *path, uint64_t *ret_number);
-/* The number after @key at the start of a line of @path, as "MemFree:  123 kB"; -ENOENT. */
-int tarn__read_field(const char *path, const char *key, uint64_t *ret_number);
-/* Field @index (from 0) of space-separated @line, octal escapes of mountinfo undone, in @buf. */
-int tarn__line_field(const char *line, unsigned index, char *buf, size_t size);
 
 /* --- refuse.c: the kernel's refusals in words ------------------------------------------------ */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * proc.c - small text files of the kernel, line by line. See parts.h.
+ * lines.c - text files of the kernel, line by line. See lines.h.
  *
  * Files of any length are read through a buffer of one page; nothing is allocated.
  */
@@ -8,13 +8,15 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "plat/lines.h"
 #include "plat/plat.h"
-#include "segment/parts.h"
 
 enum { LINE_SIZE = 4096 };
 
-/* Hand over the lines that are complete in @buf; keep the rest at its front. */
-static int drain(char *buf, size_t *used, bool last, int (*fn)(char *line, void *arg), void *arg)
+/* Hand over the lines that are complete in @buf; keep the rest at its front. Of a line longer than
+ * the buffer the front is handed over, and *@cutting says that the rest is to be passed over. */
+static int drain(char *buf, size_t *used, bool last, bool *cutting,
+		 int (*fn)(char *line, void *arg), void *arg)
 {
 	char *line = buf;
 	char *stop = buf + *used;
@@ -22,14 +24,17 @@ static int drain(char *buf, size_t *used, bool last, int (*fn)(char *line, void 
 
 	while (r == 0 && line < stop) {
 		char *end = memchr(line, '\n', (size_t)(stop - line));
+		bool full = line == buf && *used == LINE_SIZE - 1;
+		bool cut = *cutting;
 
-		/* a line longer than the buffer is handed over in pieces */
-		if (end == NULL && !last && !(line == buf && *used == LINE_SIZE - 1))
+		if (end == NULL && !last && !full && !cut)
 			break;
+		*cutting = end == NULL && !last;
 		if (end == NULL)
 			end = stop;
 		*end = '\0';
-		r = fn(line, arg);
+		if (!cut)
+			r = fn(line, arg);
 		line = end < stop ? end + 1 : stop;
 	}
 	*used = (size_t)(stop - line);
@@ -43,6 +48,7 @@ int tarn__each_line(const char *path, int (*fn)(char *line, void *arg), void *ar
 	size_t used = 0;
 	uint64_t off = 0;
 	ssize_t n;
+	bool cutting = false;
 	int fd = tarn__plat_open(path, O_RDONLY, 0);
 	int r = 0;
 
@@ -54,7 +60,7 @@ int tarn__each_line(const char *path, int (*fn)(char *line, void *arg), void *ar
 			break;
 		off += (uint64_t)n;
 		used += (size_t)n;
-		r = drain(buf, &used, n == 0, fn, arg);
+		r = drain(buf, &used, n == 0, &cutting, fn, arg);
 	} while (n > 0 && r == 0);
 	tarn__plat_close(fd);
 	return n < 0 ? (int)n : r;
