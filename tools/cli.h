@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <tarn/base.h>
 
@@ -46,10 +47,11 @@ struct cli_exit_note {
 };
 
 /* Groups of options that several verbs share; see opts.c. */
-#define CLI_GROUP_LIST   (1u << 0) /* prints records: --json, --output ... */
+#define CLI_GROUP_LIST   (1u << 0) /* prints records: --json, --output, --sort ... */
 #define CLI_GROUP_OPEN   (1u << 1) /* opens what others may have made: --owner, --mode */
 #define CLI_GROUP_YES    (1u << 2) /* removes: a dry run without --yes */
 #define CLI_GROUP_STREAM (1u << 3) /* moves a stream: --timeout, --verify ... */
+#define CLI_GROUP_WATCH  (1u << 4) /* looks again and again: --watch ...; see watch.h */
 
 struct cli;
 struct out_list;
@@ -84,6 +86,8 @@ struct cli {
 	const struct cli_opt *opts[CLI_OPT_MAX];
 	const char *values[CLI_OPT_MAX]; /* NULL = not given; "" for one that takes no argument */
 	int opt_count;
+	FILE *to;   /* where out.h prints: watch.h collects a screen; NULL = standard output */
+	bool lines; /* --watch: each JSON object in one line */
 	struct tarn_diag diag; /* for calls to the library; cli_fail() prints and clears it */
 };
 
@@ -132,8 +136,11 @@ int cli_error(const struct cli *cli, const char *format, ...) __attribute__((for
 int cli_usage(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli_note(const struct cli *cli, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void cli_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* Write out what standard output holds; what goes wrong is kept for cli_finish(). */
-void cli_flush(void);
+/* Messages go to @to from now on; NULL = standard error again. */
+void cli_report_to(FILE *to);
+/* Write out what standard output holds; what goes wrong is kept for cli_finish(). False: it cannot
+ * be written. */
+bool cli_flush(void);
 /* The same at the end; what it lost is a failure. Returns @code, or CLI_FAILURE. */
 int cli_finish(const struct cli *cli, int code);
 /* The graver of two exit codes, for verbs that go through several names. */
@@ -158,6 +165,7 @@ void cli_near_offer(struct cli_near *near, const char *candidate);
 bool text_size_parse(const char *text, uint64_t *ret_size);
 const char *text_size(uint64_t size, char buf[24]);
 const char *text_duration(int64_t ns, char buf[24]);
+const char *text_age(int64_t ns, char buf[24]);           /* "40s", "3m", "5h", "2d" */
 const char *text_time(int64_t realtime_ns, char buf[40]); /* local, ISO 8601 */
 
 #endif /* TARN_TOOLS_CLI_H */

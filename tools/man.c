@@ -129,8 +129,12 @@ static void put_options(const struct cli_cmd *cmd)
 
 static void put_columns(const struct out_list *list)
 {
-	static const char *const types[] = { "text", "number",  "bytes",  "number",
-					     "time", "boolean", "number", "bytes" };
+	static const char *const types[] = {
+		[OUT_TEXT] = "text",     [OUT_COUNT] = "number", [OUT_SIZE] = "bytes",
+		[OUT_WORD] = "number",   [OUT_TIME] = "time",    [OUT_BOOL] = "boolean",
+		[OUT_SIGNED] = "number", [OUT_OFFSET] = "bytes", [OUT_AGE] = "nanoseconds",
+		[OUT_LONG] = "text",     [OUT_LIST] = "array",
+	};
 
 	puts(".Bl -tag -width created_nsX -compact");
 	for (const struct out_col *col = list->cols; col->key != NULL; col++) {

@@ -16,9 +16,24 @@
 static const struct cli_opt opts_list[] = {
 	{ 'J', "json", NULL, "print JSON, see tarn-json(5)" },
 	{ 'b', "bytes", NULL, "print sizes in bytes" },
-	{ 'o', "output", "COLUMNS", "print these columns, apart by commas; +COLUMN adds one" },
+	{ 'o', "output", "COLUMNS",
+	  "print these columns, apart by commas; +COLUMN adds one, help lists them" },
 	{ 'n', "noheadings", NULL, "leave the headings out" },
+	{ 's', "sort", "COLUMNS",
+	  "sort by these columns, apart by commas; -COLUMN the largest first; what is not known "
+	  "comes last" },
 	{ 'r', "raw", NULL, "print values apart by single blanks, for scripts" },
+	{ 0, "notruncate", NULL, "cut nothing, even if the terminal is too narrow" },
+	{ 0 },
+};
+
+static const struct cli_opt opts_watch[] = {
+	{ 'w', "watch", NULL,
+	  "look again and again: redraws a terminal, and with -J prints one object a line" },
+	{ 'i', "interval", "SECONDS", "time from one look to the next; 2 if not given" },
+	{ 'c', "count", "N",
+	  "end after N looks, 0 = never; if not given a terminal goes on until it is "
+	  "interrupted, a pipe gets one" },
 	{ 0 },
 };
 
@@ -75,6 +90,8 @@ int cli_options(const struct cli_cmd *cmd, const struct cli_opt *ret_opts[CLI_OP
 		count = append(opts_yes, ret_opts, count);
 	if (cmd->groups & CLI_GROUP_OPEN)
 		count = append(opts_open, ret_opts, count);
+	if (cmd->groups & CLI_GROUP_WATCH)
+		count = append(opts_watch, ret_opts, count);
 	if (cmd->groups & CLI_GROUP_LIST)
 		count = append(opts_list, ret_opts, count);
 	return append(opts_common, ret_opts, count);

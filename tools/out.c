@@ -1,121 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* out.c - see out.h. */
+/* out.c - see out.h. Columns are chosen in out_cols.c, tables drawn in out_table.c. */
 
 #include <assert.h>
 #include <inttypes.h>
-#include <libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
-#include "out.h"
-
-/* --- columns ------------------------------------------------------------------------------- */
-
-static int column_find(const struct out_list *list, const char *word, size_t length)
-{
-	for (int i = 0; list->cols[i].key != NULL; i++) {
-		const struct out_col *col = &list->cols[i];
-
-		if (col->head != NULL && strlen(col->head) == length &&
-		    strncasecmp(col->head, word, length) == 0)
-			return i;
-		if (strlen(col->key) == length && strncasecmp(col->key, word, length) == 0)
-			return i; /* the JSON key will do as well */
-	}
-	return -1;
-}
-
-static void columns_default(struct out *out)
-{
-	out->order_count = 0;
-	for (int i = 0; out->list->cols[i].key != NULL; i++) {
-		if (out->list->cols[i].head != NULL && !out->list->cols[i].extra)
-			out->order[out->order_count++] = i;
-	}
-}
-
-static int column_unknown(const struct cli *cli, const char *word, int length)
-{
-	char known[512] = "";
-	size_t used = 0;
-
-	for (int i = 0; cli->cmd->lists[i] != NULL; i++) {
-		for (const struct out_col *col = cli->cmd->lists[i]->cols; col->key != NULL;
-		     col++) {
-			if (col->head != NULL && used < sizeof(known))
-				used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s",
-							 used > 0 ? "," : "", col->head);
-		}
-	}
-	cli_error(cli, "there is no column '%.*s'", length, word);
-	cli_hint("the columns are %s", known);
-	return CLI_USAGE;
-}
-
-static bool column_known(const struct cli *cli, const char *word, size_t length)
-{
-	for (int i = 0; cli->cmd->lists[i] != NULL; i++) {
-		int at = column_find(cli->cmd->lists[i], word, length);
-
-		if (at >= 0 && cli->cmd->lists[i]->cols[at].head != NULL)
-			return true;
-	}
-	return false;
-}
-
-/* Every word of -o must be a column of some list of the verb. */
-static int columns_check(const struct cli *cli)
-{
-	const char *word = cli_value_if(cli, "output");
-
-	if (word != NULL && *word == '+')
-		word++;
-	while (word != NULL && *word != '\0') {
-		size_t length = strcspn(word, ",");
-
-		if (!column_known(cli, word, length))
-			return column_unknown(cli, word, (int)length);
-		word += length + (word[length] == ',');
-	}
-	return -1;
-}
-
-static void columns_choose(struct out *out)
-{
-	const char *word = cli_value_if(out->cli, "output");
-
-	columns_default(out);
-	if (word == NULL)
-		return;
-	if (*word == '+')
-		word++;
-	else
-		out->order_count = 0;
-	while (*word != '\0') {
-		size_t length = strcspn(word, ",");
-		int i = column_find(out->list, word, length);
-
-		if (i >= 0 && out->list->cols[i].head != NULL && out->order_count < OUT_COL_MAX)
-			out->order[out->order_count++] = i;
-		word += length + (word[length] == ',');
-	}
-}
+#include "out_parts.h"
 
 int out_begin(struct out *out, const struct cli *cli)
 {
-	int code = columns_check(cli);
+	int code = out_check(cli);
 
 	*out = (struct out){
 		.cli = cli,
+		.to = cli->to != NULL ? cli->to : stdout,
 		.as_json = cli_value_if(cli, "json") != NULL,
 		.bytes = cli_value_if(cli, "bytes") != NULL,
 		.noheadings = cli_value_if(cli, "noheadings") != NULL,
 		.raw = cli_value_if(cli, "raw") != NULL,
+		.notruncate = cli_value_if(cli, "notruncate") != NULL,
+		.names_only = cli_value_if(cli, "null") != NULL,
 		.complete = true,
+		.tree = -1,
 	};
 	if (code >= 0 || !out->as_json)
 		return code;
@@ -124,35 +34,11 @@ int out_begin(struct out *out, const struct cli *cli)
 
 	if (to == NULL)
 		return cli_error(cli, "out of memory");
-	out->json = (struct json){ .to = to, .depth = 2 };
+	out->json = (struct json){ .to = to, .depth = 2, .lines = cli->lines };
 	return -1;
 }
 
-static bool right_aligned(enum out_type type)
-{
-	return type == OUT_COUNT || type == OUT_SIZE || type == OUT_WORD || type == OUT_SIGNED ||
-	       type == OUT_OFFSET;
-}
-
-static void table_make(struct out *out)
-{
-	scols_init_debug(0);
-	out->table = scols_new_table();
-	if (out->table == NULL) {
-		out->failed = true;
-		return;
-	}
-	scols_table_enable_noheadings(out->table, out->noheadings);
-	scols_table_enable_raw(out->table, out->raw);
-	for (int i = 0; i < out->order_count; i++) {
-		const struct out_col *col = &out->list->cols[out->order[i]];
-		const char *head = col->head != NULL ? col->head : col->key;
-		int flags = right_aligned(col->type) ? SCOLS_FL_RIGHT : 0;
-
-		if (scols_table_new_column(out->table, head, 0, flags) == NULL)
-			out->failed = true;
-	}
-}
+/* --- lists --------------------------------------------------------------------------------- */
 
 void out_list(struct out *out, const struct out_list *list)
 {
@@ -160,124 +46,216 @@ void out_list(struct out *out, const struct out_list *list)
 		out_list_end(out);
 	out->list = list;
 	out->in_list = true;
-	out->line = NULL;
 	out->row_count = 0;
-	columns_choose(out);
-	if (!out->as_json)
-		table_make(out);
-	else if (out->in_item)
-		json_open(&out->json, list->key, '[');
+	out->tree = -1;
+	out->rows = rows_new(list);
+	out->failed |= out->rows == NULL;
+	out_cols_choose(out);
 }
 
-static void row_end(struct out *out)
+static void put_json_rows(struct json *json, const struct rows *rows);
+
+static void put_json_cell(struct json *json, const struct out_col *col,
+			  const struct rows_cell *cell)
 {
-	if (out->in_row && out->as_json)
-		json_close(&out->json, '}');
-	out->in_row = false;
+	if (!cell->known) {
+		json_null(json, col->key);
+		return;
+	}
+	switch (col->type) {
+	case OUT_TEXT:
+	case OUT_LONG:
+		json_text(json, col->key, cell->text);
+		break;
+	case OUT_BOOL:
+		json_bool(json, col->key, cell->number != 0);
+		break;
+	case OUT_SIGNED:
+	case OUT_TIME:
+	case OUT_AGE:
+		json_i64(json, col->key, (int64_t)cell->number);
+		break;
+	case OUT_LIST:
+		json_open(json, col->key, '[');
+		put_json_rows(json, cell->inner);
+		json_close(json, ']');
+		break;
+	case OUT_COUNT:
+	case OUT_SIZE:
+	case OUT_WORD:
+	case OUT_OFFSET:
+		json_u64(json, col->key, cell->number);
+		break;
+	}
+}
+
+static void put_json_rows(struct json *json, const struct rows *rows)
+{
+	for (size_t row = 0; row < rows->count; row++) {
+		json_open(json, NULL, '{');
+		for (int col = 0; col < rows->col_count; col++)
+			put_json_cell(json, &rows->list->cols[col], &rows->records[row].cells[col]);
+		json_close(json, '}');
+	}
+}
+
+static void put_json_list(struct out *out)
+{
+	if (out->in_item)
+		json_open(&out->json, out->list->key, '[');
+	put_json_rows(&out->json, out->rows);
+	if (out->in_item)
+		json_close(&out->json, ']');
+}
+
+/* -0: what the column "name" holds, each ended by a zero byte. */
+static void put_names(struct out *out)
+{
+	int col = out_col_find(out->list, "name", 4);
+
+	assert(col >= 0);
+	for (size_t row = 0; row < out->rows->count; row++) {
+		const struct rows_record *record = &out->rows->records[row];
+
+		if (!record->child && record->cells[col].known)
+			fwrite(record->cells[col].text, 1, strlen(record->cells[col].text) + 1,
+			       out->to);
+	}
+}
+
+static void put_table(struct out *out)
+{
+	if (out->rows->count == 0 || out->order_count == 0)
+		return;
+	if (out->in_item && !out->raw)
+		putc('\n', out->to);
+	/* Somewhere the tree must be drawn. */
+	for (int i = 0; i < out->order_count && out->tree >= 0; i++) {
+		if (out->order[i] == out->tree)
+			break;
+		if (i == out->order_count - 1)
+			out->tree = out->order[0];
+	}
+	out_table(out);
 }
 
 void out_list_end(struct out *out)
 {
+	struct rows_key keys[OUT_COL_MAX];
+
 	if (!out->in_list)
 		return;
-	row_end(out);
+	assert(out->inner == NULL);
 	out->in_list = false;
-	if (out->as_json) {
-		if (out->in_item)
-			json_close(&out->json, ']');
-		return;
-	}
-	if (out->table != NULL && out->row_count > 0 && out->order_count > 0 && !out->failed) {
-		if (out->in_item && !out->raw)
-			putchar('\n');
-		out->failed |= scols_print_table(out->table) < 0;
-	}
-	scols_unref_table(out->table);
-	out->table = NULL;
+	out->failed |= out->rows == NULL || out->rows->failed;
+	if (!out->failed)
+		out->failed = !rows_sort(out->rows, keys, out_cols_sort(out, keys));
+	if (!out->failed && out->as_json)
+		put_json_list(out);
+	else if (!out->failed && out->names_only)
+		put_names(out);
+	else if (!out->failed)
+		put_table(out);
+	rows_free(out->rows);
+	out->rows = NULL;
 }
 
 /* --- rows ---------------------------------------------------------------------------------- */
 
+/* Where values go; NULL: out of memory, which out_end() tells. */
+static struct rows *rows_now(const struct out *out)
+{
+	struct rows *rows = out->inner != NULL ? out->inner : out->rows;
+
+	return rows == NULL || rows->failed ? NULL : rows;
+}
+
+static int column_of(const struct rows *rows, const char *key, bool text)
+{
+	int i = out_col_find(rows->list, key, strlen(key));
+	enum out_type type = i >= 0 ? rows->list->cols[i].type : OUT_LIST;
+
+	assert(i >= 0 && type != OUT_LIST && text == (type == OUT_TEXT || type == OUT_LONG));
+	(void)type;
+	(void)text;
+	return i;
+}
+
 void out_row(struct out *out)
 {
-	row_end(out);
-	out->in_row = true;
-	out->row_count++;
-	if (out->as_json) {
-		json_open(&out->json, NULL, '{');
-		return;
-	}
-	out->line = out->table != NULL ? scols_table_new_line(out->table, NULL) : NULL;
-	if (out->line == NULL) {
-		out->failed = true;
-		return;
-	}
-	for (int i = 0; i < out->order_count; i++)
-		scols_line_set_data(out->line, (size_t)i, "-");
+	struct rows *rows = rows_now(out);
+
+	if (out->inner == NULL)
+		out->row_count++;
+	if (rows != NULL)
+		rows_add(rows, false);
 }
 
-static const struct out_col *column_of(const struct out *out, const char *key)
+void out_child(struct out *out)
 {
-	int i = column_find(out->list, key, strlen(key));
-
-	assert(i >= 0);
-	return &out->list->cols[i];
+	assert(out->inner == NULL && out->tree >= 0);
+	if (rows_now(out) != NULL)
+		rows_add(out->rows, true);
 }
 
-static void cell(struct out *out, const struct out_col *col, const char *text)
+void out_tree(struct out *out, const char *key)
 {
-	for (int i = 0; i < out->order_count && out->line != NULL; i++) {
-		if (&out->list->cols[out->order[i]] == col &&
-		    scols_line_set_data(out->line, (size_t)i, text) != 0)
-			out->failed = true;
-	}
-}
-
-static const char *number_text(const struct out *out, enum out_type type, uint64_t number,
-			       char buf[40])
-{
-	if (type == OUT_SIZE && !out->bytes)
-		return text_size(number, buf);
-	if (type == OUT_TIME)
-		return text_time((int64_t)number, buf);
-	if (type == OUT_OFFSET || (type == OUT_WORD && number >> 32 != 0))
-		snprintf(buf, 40, "0x%" PRIx64, number);
-	else if (type == OUT_SIGNED)
-		snprintf(buf, 40, "%" PRId64, (int64_t)number);
-	else
-		snprintf(buf, 40, "%" PRIu64, number);
-	return buf;
+	out->tree = out_col_find(out->list, key, strlen(key));
+	assert(out->tree >= 0);
 }
 
 void out_text(struct out *out, const char *key, const char *text)
 {
-	const struct out_col *col = column_of(out, key);
+	struct rows *rows = rows_now(out);
 
-	if (out->as_json)
-		json_text(&out->json, key, text);
-	else if (text != NULL)
-		cell(out, col, text);
+	if (rows != NULL)
+		rows_set_text(rows, column_of(rows, key, true), text);
 }
 
 void out_number(struct out *out, const char *key, uint64_t number)
 {
-	const struct out_col *col = column_of(out, key);
-	char buf[40];
+	struct rows *rows = rows_now(out);
 
-	if (!out->as_json)
-		cell(out, col, number_text(out, col->type, number, buf));
-	else if (col->type == OUT_SIGNED || col->type == OUT_TIME)
-		json_i64(&out->json, key, (int64_t)number);
-	else
-		json_u64(&out->json, key, number);
+	if (rows != NULL)
+		rows_set_number(rows, column_of(rows, key, false), number);
+}
+
+void out_number_if(struct out *out, const char *key, uint64_t number, bool known)
+{
+	if (known)
+		out_number(out, key, number);
 }
 
 void out_bool(struct out *out, const char *key, bool value)
 {
-	if (out->as_json)
-		json_bool(&out->json, key, value);
-	else
-		cell(out, column_of(out, key), value ? "yes" : "no");
+	out_number(out, key, value);
+}
+
+static const struct out_list *list_of(const struct cli *cli, const char *key)
+{
+	for (int i = 0; cli->cmd->lists[i] != NULL; i++) {
+		if (strcmp(cli->cmd->lists[i]->key, key) == 0)
+			return cli->cmd->lists[i];
+	}
+	return NULL;
+}
+
+void out_inner(struct out *out, const char *key)
+{
+	const struct out_list *list = list_of(out->cli, key);
+	int col = out_col_find(out->list, key, strlen(key));
+
+	assert(out->inner == NULL && list != NULL && col >= 0);
+	if (rows_now(out) != NULL)
+		out->inner = rows_set_list(out->rows, col, list);
+	out->inner_col = col;
+}
+
+void out_inner_end(struct out *out, const char *text)
+{
+	if (out->inner != NULL)
+		rows_set_list_text(out->rows, out->inner_col, text);
+	out->inner = NULL;
 }
 
 /* --- items with facts ---------------------------------------------------------------------- */
@@ -289,7 +267,7 @@ void out_item(struct out *out)
 	if (out->as_json)
 		json_open(&out->json, NULL, '{');
 	else if (out->printed)
-		putchar('\n');
+		putc('\n', out->to);
 	out->printed = true;
 }
 
@@ -306,7 +284,7 @@ void out_fact_text(struct out *out, const char *key, const char *label, const ch
 	if (out->as_json)
 		json_text(&out->json, key, value);
 	else if (label != NULL)
-		printf("%-10s %s\n", label, value != NULL ? value : "-");
+		fprintf(out->to, "%-10s %s\n", label, value != NULL ? value : "-");
 }
 
 void out_fact_number(struct out *out, const char *key, const char *label, enum out_type type,
@@ -316,14 +294,12 @@ void out_fact_number(struct out *out, const char *key, const char *label, enum o
 
 	if (out->as_json && type == OUT_BOOL)
 		json_bool(&out->json, key, value != 0);
-	else if (out->as_json && (type == OUT_TIME || type == OUT_SIGNED))
+	else if (out->as_json && (type == OUT_TIME || type == OUT_AGE || type == OUT_SIGNED))
 		json_i64(&out->json, key, (int64_t)value);
 	else if (out->as_json)
 		json_u64(&out->json, key, value);
 	else if (label != NULL)
-		printf("%-10s %s\n", label,
-		       type == OUT_BOOL ? (value ? "yes" : "no")
-					: number_text(out, type, value, buf));
+		fprintf(out->to, "%-10s %s\n", label, out_number_text(out, type, value, buf));
 }
 
 /* --- the end ------------------------------------------------------------------------------- */
@@ -332,6 +308,13 @@ void out_unreadable(struct out *out)
 {
 	out->complete = false;
 	out->unreadable++;
+}
+
+void out_partial(struct out *out, uint64_t count, const char *partial)
+{
+	out->complete = false;
+	out->unreadable += count;
+	out->partial = partial;
 }
 
 static int64_t realtime_ns(void)
@@ -364,7 +347,7 @@ static const char *boot_id(char buf[64])
 
 static void put_wrapper(struct out *out)
 {
-	struct json json = { .to = stdout };
+	struct json json = { .to = out->to, .lines = out->json.lines };
 	char host[256], boot[64];
 
 	json_open(&json, NULL, '{');
@@ -376,7 +359,7 @@ static void put_wrapper(struct out *out)
 	json_u64(&json, "unreadable", out->unreadable);
 	json_open(&json, "items", '[');
 	if (out->text_size > 0) {
-		fwrite(out->text, 1, out->text_size, stdout);
+		fwrite(out->text, 1, out->text_size, out->to);
 		json.begun = true;
 	}
 	json_close(&json, ']');
@@ -393,13 +376,13 @@ int out_end(struct out *out, int code)
 			put_wrapper(out);
 		free(out->text);
 	} else if (!out->complete) {
-		cli_note(out->cli, "%" PRIu64 " not readable; the list is not complete",
-			 out->unreadable);
+		cli_note(out->cli, "%" PRIu64 " not readable; %s", out->unreadable,
+			 out->partial != NULL ? out->partial : "the list is not complete");
 	}
 	if (!out->complete && code == CLI_OK)
 		code = CLI_DENIED;
 	if (out->failed)
-		code = cli_worse(code, CLI_FAILURE);
+		code = cli_worse(code, cli_error(out->cli, "out of memory"));
 	return code;
 }
 

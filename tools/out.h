@@ -13,6 +13,16 @@
  *     out_number(&out, "size_bytes", size);
  *     return out_end(&out, code);
  *
+ * Rows are kept until the list ends, so that --sort can put them in order. A column of type
+ * OUT_LIST is a list inside a row: an array of objects in JSON, a short text in tables.
+ *
+ *     out_inner(&out, "processes");
+ *     out_row(&out);
+ *     out_number(&out, "pid", pid);
+ *     out_inner_end(&out, "17,19");
+ *
+ * Both lists stand in the lists of the verb, and so in its manual page and in tarn-json(5).
+ *
  * JSON: { "schema": ..., "complete": ..., "unreadable": ..., "items": [ ... ] }. A verb with
  * one list has its rows as items. A verb that gives facts first (out_item(), out_fact_*) has one
  * item a thing, with its lists inside.
@@ -35,6 +45,9 @@ enum out_type {
 	OUT_BOOL,
 	OUT_SIGNED,
 	OUT_OFFSET, /* bytes; hexadecimal in tables */
+	OUT_AGE,    /* nanoseconds; "40s", "3m", "2d" in tables */
+	OUT_LONG,   /* text that a table cuts where the terminal is too narrow for it */
+	OUT_LIST,   /* a list of the verb whose key is that of the column */
 };
 
 struct out_col {
@@ -50,31 +63,39 @@ struct out_list {
 	const struct out_col *cols;
 };
 
-#define OUT_COL_MAX 24
+#define OUT_COL_MAX 48
 
 struct cli;
-struct libscols_table;
-struct libscols_line;
+struct rows;
 
 struct out {
 	const struct cli *cli;
-	bool as_json, bytes, noheadings, raw;
+	FILE *to; /* stdout, or what --watch collects a screen in */
+	bool as_json, bytes, noheadings, raw, notruncate, names_only;
 	bool complete;
 	uint64_t unreadable;
-	bool in_item, in_list, in_row;
+	const char *partial; /* what that means, for the eye */
+	bool in_item, in_list;
 	struct json json;
 	char *text; /* JSON of the items so far */
 	size_t text_size;
 	const struct out_list *list;
 	int order[OUT_COL_MAX]; /* indices into cols, as the table shows them */
 	int order_count;
-	struct libscols_table *table;
-	struct libscols_line *line;
+	struct rows *rows;  /* of the list at hand */
+	struct rows *inner; /* of the list inside its last row, between out_inner() and its end */
+	int inner_col;
+	int tree; /* column that draws the tree; -1 = no tree */
 	uint64_t row_count;
 	bool failed; /* out of memory */
 	bool printed;
 };
 
+/* Are -o and -s of @cli columns of the verb? Answers "-o help". Returns -1 to go on, else the exit
+ * code; out_begin() does it too. */
+int out_check(const struct cli *cli);
+/* Is a column with @key, which is extra, printed, sorted by, or part of JSON? For what costs. */
+bool out_wants(const struct cli *cli, const char *key);
 /* Takes the options of CLI_GROUP_LIST from @cli. Returns -1 to go on, else the exit code. */
 int out_begin(struct out *out, const struct cli *cli);
 /* Begin an item that has lists inside; @title heads it in text, @key and @name lead it in JSON. */
@@ -91,10 +112,22 @@ void out_row(struct out *out);
 /* A column not given in a row is null, and "-" in the table. */
 void out_text(struct out *out, const char *key, const char *text);
 void out_number(struct out *out, const char *key, uint64_t number);
+void out_number_if(struct out *out, const char *key, uint64_t number, bool known);
 void out_bool(struct out *out, const char *key, bool value);
+
+/* The list in column @key of the row: the rows until out_inner_end() are its. @text: in tables. */
+void out_inner(struct out *out, const char *key);
+void out_inner_end(struct out *out, const char *text);
+
+/* Draw a tree, in column @key, of rows and those that out_child() puts below the last of them.
+ * Trees are for the eye: JSON leaves the children out. */
+void out_tree(struct out *out, const char *key);
+void out_child(struct out *out);
 
 /* Something could not be read: the answer is not complete. */
 void out_unreadable(struct out *out);
+/* The same of @count things; @partial: what that means, "counts are lower bounds". */
+void out_partial(struct out *out, uint64_t count, const char *partial);
 /* Ends what is open, prints, frees. Returns the exit code: @code, or worse. */
 int out_end(struct out *out, int code);
 

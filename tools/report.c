@@ -89,10 +89,23 @@ int cli_worse(int a, int b)
 
 static int lost_error; /* of the first write to standard output that failed; 0 = none */
 
-void cli_flush(void)
+bool cli_flush(void)
 {
 	if (fflush(stdout) != 0 && lost_error == 0)
 		lost_error = errno;
+	return lost_error == 0 && ferror(stdout) == 0;
+}
+
+static FILE *report_to; /* NULL = standard error */
+
+void cli_report_to(FILE *to)
+{
+	report_to = to;
+}
+
+static FILE *report(void)
+{
+	return report_to != NULL ? report_to : stderr;
 }
 
 static void put_prefix(const struct cli *cli)
@@ -101,7 +114,7 @@ static void put_prefix(const struct cli *cli)
 	bool color = cli_color(STDERR_FILENO);
 
 	cli_flush();
-	fprintf(stderr, "%starn%s%s:%s ", color ? "\033[1m" : "", verb != NULL ? " " : "",
+	fprintf(report(), "%starn%s%s:%s ", color ? "\033[1m" : "", verb != NULL ? " " : "",
 		verb != NULL ? verb : "", color ? "\033[0m" : "");
 }
 
@@ -112,9 +125,9 @@ static void put_plain(const char *text)
 		unsigned char c = (unsigned char)*text;
 
 		if (c < 0x20 || c == 0x7f)
-			fprintf(stderr, "\\x%02x", c);
+			fprintf(report(), "\\x%02x", c);
 		else
-			putc(c, stderr);
+			putc(c, report());
 	}
 }
 
@@ -125,7 +138,7 @@ static void put_message(const struct cli *cli, const char *format, va_list ap)
 	vsnprintf(text, sizeof(text), format, ap);
 	put_prefix(cli);
 	put_plain(text);
-	putc('\n', stderr);
+	putc('\n', report());
 }
 
 void cli_hint(const char *format, ...)
@@ -138,9 +151,9 @@ void cli_hint(const char *format, ...)
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	cli_flush();
-	fprintf(stderr, "%shint:%s ", color ? "\033[36m" : "", color ? "\033[0m" : "");
+	fprintf(report(), "%shint:%s ", color ? "\033[36m" : "", color ? "\033[0m" : "");
 	put_plain(text);
-	putc('\n', stderr);
+	putc('\n', report());
 }
 
 int cli_fail(struct cli *cli, const char *subject, int error)
@@ -155,10 +168,10 @@ int cli_fail(struct cli *cli, const char *subject, int error)
 	/* A diag that begins with the subject says it already. */
 	if (length > 0 && strncmp(why, subject, length) != 0) {
 		put_plain(subject);
-		fputs(": ", stderr);
+		fputs(": ", report());
 	}
 	put_plain(why);
-	putc('\n', stderr);
+	putc('\n', report());
 	if (cli->diag.hint[0] != '\0')
 		cli_hint("%s", cli->diag.hint);
 	else if (error == -EMFILE)

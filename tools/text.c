@@ -97,6 +97,22 @@ const char *text_duration(int64_t ns, char buf[24])
 	return buf;
 }
 
+const char *text_age(int64_t ns, char buf[24])
+{
+	static const struct {
+		long seconds;
+		char unit;
+	} steps[] = { { 2 * 86400, 'd' }, { 2 * 3600, 'h' }, { 2 * 60, 'm' }, { 0, 's' } };
+	static const long units[] = { 86400, 3600, 60, 1 };
+	long seconds = ns > 0 ? (long)(ns / 1000000000) : 0;
+	unsigned i = 0;
+
+	while (seconds < steps[i].seconds)
+		i++;
+	snprintf(buf, 24, "%ld%c", seconds / units[i], steps[i].unit);
+	return buf;
+}
+
 const char *text_time(int64_t realtime_ns, char buf[40])
 {
 	time_t seconds = (time_t)(realtime_ns / 1000000000);

@@ -110,6 +110,31 @@ load lib.bash
 	tarn rm "$P" -y
 }
 
+@test "-s sorts numbers as numbers and names as people do, in tables and in JSON" {
+	tarn create "${P}9" --size 9M -q
+	tarn create "${P}10" --size 64K -q
+	tarn create "${P}2" --size 100M -q
+	run tarn rm "${P}10" "${P}9" "${P}2" -rn -o name -s size
+	[[ ${lines[0]} = "${P}10" && ${lines[1]} = "${P}9" && ${lines[2]} = "${P}2" ]]
+	run tarn rm "${P}10" "${P}9" "${P}2" -rn -o name -s -SIZE
+	[[ ${lines[0]} = "${P}2" && ${lines[1]} = "${P}9" && ${lines[2]} = "${P}10" ]]
+	run tarn rm "${P}10" "${P}9" "${P}2" -J -s name
+	json '[.items[].name] == ["'"${P}2"'", "'"${P}9"'", "'"${P}10"'"]'
+	run tarn rm "${P}10" "${P}9" "${P}2" -J -s kind,-name
+	json '[.items[].name] == ["'"${P}10"'", "'"${P}9"'", "'"${P}2"'"]'
+	run tarn rm "$P" -s nosuch
+	is_error 2 rm
+	says "there is no column 'nosuch'"
+	tarn rm "${P}9" "${P}10" "${P}2" -y
+}
+
+@test "-o help lists the columns with what they mean" {
+	run tarn rm "$P" -o help
+	is 0
+	says "SIZE       * "
+	says "shown without -o"
+}
+
 @test "what is there already is not touched by create" {
 	tarn create "$P" -q
 	sum=$(md5sum <"/dev/shm/$P")

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* out_table.c - a list as a table, by libsmartcols. */
+
+#include <inttypes.h>
+#include <libsmartcols.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "out_parts.h"
+
+const char *out_number_text(const struct out *out, enum out_type type, uint64_t number,
+			    char buf[40])
+{
+	if (type == OUT_SIZE && !out->bytes)
+		return text_size(number, buf);
+	if (type == OUT_TIME)
+		return text_time((int64_t)number, buf);
+	if (type == OUT_AGE)
+		return text_age((int64_t)number, buf);
+	if (type == OUT_BOOL)
+		return number != 0 ? "yes" : "no";
+	if (type == OUT_OFFSET || (type == OUT_WORD && number >> 32 != 0))
+		snprintf(buf, 40, "0x%" PRIx64, number);
+	else if (type == OUT_SIGNED)
+		snprintf(buf, 40, "%" PRId64, (int64_t)number);
+	else
+		snprintf(buf, 40, "%" PRIu64, number);
+	return buf;
+}
+
+static const char *cell_text(const struct out *out, int col, const struct rows_cell *cell,
+			     char buf[40])
+{
+	enum out_type type = out->list->cols[col].type;
+
+	if (!cell->known)
+		return "-";
+	if (type == OUT_TEXT || type == OUT_LONG || type == OUT_LIST)
+		return cell->text != NULL && *cell->text != '\0' ? cell->text : "-";
+	return out_number_text(out, type, cell->number, buf);
+}
+
+/* Only for the eye is a table cut to what the terminal can show. */
+static int column_flags(const struct out *out, int col)
+{
+	bool cut = !out->raw && !out->notruncate && isatty(STDOUT_FILENO);
+	int flags = col == out->tree ? SCOLS_FL_TREE : 0;
+
+	switch (out->list->cols[col].type) {
+	case OUT_TEXT:
+	case OUT_TIME:
+	case OUT_BOOL:
+		return flags;
+	case OUT_LONG:
+	case OUT_LIST:
+		return flags | (cut ? SCOLS_FL_TRUNC : 0);
+	case OUT_COUNT:
+	case OUT_SIZE:
+	case OUT_WORD:
+	case OUT_SIGNED:
+	case OUT_OFFSET:
+	case OUT_AGE:
+		break;
+	}
+	return flags | SCOLS_FL_RIGHT;
+}
+
+static bool columns_add(const struct out *out, struct libscols_table *table)
+{
+	for (int i = 0; i < out->order_count; i++) {
+		int col = out->order[i];
+
+		if (scols_table_new_column(table, out->list->cols[col].head, 0,
+					   column_flags(out, col)) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static bool lines_add(const struct out *out, struct libscols_table *table)
+{
+	struct libscols_line *parent = NULL;
+	char buf[40];
+
+	for (size_t row = 0; row < out->rows->count; row++) {
+		const struct rows_record *record = &out->rows->records[row];
+		struct libscols_line *line =
+			scols_table_new_line(table, record->child ? parent : NULL);
+
+		if (line == NULL)
+			return false;
+		if (!record->child)
+			parent = line;
+		for (int i = 0; i < out->order_count; i++) {
+			int col = out->order[i];
+			/* What stands below another leaves out what does not concern it. */
+			const struct rows_cell *cell = &record->cells[col];
+			const char *text =
+				record->child && !cell->known ? "" : cell_text(out, col, cell, buf);
+
+			if (scols_line_set_data(line, (size_t)i, text) != 0)
+				return false;
+		}
+	}
+	return true;
+}
+
+void out_table(struct out *out)
+{
+	struct libscols_table *table;
+
+	scols_init_debug(0);
+	table = scols_new_table();
+	if (table == NULL) {
+		out->failed = true;
+		return;
+	}
+	scols_table_set_stream(table, out->to);
+	scols_table_enable_noheadings(table, out->noheadings);
+	scols_table_enable_raw(table, out->raw);
+	if (!columns_add(out, table) || !lines_add(out, table) || scols_print_table(table) < 0)
+		out->failed = true;
+	scols_unref_table(table);
+}
