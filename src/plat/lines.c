@@ -49,7 +49,7 @@ int tarn__each_line(const char *path, int (*fn)(char *line, void *arg), void *ar
 	uint64_t off = 0;
 	ssize_t n;
 	bool cutting = false;
-	int fd = tarn__plat_open(path, O_RDONLY, 0);
+	int fd = tarn__plat_open(path, O_RDONLY | O_NONBLOCK, 0);
 	int r = 0;
 
 	if (fd < 0)

@@ -214,7 +214,8 @@ ssize_t tarn__plat_pwrite(int fd, const void *buf, size_t size, uint64_t off)
 
 ssize_t tarn__plat_read_text(const char *path, char *buf, size_t size)
 {
-	int fd = tarn__plat_open(path, O_RDONLY, 0);
+	/* never waiting: under a root of the caller's choice a pipe may stand there */
+	int fd = tarn__plat_open(path, O_RDONLY | O_NONBLOCK, 0);
 
 	if (fd < 0)
 		return fd;

@@ -9,6 +9,7 @@
 #define TARN_SEGMENT_PARTS_H
 
 #include "plat/lines.h"
+#include "segment/room.h"
 #include "segment/segment.h"
 
 #define TARN__SEGMENT_SIZE_MAX (UINT64_C(1) << 47)

@@ -48,70 +48,19 @@ static const char *name_of(const struct tarn__addr *addr, char buf[48])
 
 /* --- making ---------------------------------------------------------------------------------- */
 
-static int beyond_shmmax(uint64_t size, struct tarn_diag *diag)
-{
-	uint64_t max = 0;
-	char a[24], b[24];
-
-	if (tarn__read_number("/proc/sys/kernel/shmmax", &max) < 0 || size <= max)
-		return 0;
-	tarn__diag(
-		diag, -ENOSPC,
-		"%s wanted, but one System V segment may have %s at most (kernel.shmmax): %" PRIu64
-		" bytes short",
-		tarn__size_text(size, a), tarn__size_text(max, b), size - max);
-	tarn__diag_hint(diag, "sysctl -w kernel.shmmax=%" PRIu64, size);
-	return -ENOSPC;
-}
-
-/* Segments and pages in use, by /proc/sysvipc/shm. */
-struct usage {
-	uint64_t count;
-	uint64_t page_count;
-};
-
-static int add_usage(char *line, void *arg)
-{
-	struct usage *usage = arg;
-	uint64_t size;
-	int id, key;
-	unsigned mode;
-
-	if (sscanf(line, "%d %d %o %" SCNu64, &key, &id, &mode, &size) == 4) {
-		usage->count++;
-		usage->page_count += (size + tarn__plat_page_size() - 1) / tarn__plat_page_size();
-	}
-	return 0;
-}
-
 /* ENOSPC of shmget(): which of the two limits was it? */
 static int beyond_system_limits(uint64_t size, struct tarn_diag *diag)
 {
-	uint64_t page = tarn__plat_page_size();
-	uint64_t wanted = (size + page - 1) / page;
-	uint64_t shmmni = 0, shmall = UINT64_MAX;
-	struct usage usage = { 0 };
+	const struct tarn__rooms ask = { .root = "", .diag = diag };
+	int r = tarn__room_in_shmmni(&ask);
 
-	(void)tarn__each_line("/proc/sysvipc/shm", add_usage, &usage);
-	(void)tarn__read_number("/proc/sys/kernel/shmmni", &shmmni);
-	(void)tarn__read_number("/proc/sys/kernel/shmall", &shmall);
-	if (usage.count >= shmmni) {
-		tarn__diag(diag, -ENOSPC,
-			   "the host has %" PRIu64 " System V segments, and may have %" PRIu64
-			   " (kernel.shmmni)",
-			   usage.count, shmmni);
-		tarn__diag_hint(diag,
-				"remove some (ipcs -m, ipcrm -m), or sysctl -w "
-				"kernel.shmmni=%" PRIu64,
-				usage.count + 1);
-		return -ENOSPC;
-	}
-	tarn__diag(diag, -ENOSPC,
-		   "%" PRIu64 " pages wanted, %" PRIu64 " of %" PRIu64
-		   " for System V segments are in use (kernel.shmall)",
-		   wanted, usage.page_count, shmall);
-	tarn__diag_hint(diag, "sysctl -w kernel.shmall=%" PRIu64, usage.page_count + wanted);
-	return -ENOSPC;
+	if (r == 0)
+		r = tarn__room_in_shmall(&ask, size);
+	/* room has been made since, or cannot be seen from here */
+	return r != 0 ? r
+		      : tarn__diag(diag, -ENOSPC,
+				   "the kernel has no room for another System V segment "
+				   "(kernel.shmmni, kernel.shmall)");
 }
 
 static int get_failed(struct tarn_segment *seg, const struct tarn_segment_opts *want, int r)
@@ -246,7 +195,8 @@ int tarn__sysv_make(struct tarn_segment *seg, const struct tarn_segment_opts *wa
 				  seg->addr.id);
 	if (huge != 0 && !tarn__round_up(want->size, huge, &sized.size))
 		return -EINVAL;
-	r = beyond_shmmax(sized.size, want->diag);
+	r = tarn__room_in_shmmax(&(struct tarn__rooms){ .root = "", .diag = want->diag },
+				 sized.size);
 	if (r == 0)
 		r = room(&sized);
 	if (r == 0)
