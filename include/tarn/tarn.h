@@ -4,6 +4,7 @@
 #define TARN_TARN_H
 
 #include <tarn/base.h>
+#include <tarn/host.h>
 #include <tarn/region.h>
 #include <tarn/ring.h>
 #include <tarn/segment.h>

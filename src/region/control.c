@@ -99,6 +99,16 @@ static int control_read(int fd, struct control *ret)
 	return n == (ssize_t)sizeof(*ret) && memcmp(ret->magic, MAGIC, 8) == 0 ? 0 : -EUCLEAN;
 }
 
+int tarn__control_target(int fd, int32_t *ret_id)
+{
+	struct control control;
+	int r = control_read(fd, &control);
+
+	if (r == 0)
+		*ret_id = control.id;
+	return r;
+}
+
 static int control_write(int fd, const struct control *control)
 {
 	ssize_t n = tarn__plat_pwrite(fd, control, sizeof(*control), 0);

@@ -195,6 +195,8 @@ int tarn__control_unname(struct tarn_region *region);
  * a creator that died, else @error. */
 int tarn__control_verdict(struct tarn_segment *seg, int error);
 #define TARN__CONTROL_PREFIX "tarn.sysv."
+/* Which System V segment is the control file @fd for? -EUCLEAN if it is none. */
+int tarn__control_target(int fd, int32_t *ret_id);
 /* Is the control file @fd, named @path, of use to anybody alive? If not, 0 and @leftover says what
  * it is; -EBUSY if it is. With @remove it goes, and a half-made segment with it. */
 int tarn__control_reclaim(int fd, const char *path, bool remove, struct tarn_leftover *leftover);

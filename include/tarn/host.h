@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tarn/host.h - every piece of shared memory of this host, who uses it, and what is wrong.
+ *
+ * tarn_host_scan() takes a picture: the segments of every kind, Tarn's or not, and the
+ * processes that have them open or mapped. The picture is private memory; what it shows may have
+ * changed by the time it is looked at, and calls that act (tarn_host_reclaim()) look again.
+ * Nothing that only looks attaches a segment, faults a page in, or leaves a trace in the times and
+ * counts that others read, save where its docstring says so.
+ *
+ * Segments are named by addresses of <tarn/segment.h>, and where no name leads to one by
+ *
+ *     map:PID:0xADDRESS    what process PID has mapped at ADDRESS
+ *
+ * which the calls here accept, and tarn_segment_open() does not.
+ *
+ * Callers:   a picture belongs to one thread at a time.
+ * Progress:  every call may enter the kernel; none waits for another process.
+ * Crash:     only tarn_host_reclaim() changes anything: what it removes is there or gone.
+ * Trust:     names, sizes and contents are other people's: names come with control characters
+ *            replaced by '?', and a file that shrinks while it is read is a short read.
+ */
+#ifndef TARN_HOST_H
+#define TARN_HOST_H
+
+#include <stdbool.h>
+
+#include <tarn/base.h>
+#include <tarn/segment.h>
+
+TARN_BEGIN_DECLS
+
+struct tarn_host; /* one picture of the host */
+
+#define TARN_HOST_UNKNOWN UINT64_MAX /* of counts and sizes: could not be found out */
+
+/* Flags of struct tarn_host_opts. */
+#define TARN_HOST_FILES (1u << 0) /* also shared mappings of plain files on disk */
+#define TARN_HOST_USAGE (1u << 1) /* also Pss, dirty, locked and swap of each mapping; slower */
+#define TARN_HOST_NODES (1u << 2) /* also NUMA nodes of each mapping; slower */
+
+/* All zero means: the whole host, by /proc and /sys. */
+struct tarn_host_opts {
+	uint32_t flags;
+	int32_t pid;      /* only what this process uses; 0 = all processes */
+	const char *root; /* directory in which the host's proc, sys and dev lie, as a container
+	                     has them mounted; NULL = "/" */
+	struct tarn_diag *diag;
+	uint64_t reserved[4]; /* zero */
+};
+
+/* What a segment is known to hold. */
+enum tarn_host_content {
+	TARN_CONTENT_UNKNOWN = 0,
+	TARN_CONTENT_REGION = 1,    /* a region of Tarn's */
+	TARN_CONTENT_CONTROL = 2,   /* the control file of a System V region of Tarn's */
+	TARN_CONTENT_TEMPORARY = 3, /* of Tarn's: on its way to its name, or out of it */
+	TARN_CONTENT_SEMAPHORE = 4, /* a named POSIX semaphore, as sem_open() makes them */
+};
+
+enum tarn_host_state {
+	TARN_STATE_LIVE = 1,    /* a process has it mapped or open */
+	TARN_STATE_IDLE = 2,    /* nobody has, and nothing proves that nobody will */
+	TARN_STATE_ORPHAN = 3,  /* nobody has, and its creator is dead; see proof */
+	TARN_STATE_DELETED = 4, /* no name leads to it; it goes with the last who has it */
+	TARN_STATE_STALE = 5,   /* Tarn's own: all its members are dead; see proof */
+	TARN_STATE_UNKNOWN = 6, /* nobody seen, but not every process could be read */
+};
+
+/* One segment of a picture; valid until tarn_host_free(). */
+struct tarn_host_segment {
+	uint32_t index;    /* in the picture, from 0 */
+	uint32_t kind;     /* enum tarn_segment_kind */
+	uint32_t content;  /* enum tarn_host_content */
+	uint32_t state;    /* enum tarn_host_state */
+	const char *addr;  /* its address: what every call and verb accepts */
+	const char *label; /* the name it has for the eye: of a memfd, of a deleted file; or NULL */
+	const char *proof; /* why it is known to be dead, in words; NULL if it is not */
+	uint64_t size;     /* bytes; of what can only be seen mapped: to the end of its mappings */
+	uint64_t touched;  /* bytes in memory or swap, kernel's count; or UNKNOWN */
+	uint64_t swap;     /* bytes of these in swap; or UNKNOWN */
+	uint64_t page_size;     /* bytes; 0 = not known */
+	uint64_t dev;           /* st_dev; identity is dev and inode */
+	uint64_t inode;         /* for System V the identifier */
+	uint64_t attach_count;  /* System V: shm_nattch; else the mappings seen */
+	uint32_t process_count; /* processes seen that have it mapped or open */
+	uint32_t uid, gid;      /* owner; UINT32_MAX = not known */
+	uint32_t cuid, cgid;    /* System V: creator; else the owner */
+	uint32_t mode;          /* permission bits; UINT32_MAX = not known */
+	uint32_t seals;         /* memfd: F_SEAL_* in force; UINT32_MAX = not known, or no memfd */
+	int32_t key;            /* System V: the key; 0 = private */
+	int32_t id;             /* System V: the identifier; else -1 */
+	int32_t creator_pid;    /* System V and regions; 0 = not known, or not visible here */
+	int32_t last_pid;       /* System V: last to attach or detach; else 0 */
+	char creator[16];       /* its program's name if it is alive; else empty */
+	int64_t created_ns;  /* CLOCK_REALTIME of creation, or of the last change of owner or mode
+	                           where that is all the kernel keeps; 0 = not known */
+	int64_t attached_ns; /* System V: last attach; 0 = never */
+	int64_t detached_ns; /* System V: last detach; 0 = never */
+	int64_t used_ns;     /* latest of all times that the kernel keeps of it; 0 = not known */
+	uint64_t pss;        /* bytes, sum over all mappings, with TARN_HOST_USAGE; or UNKNOWN */
+	uint64_t dirty;      /* bytes, most of any one mapping, likewise */
+	uint64_t locked;     /* bytes, most of any one mapping, likewise; System V: also without */
+	uint32_t node_count; /* entries of node_bytes, with TARN_HOST_NODES */
+	const uint64_t *node_bytes; /* bytes on each NUMA node, as mapped by those who map it */
+	bool removed;               /* no name leads to it any more */
+	bool elsewhere; /* of another IPC or mount namespace: its own name means nothing here */
+};
+
+/* One process of a picture that uses a segment. */
+struct tarn_host_process {
+	uint32_t index; /* in the picture, from 0 */
+	int32_t pid;
+	uint32_t uid;           /* effective; UINT32_MAX = not known */
+	uint32_t segment_count; /* segments it has mapped or open */
+	int64_t started_ns;     /* CLOCK_REALTIME; 0 = not known */
+	char command[16];       /* its program's name; control characters replaced */
+};
+
+/* Rights of a mapping. */
+#define TARN_HOST_READ    (1u << 0)
+#define TARN_HOST_WRITE   (1u << 1)
+#define TARN_HOST_EXEC    (1u << 2)
+#define TARN_HOST_PRIVATE (1u << 3) /* a copy-on-write view */
+
+/* One mapping of a segment by a process. */
+struct tarn_host_mapping {
+	const struct tarn_host_segment *segment;
+	const struct tarn_host_process *process;
+	uint64_t address;                       /* virtual, of the process */
+	uint64_t size;                          /* bytes */
+	uint64_t off;                           /* of its first byte in the segment */
+	uint32_t rights;                        /* TARN_HOST_READ | ... */
+	uint64_t rss, pss, dirty, locked, swap; /* bytes, with TARN_HOST_USAGE; or UNKNOWN */
+};
+
+/* A process that uses a segment, by mappings, descriptors or both. */
+struct tarn_host_use {
+	const struct tarn_host_segment *segment;
+	const struct tarn_host_process *process;
+	uint32_t mapping_count;
+	uint32_t fd_count;
+	int32_t fd;      /* the lowest of its descriptors; -1 = none */
+	uint32_t rights; /* of all its mappings together */
+};
+
+struct tarn_host_stat {
+	int64_t taken_ns; /* CLOCK_REALTIME */
+	int64_t took_ns;  /* how long the scan took */
+	uint32_t segment_count;
+	uint32_t process_count;    /* that use a segment */
+	uint32_t seen_count;       /* processes looked at */
+	uint32_t unreadable_count; /* processes and files that could not be read: what they use is
+	                               missing, and counts are lower bounds */
+	bool complete;             /* nothing was unreadable, and no process hidden */
+	bool hidden;               /* /proc is mounted so that it hides processes from this user */
+	bool enclosed; /* in a PID namespace: who uses what from outside it is not seen */
+};
+
+/**
+ * tarn_host_scan - take a picture.
+ * @opts:     NULL for all defaults
+ * @ret_host: on success the picture; tarn_host_free() it
+ * What this user may not read is counted in tarn_host_stat, and is no error.
+ *
+ * Return: 0, -EINVAL (an option), -ESRCH (no process @opts->pid), -ENOENT (no proc under
+ *   @opts->root), -EACCES (@opts->pid may not be read), -ENOMEM, -EMFILE.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_host_scan(const struct tarn_host_opts *opts,
+					   struct tarn_host **ret_host);
+
+/** tarn_host_free - forget the picture. Accepts NULL. Since: 0.1 */
+TARN_API void tarn_host_free(struct tarn_host *host);
+
+/** tarn_host_stat - what was seen, and what could not be. Since: 0.1 */
+TARN_API void tarn_host_stat(const struct tarn_host *host, struct tarn_host_stat *ret_stat);
+
+/**
+ * tarn_host_segments - call @fn for each segment, by kind and address, until it returns non-zero.
+ * Return: 0, or what @fn returned.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int
+tarn_host_segments(const struct tarn_host *host,
+		   int (*fn)(const struct tarn_host_segment *segment, void *arg), void *arg);
+
+/**
+ * tarn_host_processes - call @fn for each process that uses a segment, by pid, until it returns
+ * non-zero.
+ * Return: 0, or what @fn returned.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int
+tarn_host_processes(const struct tarn_host *host,
+		    int (*fn)(const struct tarn_host_process *process, void *arg), void *arg);
+
+/**
+ * tarn_host_uses - call @fn for each pair of process and segment, until it returns non-zero.
+ * @segment: only of this one; NULL = all
+ * @process: only by this one; NULL = all
+ * Return: 0, or what @fn returned.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_host_uses(const struct tarn_host *host,
+					   const struct tarn_host_segment *segment,
+					   const struct tarn_host_process *process,
+					   int (*fn)(const struct tarn_host_use *use, void *arg),
+					   void *arg);
+
+/**
+ * tarn_host_mappings - call @fn for each mapping, by process and address, until it returns
+ * non-zero.
+ * @segment, @process: as tarn_host_uses()
+ * Return: 0, or what @fn returned.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int
+tarn_host_mappings(const struct tarn_host *host, const struct tarn_host_segment *segment,
+		   const struct tarn_host_process *process,
+		   int (*fn)(const struct tarn_host_mapping *mapping, void *arg), void *arg);
+
+/**
+ * tarn_host_find - the segment that @addr names.
+ * @addr: any address: of <tarn/segment.h>, map:PID:ADDRESS, memfd:PID:FD of any that has it,
+ *        memfd:NAME if only one memfd has that name, or a path in /dev/shm or hugetlbfs. A file on
+ *        disk that nobody maps is added to the picture
+ * Return: 0, -ENOENT, -EINVAL (no address), -ENOTUNIQ (several memfds have that name; diag
+ *   lists them), -EACCES (it may be there, in a process or directory that cannot be read).
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_host_find(struct tarn_host *host, const char *addr,
+					   const struct tarn_host_segment **ret_segment,
+					   struct tarn_diag *diag);
+
+TARN_END_DECLS
+
+#endif /* TARN_HOST_H */
