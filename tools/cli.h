@@ -107,6 +107,7 @@ int cli_options(const struct cli_cmd *cmd, const struct cli_opt *ret_opts[CLI_OP
 bool cli_size(struct cli *cli, const char *name, uint64_t *ret_size);
 bool cli_number(struct cli *cli, const char *name, uint64_t min, uint64_t max, uint64_t *ret_num);
 bool cli_mode(struct cli *cli, const char *name, uint32_t *ret_mode);
+bool cli_user(struct cli *cli, const char *name, uint32_t *ret_uid); /* by name or number */
 bool cli_seconds(struct cli *cli, const char *name, int64_t *ret_ns);
 
 /* The opts of CLI_GROUP_OPEN, and the diag, into a struct tarn_region_opts. */

@@ -133,13 +133,13 @@ static void put_columns(const struct out_list *list)
 		[OUT_TEXT] = "text",     [OUT_COUNT] = "number", [OUT_SIZE] = "bytes",
 		[OUT_WORD] = "number",   [OUT_TIME] = "time",    [OUT_BOOL] = "boolean",
 		[OUT_SIGNED] = "number", [OUT_OFFSET] = "bytes", [OUT_AGE] = "nanoseconds",
-		[OUT_LONG] = "text",     [OUT_LIST] = "array",
+		[OUT_LONG] = "text",     [OUT_HEX] = "number",   [OUT_LIST] = "array",
 	};
 
 	puts(".Bl -tag -width created_nsX -compact");
 	for (const struct out_col *col = list->cols; col->key != NULL; col++) {
 		printf(".It Li %s\n", col->key);
-		if (col->head != NULL && col->extra)
+		if (col->head != NULL && col->extra == true)
 			printf("(%s; column %s, if asked for)\n", types[col->type], col->head);
 		else if (col->head != NULL)
 			printf("(%s; column %s)\n", types[col->type], col->head);

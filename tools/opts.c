@@ -342,8 +342,13 @@ bool cli_seconds(struct cli *cli, const char *name, int64_t *ret_ns)
 	return false;
 }
 
-static bool user_id(struct cli *cli, const char *text, uint32_t *ret_uid)
+bool cli_user(struct cli *cli, const char *name, uint32_t *ret_uid)
 {
+	const char *text = cli_value(cli, name);
+
+	if (text == NULL)
+		return true;
+
 	const struct passwd *user = getpwnam(text);
 	char *end;
 
@@ -364,15 +369,12 @@ static bool user_id(struct cli *cli, const char *text, uint32_t *ret_uid)
 
 bool cli_open_opts(struct cli *cli, struct tarn_region_opts *ret_opts)
 {
-	const char *owner = cli_value(cli, "owner");
-
 	if (!cli_mode(cli, "mode", &ret_opts->mode))
 		return false;
-	if (owner != NULL) {
-		if (!user_id(cli, owner, &ret_opts->owner))
-			return false;
+	if (!cli_user(cli, "owner", &ret_opts->owner))
+		return false;
+	if (cli_given(cli, "owner"))
 		ret_opts->flags |= TARN_SEGMENT_OWNER;
-	}
 	ret_opts->diag = &cli->diag;
 	return true;
 }

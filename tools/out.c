@@ -84,6 +84,7 @@ static void put_json_cell(struct json *json, const struct out_col *col,
 	case OUT_SIZE:
 	case OUT_WORD:
 	case OUT_OFFSET:
+	case OUT_HEX:
 		json_u64(json, col->key, cell->number);
 		break;
 	}
@@ -108,6 +109,25 @@ static void put_json_list(struct out *out)
 		json_close(&out->json, ']');
 }
 
+/* A tree is read from its first column. */
+static void lead_with_tree(struct out *out)
+{
+	bool shown = false;
+
+	for (int i = 0; i < out->order_count; i++)
+		shown |= out->order[i] == out->tree;
+	if (cli_value_if(out->cli, "output") != NULL) {
+		out->tree = shown ? out->tree : out->order[0];
+		return;
+	}
+	for (int i = out->order_count - 1; i > 0; i--) {
+		if (out->order[i] == out->tree) {
+			out->order[i] = out->order[i - 1];
+			out->order[i - 1] = out->tree;
+		}
+	}
+}
+
 /* -0: what the column "name" holds, each ended by a zero byte. */
 static void put_names(struct out *out)
 {
@@ -129,13 +149,8 @@ static void put_table(struct out *out)
 		return;
 	if (out->in_item && !out->raw)
 		putc('\n', out->to);
-	/* Somewhere the tree must be drawn. */
-	for (int i = 0; i < out->order_count && out->tree >= 0; i++) {
-		if (out->order[i] == out->tree)
-			break;
-		if (i == out->order_count - 1)
-			out->tree = out->order[0];
-	}
+	if (out->tree >= 0)
+		lead_with_tree(out);
 	out_table(out);
 }
 
@@ -310,11 +325,11 @@ void out_unreadable(struct out *out)
 	out->unreadable++;
 }
 
-void out_partial(struct out *out, uint64_t count, const char *partial)
+void out_partial(struct out *out, uint64_t count, const char *note)
 {
 	out->complete = false;
 	out->unreadable += count;
-	out->partial = partial;
+	out->note = note;
 }
 
 static int64_t realtime_ns(void)
@@ -375,9 +390,11 @@ int out_end(struct out *out, int code)
 		if (!out->failed)
 			put_wrapper(out);
 		free(out->text);
+	} else if (out->note != NULL) {
+		cli_note(out->cli, "%s", out->note);
 	} else if (!out->complete) {
-		cli_note(out->cli, "%" PRIu64 " not readable; %s", out->unreadable,
-			 out->partial != NULL ? out->partial : "the list is not complete");
+		cli_note(out->cli, "%" PRIu64 " not readable; the list is not complete",
+			 out->unreadable);
 	}
 	if (!out->complete && code == CLI_OK)
 		code = CLI_DENIED;

@@ -47,6 +47,7 @@ enum out_type {
 	OUT_OFFSET, /* bytes; hexadecimal in tables */
 	OUT_AGE,    /* nanoseconds; "40s", "3m", "2d" in tables */
 	OUT_LONG,   /* text that a table cuts where the terminal is too narrow for it */
+	OUT_HEX,    /* a number; hexadecimal in tables */
 	OUT_LIST,   /* a list of the verb whose key is that of the column */
 };
 
@@ -55,8 +56,12 @@ struct out_col {
 	const char *head; /* in tables; NULL = in JSON only */
 	enum out_type type;
 	const char *help;
-	bool extra; /* in tables only when asked for by -o */
+	unsigned extra; /* true = in tables only when asked for by -o; or OUT_IF_ROOM */
 };
+
+/* A column that is left out where a terminal is too narrow for it, the last first, unless -o says
+ * what to show. */
+#define OUT_IF_ROOM 2u
 
 struct out_list {
 	const char *key; /* "items", or where it stands inside an item */
@@ -74,7 +79,7 @@ struct out {
 	bool as_json, bytes, noheadings, raw, notruncate, names_only;
 	bool complete;
 	uint64_t unreadable;
-	const char *partial; /* what that means, for the eye */
+	const char *note; /* says so, for the eye; NULL = the usual words */
 	bool in_item, in_list;
 	struct json json;
 	char *text; /* JSON of the items so far */
@@ -94,7 +99,7 @@ struct out {
 /* Are -o and -s of @cli columns of the verb? Answers "-o help". Returns -1 to go on, else the exit
  * code; out_begin() does it too. */
 int out_check(const struct cli *cli);
-/* Is a column with @key, which is extra, printed, sorted by, or part of JSON? For what costs. */
+/* Does -o or -s name the column @key of the verb's first list? For what costs to find out. */
 bool out_wants(const struct cli *cli, const char *key);
 /* Takes the options of CLI_GROUP_LIST from @cli. Returns -1 to go on, else the exit code. */
 int out_begin(struct out *out, const struct cli *cli);
@@ -126,8 +131,8 @@ void out_child(struct out *out);
 
 /* Something could not be read: the answer is not complete. */
 void out_unreadable(struct out *out);
-/* The same of @count things; @partial: what that means, "counts are lower bounds". */
-void out_partial(struct out *out, uint64_t count, const char *partial);
+/* The same of @count things, told in the words of @note, which must outlive @out. */
+void out_partial(struct out *out, uint64_t count, const char *note);
 /* Ends what is open, prints, frees. Returns the exit code: @code, or worse. */
 int out_end(struct out *out, int code);
 

@@ -100,7 +100,7 @@ static void columns_help(const struct cli *cli)
 		for (const struct out_col *col = cli->cmd->lists[i]->cols; col->key != NULL;
 		     col++) {
 			if (col->head != NULL)
-				printf("%-10s %c %s\n", col->head, col->extra ? ' ' : '*',
+				printf("%-10s %c %s\n", col->head, col->extra == true ? ' ' : '*',
 				       col->help);
 		}
 	}
@@ -126,7 +126,7 @@ static void columns_default(struct out *out)
 {
 	out->order_count = 0;
 	for (int i = 0; out->list->cols[i].key != NULL; i++) {
-		if (out->list->cols[i].head != NULL && !out->list->cols[i].extra)
+		if (out->list->cols[i].head != NULL && out->list->cols[i].extra != true)
 			out->order[out->order_count++] = i;
 	}
 }

@@ -3,8 +3,11 @@
 
 #include <inttypes.h>
 #include <libsmartcols.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "cli.h"
 #include "out_parts.h"
@@ -20,7 +23,7 @@ const char *out_number_text(const struct out *out, enum out_type type, uint64_t 
 		return text_age((int64_t)number, buf);
 	if (type == OUT_BOOL)
 		return number != 0 ? "yes" : "no";
-	if (type == OUT_OFFSET || (type == OUT_WORD && number >> 32 != 0))
+	if (type == OUT_OFFSET || type == OUT_HEX || (type == OUT_WORD && number >> 32 != 0))
 		snprintf(buf, 40, "0x%" PRIx64, number);
 	else if (type == OUT_SIGNED)
 		snprintf(buf, 40, "%" PRId64, (int64_t)number);
@@ -42,9 +45,75 @@ static const char *cell_text(const struct out *out, int col, const struct rows_c
 }
 
 /* Only for the eye is a table cut to what the terminal can show. */
+static bool is_cut(const struct out *out)
+{
+	return !out->raw && !out->notruncate && isatty(STDOUT_FILENO);
+}
+
+/* --- columns that fit ---------------------------------------------------------------------- */
+
+enum { LONG_WIDTH = 24 }; /* of text that may be cut this much is wanted at least */
+
+static size_t terminal_width(void)
+{
+	struct winsize size;
+	const char *columns = getenv("COLUMNS");
+
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		return size.ws_col;
+	return columns != NULL && atoi(columns) > 0 ? (size_t)atoi(columns) : 80;
+}
+
+static size_t text_width(const char *text)
+{
+	wchar_t wide[256];
+	size_t length = mbstowcs(wide, text, 256);
+	int width = length < 256 ? wcswidth(wide, length) : -1;
+
+	return width >= 0 ? (size_t)width : strlen(text);
+}
+
+static size_t column_width(const struct out *out, int col)
+{
+	enum out_type type = out->list->cols[col].type;
+	size_t widest = 0;
+	char buf[40];
+
+	for (size_t row = 0; row < out->rows->count; row++) {
+		const struct rows_cell *cell = &out->rows->records[row].cells[col];
+		size_t width = text_width(cell_text(out, col, cell, buf));
+
+		widest = width > widest ? width : widest;
+	}
+	if ((type == OUT_LONG || type == OUT_LIST) && widest > LONG_WIDTH)
+		widest = LONG_WIDTH;
+
+	size_t head = out->noheadings ? 0 : strlen(out->list->cols[col].head);
+
+	return head > widest ? head : widest;
+}
+
+/* Leave columns out, the last first, until the others fit. */
+static void columns_fit(struct out *out)
+{
+	size_t room = terminal_width(), sum = 0;
+
+	for (int i = 0; i < out->order_count; i++)
+		sum += column_width(out, out->order[i]) + (i > 0);
+	for (int i = out->order_count - 1; i >= 0 && sum > room; i--) {
+		if (out->list->cols[out->order[i]].extra != OUT_IF_ROOM)
+			continue;
+		sum -= column_width(out, out->order[i]) + (i > 0);
+		memmove(&out->order[i], &out->order[i + 1],
+			(size_t)(--out->order_count - i) * sizeof(out->order[0]));
+	}
+}
+
+/* --- the table ----------------------------------------------------------------------------- */
+
 static int column_flags(const struct out *out, int col)
 {
-	bool cut = !out->raw && !out->notruncate && isatty(STDOUT_FILENO);
+	bool cut = is_cut(out);
 	int flags = col == out->tree ? SCOLS_FL_TREE : 0;
 
 	switch (out->list->cols[col].type) {
@@ -60,6 +129,7 @@ static int column_flags(const struct out *out, int col)
 	case OUT_WORD:
 	case OUT_SIGNED:
 	case OUT_OFFSET:
+	case OUT_HEX:
 	case OUT_AGE:
 		break;
 	}
@@ -110,6 +180,8 @@ void out_table(struct out *out)
 {
 	struct libscols_table *table;
 
+	if (is_cut(out) && cli_value_if(out->cli, "output") == NULL)
+		columns_fit(out);
 	scols_init_debug(0);
 	table = scols_new_table();
 	if (table == NULL) {

@@ -166,6 +166,7 @@ static int compare_cells(enum out_type type, const struct rows_cell *a, const st
 	case OUT_WORD:
 	case OUT_BOOL:
 	case OUT_OFFSET:
+	case OUT_HEX:
 		break;
 	}
 	return compare_numbers(a->number, b->number);
