@@ -10,8 +10,8 @@
  *     usage.c   on demand: how much of it, on which NUMA node
  *     judge.c   sums, addresses, and the state of each segment with its proof
  *
- * Identity of a segment: (domain, dev, inode). The domain is 0, and for System V the inode of the IPC
- * namespace, since there the inode is the identifier, which each namespace counts for itself.
+ * Identity of a segment: (domain, dev, inode). The domain is 0, and for System V the inode of the
+ * IPC namespace: there the inode is the identifier, which each namespace counts for itself.
  *
  * Segments and processes are allocated one by one and never move: the public structs point at them.
  */
