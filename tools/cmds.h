@@ -8,6 +8,8 @@
 extern const struct cli_cmd cmd_send;
 extern const struct cli_cmd cmd_recv;
 extern const struct cli_cmd cmd_create;
+extern const struct cli_cmd cmd_ls;
+extern const struct cli_cmd cmd_ps;
 extern const struct cli_cmd cmd_info;
 extern const struct cli_cmd cmd_check;
 extern const struct cli_cmd cmd_rm;

@@ -140,10 +140,13 @@ void cli_help_all(void)
 	       "  %star -c src | tarn send t1%s   and in another terminal:   %starn recv t1 | tar "
 	       "-x%s\n"
 	       "      move a stream of bytes between two processes\n"
+	       "  %starn ls%s\n"
+	       "      list all shared memory of the host, and who uses it\n"
 	       "  %starn create frames --size 64M%s\n"
 	       "      make a region of 64 MiB\n\n"
 	       "%sUsage:%s tarn VERB [OPTION]... [OPERAND]...\n\n%sVerbs:%s\n",
-	       bold(), plain(), bold(), plain(), bold(), plain(), bold(), plain(), bold(), plain());
+	       bold(), plain(), bold(), plain(), bold(), plain(), bold(), plain(), bold(), plain(),
+	       bold(), plain());
 	for (int i = 0; cli_cmds[i] != NULL; i++) {
 		if (!cli_cmds[i]->hidden)
 			printf("  %-10s  %s\n", cli_cmds[i]->name, cli_cmds[i]->summary);
@@ -152,7 +155,8 @@ void cli_help_all(void)
 	if (begun)
 		putchar('\n');
 	printf("\nA NAME is an address: NAME or shm:NAME (POSIX shared memory), sysv:0xKEY,\n"
-	       "sysv:PATH,ID, sysv:#SHMID, file:PATH, huge:NAME. NAME/OBJECT is an object in it.\n"
+	       "sysv:PATH,ID, sysv:#SHMID, file:PATH, huge:NAME; to look on memfd:PID:FD and\n"
+	       "map:PID:0xADDRESS. NAME/OBJECT is an object in it.\n"
 	       "\ntarn VERB -h shows examples and options, tarn VERB --help tells more, and so do\n"
 	       "man tarn and man tarn-VERB.\n");
 }

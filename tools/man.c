@@ -215,13 +215,16 @@ static void put_exit_codes(void)
 static void put_addresses(void)
 {
 	puts(".Ss Addresses\n"
-	     "A\n.Ar NAME\nis one of these:\n.Bl -tag -width \"sysv:PATH,IDX\" -compact\n"
+	     "A\n.Ar NAME\nis one of these:\n.Bl -tag -width \"map:PID:0xADDRESS\" -compact\n"
 	     ".It Li NAME\n.It Li shm:NAME\nPOSIX shared memory, as\n.Xr shm_open 3\nnames it\n"
 	     ".It Li sysv:0xKEY\nthe System V segment with that key\n"
 	     ".It Li sysv:PATH,ID\nthe System V segment with the key of\n.Xr ftok 3\n"
 	     ".It Li sysv:#SHMID\nthe System V segment with that identifier\n"
 	     ".It Li file:PATH\na file, which outlives a reboot\n"
-	     ".It Li huge:NAME\na file in the host's hugetlbfs\n.El\n.Pp\n"
+	     ".It Li huge:NAME\na file in the host's hugetlbfs\n"
+	     ".It Li memfd:PID:FD\ndescriptor FD of process PID, to look on only\n"
+	     ".It Li map:PID:0xADDRESS\nwhat process PID has mapped there, to look on only\n"
+	     ".El\n.Pp\n"
 	     "An object of a region is named\n.Ar REGION/OBJECT .\n"
 	     "Addresses that are printed are accepted back.");
 }
@@ -254,8 +257,8 @@ static void man_tarn(void)
 	     ".Ar verb\n.Op Ar option ...\n.Op Ar operand ...\n"
 	     ".Nm\n.Fl V | Fl h | Fl \\-help\n"
 	     ".Sh DESCRIPTION\n"
-	     "Moves data between processes through shared memory, and looks after the regions\n"
-	     "that they leave behind.\n"
+	     "Moves data between processes through shared memory, shows every piece of shared\n"
+	     "memory of the host, and looks after what processes leave behind.\n"
 	     "The verbs are:\n.Bl -tag -width completionXX");
 	for (int i = 0; cli_cmds[i] != NULL; i++) {
 		if (cli_cmds[i]->hidden)

@@ -58,10 +58,11 @@ static size_t terminal_width(void)
 {
 	struct winsize size;
 	const char *columns = getenv("COLUMNS");
+	long wanted = columns != NULL ? strtol(columns, NULL, 10) : 0;
 
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
 		return size.ws_col;
-	return columns != NULL && atoi(columns) > 0 ? (size_t)atoi(columns) : 80;
+	return wanted > 0 ? (size_t)wanted : 80;
 }
 
 static size_t text_width(const char *text)

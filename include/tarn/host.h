@@ -181,9 +181,9 @@ TARN_API void tarn_host_stat(const struct tarn_host *host, struct tarn_host_stat
  * Return: 0, or what @fn returned.
  * Since: 0.1
  */
-TARN_API TARN_NODISCARD int
-tarn_host_segments(const struct tarn_host *host,
-		   int (*fn)(const struct tarn_host_segment *segment, void *arg), void *arg);
+TARN_API int tarn_host_segments(const struct tarn_host *host,
+				int (*fn)(const struct tarn_host_segment *segment, void *arg),
+				void *arg);
 
 /**
  * tarn_host_processes - call @fn for each process that uses a segment, by pid, until it returns
@@ -191,9 +191,9 @@ tarn_host_segments(const struct tarn_host *host,
  * Return: 0, or what @fn returned.
  * Since: 0.1
  */
-TARN_API TARN_NODISCARD int
-tarn_host_processes(const struct tarn_host *host,
-		    int (*fn)(const struct tarn_host_process *process, void *arg), void *arg);
+TARN_API int tarn_host_processes(const struct tarn_host *host,
+				 int (*fn)(const struct tarn_host_process *process, void *arg),
+				 void *arg);
 
 /**
  * tarn_host_uses - call @fn for each pair of process and segment, until it returns non-zero.
@@ -202,11 +202,9 @@ tarn_host_processes(const struct tarn_host *host,
  * Return: 0, or what @fn returned.
  * Since: 0.1
  */
-TARN_API TARN_NODISCARD int tarn_host_uses(const struct tarn_host *host,
-					   const struct tarn_host_segment *segment,
-					   const struct tarn_host_process *process,
-					   int (*fn)(const struct tarn_host_use *use, void *arg),
-					   void *arg);
+TARN_API int tarn_host_uses(const struct tarn_host *host, const struct tarn_host_segment *segment,
+			    const struct tarn_host_process *process,
+			    int (*fn)(const struct tarn_host_use *use, void *arg), void *arg);
 
 /**
  * tarn_host_mappings - call @fn for each mapping, by process and address, until it returns
@@ -215,10 +213,11 @@ TARN_API TARN_NODISCARD int tarn_host_uses(const struct tarn_host *host,
  * Return: 0, or what @fn returned.
  * Since: 0.1
  */
-TARN_API TARN_NODISCARD int
-tarn_host_mappings(const struct tarn_host *host, const struct tarn_host_segment *segment,
-		   const struct tarn_host_process *process,
-		   int (*fn)(const struct tarn_host_mapping *mapping, void *arg), void *arg);
+TARN_API int tarn_host_mappings(const struct tarn_host *host,
+				const struct tarn_host_segment *segment,
+				const struct tarn_host_process *process,
+				int (*fn)(const struct tarn_host_mapping *mapping, void *arg),
+				void *arg);
 
 /**
  * tarn_host_find - the segment that @addr names.

@@ -79,6 +79,8 @@ lint() { mandoc -Tlint "$@" 2>/dev/null | grep -v "referenced manual not found" 
 	poke "$P" 80 '\001'
 	tarn check "$P" -J >check.json || true
 	tarn version -J >version.json
+	tarn ls -J -o +pss,numa "$P" >ls.json || [ $? -eq 4 ]
+	tarn ps $$ -J >ps.json || [ $? -eq 4 ]
 	for file in *.json; do
 		for key in $(jq -r '[.. | objects | keys] | flatten | unique | .[]' "$file"); do
 			grep -Eq "^.(It )?Li $key( :)?$" "$(pages)/tarn-json.5" || { echo "$file: $key"; return 1; }
