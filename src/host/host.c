@@ -222,12 +222,13 @@ struct tarn_host_use *tarn__use_get(struct tarn_host *host, struct tarn__seg *se
 {
 	struct tarn_host_use *use;
 
-	/* Processes are read one after the other: theirs are the last. */
-	for (uint32_t i = host->use_count; i > 0 && host->uses[i - 1].process == &proc->pub; i--)
-		if (host->uses[i - 1].segment == &seg->pub)
-			return &host->uses[i - 1];
+	/* Processes are read one after the other: the last use of the segment is by this one, or
+	 * this one has none yet. */
+	if (seg->use_count > 0 && host->uses[seg->use_last].process == &proc->pub)
+		return &host->uses[seg->use_last];
 	if (!make_room((void **)&host->uses, host->use_count, &host->use_room, sizeof(*host->uses)))
 		return NULL;
+	seg->use_last = host->use_count;
 	use = &host->uses[host->use_count++];
 	*use = (struct tarn_host_use){ .segment = &seg->pub, .process = &proc->pub, .fd = -1 };
 	seg->use_count++;
@@ -262,6 +263,9 @@ void tarn_host_free(struct tarn_host *host)
 	free(host->procs);
 	free(host->maps);
 	free(host->uses);
+	free(host->by_use);
+	free(host->by_use_first);
+	free(host->by_proc);
 	free(host->root);
 	free(host);
 }
@@ -272,54 +276,4 @@ void tarn_host_stat(const struct tarn_host *host, struct tarn_host_stat *ret_sta
 	ret_stat->segment_count = host->seg_count;
 	ret_stat->process_count = host->proc_count;
 	ret_stat->complete = host->stat.unreadable_count == 0 && !host->stat.hidden;
-}
-
-int tarn_host_segments(const struct tarn_host *host,
-		       int (*fn)(const struct tarn_host_segment *segment, void *arg), void *arg)
-{
-	int r = 0;
-
-	for (uint32_t i = 0; i < host->seg_count && r == 0; i++)
-		r = fn(&host->segs[i]->pub, arg);
-	return r;
-}
-
-int tarn_host_processes(const struct tarn_host *host,
-			int (*fn)(const struct tarn_host_process *process, void *arg), void *arg)
-{
-	int r = 0;
-
-	for (uint32_t i = 0; i < host->proc_count && r == 0; i++)
-		r = fn(&host->procs[i]->pub, arg);
-	return r;
-}
-
-int tarn_host_uses(const struct tarn_host *host, const struct tarn_host_segment *segment,
-		   const struct tarn_host_process *process,
-		   int (*fn)(const struct tarn_host_use *use, void *arg), void *arg)
-{
-	uint32_t first = segment != NULL ? tarn__seg_of(segment)->use_first : 0;
-	uint32_t count = segment != NULL ? tarn__seg_of(segment)->use_count : host->use_count;
-	int r = 0;
-
-	for (uint32_t i = first; i < first + count && r == 0; i++)
-		if (process == NULL || host->uses[i].process == process)
-			r = fn(&host->uses[i], arg);
-	return r;
-}
-
-int tarn_host_mappings(const struct tarn_host *host, const struct tarn_host_segment *segment,
-		       const struct tarn_host_process *process,
-		       int (*fn)(const struct tarn_host_mapping *mapping, void *arg), void *arg)
-{
-	int r = 0;
-
-	for (uint32_t i = 0; i < host->map_count && r == 0; i++) {
-		const struct tarn_host_mapping *map = &host->maps[i];
-
-		if ((segment == NULL || map->segment == segment) &&
-		    (process == NULL || map->process == process))
-			r = fn(map, arg);
-	}
-	return r;
 }

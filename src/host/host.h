@@ -9,6 +9,7 @@
  *     procs.c   what processes have mapped or open, which adds what has no name
  *     usage.c   on demand: how much of it, on which NUMA node
  *     judge.c   sums, addresses, and the state of each segment with its proof
+ *     order.c   what leads from a segment or a process to its uses and mappings
  *
  * Identity of a segment: (domain, dev, inode). The domain is 0, and for System V the inode of the
  * IPC namespace: there the inode is the identifier, which each namespace counts for itself.
@@ -43,12 +44,16 @@ struct tarn__seg {
 	int32_t open_pid, open_fd; /* a descriptor of it; pid 0 = none seen */
 	int32_t map_pid;           /* a mapping of it; 0 = none seen */
 	uint64_t map_start, map_end;
+	uint64_t reach;                /* how far its mappings go, bytes */
 	uint32_t use_first, use_count; /* in uses */
+	uint32_t use_last;             /* while processes are read: the last of its uses */
 };
 
 struct tarn__proc {
 	struct tarn_host_process pub;
-	uint64_t ipc; /* inode of its IPC namespace; 0 = cannot be read */
+	uint64_t ipc;                  /* inode of its IPC namespace; 0 = cannot be read */
+	uint32_t use_first;            /* in by_proc; as many as pub.segment_count */
+	uint32_t map_first, map_count; /* in maps */
 };
 
 /* A file system whose files are shared memory. */
@@ -74,10 +79,11 @@ struct tarn_host {
 	uint32_t chain_count;
 	struct tarn__proc **procs;
 	uint32_t proc_count, proc_room;
-	struct tarn_host_mapping *maps;
+	struct tarn_host_mapping *maps; /* by process, then address */
 	uint32_t map_count, map_room;
 	struct tarn_host_use *uses; /* by segment, then process */
 	uint32_t use_count, use_room;
+	uint32_t *by_use, *by_use_first, *by_proc; /* see order.c */
 
 	struct tarn__fs fs[TARN__FS_MAX];
 	uint32_t fs_count;
@@ -126,6 +132,8 @@ int tarn__host_names(struct tarn_host *host);
 int tarn__host_procs(struct tarn_host *host);
 int tarn__host_usage(struct tarn_host *host);
 int tarn__host_judge(struct tarn_host *host);
+/* order.c: the lists of indices, once the tables are sorted. -ENOMEM. */
+int tarn__host_index(struct tarn_host *host);
 /* addr, label, times of @seg, once all is known. */
 int tarn__seg_dress(struct tarn_host *host, struct tarn__seg *seg);
 /* Is process @pid dead? @since_ns: it was alive then, so one that began later is another. */

@@ -290,6 +290,9 @@ int tarn__host_judge(struct tarn_host *host)
 	if (r < 0)
 		return r;
 	put_in_order(host);
+	r = tarn__host_index(host);
+	if (r < 0)
+		return r;
 	count_mappings(host);
 	if (host->root[0] == '\0' && host->only_pid == 0)
 		r = tarn_leftovers(0, mark_leftover, host);

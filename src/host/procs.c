@@ -247,6 +247,8 @@ static int found_map(char *text, void *arg)
 	map->size = line.end - line.start;
 	map->off = line.off;
 	map->rights = line.rights;
+	if (map->off + map->size > seg->reach)
+		seg->reach = map->off + map->size;
 	if (seg->map_pid == 0) {
 		seg->map_pid = reading->pid;
 		seg->map_start = line.start;
@@ -364,13 +366,8 @@ static void fill_mapped(struct tarn_host *host, struct tarn__seg *seg)
 		tarn__seg_fill(host, seg, &st, host->path);
 		return;
 	}
-	for (uint32_t i = 0; i < host->map_count; i++) {
-		const struct tarn_host_mapping *map = &host->maps[i];
-		uint64_t end = map->off + map->size;
-
-		if (map->segment == &seg->pub && end > seg->pub.size)
-			seg->pub.size = end;
-	}
+	if (seg->reach > seg->pub.size)
+		seg->pub.size = seg->reach;
 }
 
 static void fill_seals(struct tarn_host *host, struct tarn__seg *seg)
