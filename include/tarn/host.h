@@ -232,6 +232,85 @@ TARN_API TARN_NODISCARD int tarn_host_find(struct tarn_host *host, const char *a
 					   const struct tarn_host_segment **ret_segment,
 					   struct tarn_diag *diag);
 
+/* --- limits -------------------------------------------------------------------------------- */
+
+enum tarn_host_unit {
+	TARN_UNIT_COUNT = 1,
+	TARN_UNIT_BYTES = 2,
+	TARN_UNIT_WORD = 3, /* no number: text alone */
+};
+
+/* A limit or setting of the host that concerns shared memory. */
+struct tarn_host_limit {
+	const char *name;   /* "shm.size": stable, for scripts */
+	const char *what;   /* "size of /dev/shm", for the eye */
+	const char *source; /* the file, call or option that it was read from */
+	const char *raise;  /* the command that changes it; NULL = it cannot be */
+	uint32_t unit;      /* enum tarn_host_unit */
+	uint64_t value;     /* UINT64_MAX = no limit */
+	uint64_t used;      /* of it; TARN_HOST_UNKNOWN = not known, or not countable */
+	const char *text;   /* the setting in words, or what is to be added; NULL = value says it */
+};
+
+/**
+ * tarn_host_limits - call @fn for each limit that could be read, until it returns non-zero.
+ * @opts: root and diag are heeded; NULL for defaults. Limits of the process and namespaces are the
+ *        caller's own
+ * @ret_unreadable: limits that should be there and could not be read; may be NULL
+ * Return: 0, what @fn returned, -ENOENT (no proc under root).
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_host_limits(const struct tarn_host_opts *opts,
+					     int (*fn)(const struct tarn_host_limit *limit,
+						       void *arg),
+					     void *arg, uint32_t *ret_unreadable);
+
+enum tarn_host_severity {
+	TARN_SEVERITY_OK = 0,
+	TARN_SEVERITY_WARNING = 1,
+	TARN_SEVERITY_CRITICAL = 2,
+	TARN_SEVERITY_UNKNOWN = 3, /* could not be found out */
+};
+
+/* What will hurt, or will not. */
+struct tarn_host_finding {
+	const char *check;  /* "shm-size": stable, for scripts */
+	uint32_t severity;  /* enum tarn_host_severity */
+	const char *what;   /* what was found, with its figures */
+	const char *breaks; /* what goes wrong because of it; NULL where nothing does */
+	const char *fix;    /* the command or change that mends it; NULL where there is none */
+	uint64_t bytes;     /* of leftovers and shortages; of what is counted, how many; 0 = none */
+};
+
+/**
+ * tarn_host_findings - judge the host: call @fn for each check, passed or not, until it returns
+ * non-zero.
+ * @host: a picture, for leftovers of the dead; NULL = these are left out
+ * @opts: root and diag are heeded; NULL for defaults
+ * Return: 0, what @fn returned, -ENOENT (no proc under root).
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int
+tarn_host_findings(const struct tarn_host *host, const struct tarn_host_opts *opts,
+		   int (*fn)(const struct tarn_host_finding *finding, void *arg), void *arg);
+
+/**
+ * tarn_host_fit - would a segment of @want->size bytes at @addr fit now? Nothing is made.
+ * @addr: an address as for tarn_segment_create(); "shm:", "sysv:", "memfd:" and "huge:" are any of
+ *        that kind; NULL = "shm:". Whether the name is taken is not asked
+ * @want: as for tarn_segment_create(): size, pages and flags are heeded
+ * @fn:   called for each limit on the way, with what it leaves; may be NULL
+ * Huge pages that are asked for without TARN_SEGMENT_PAGES_MUST and not there are a warning, as
+ * creating then takes small ones.
+ * Return: 0 (it fits), -ENOSPC (a limit is in the way: the findings of severity CRITICAL; diag has
+ *   the first), what @fn returned, -EINVAL, -EOPNOTSUPP (that kind has no such pages), -EMFILE.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int
+tarn_host_fit(const char *addr, const struct tarn_segment_opts *want,
+	      const struct tarn_host_opts *opts,
+	      int (*fn)(const struct tarn_host_finding *finding, void *arg), void *arg);
+
 TARN_END_DECLS
 
 #endif /* TARN_HOST_H */

@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,6 +41,7 @@
 enum { NO_REPLACE = 1 << 0 }; /* RENAME_NOREPLACE of <linux/fs.h> */
 
 enum {
+	MEMBARRIER_QUERY = 0,
 	MEMBARRIER_GLOBAL_EXPEDITED = 1 << 1,
 	MEMBARRIER_REGISTER_GLOBAL_EXPEDITED = 1 << 2,
 };
@@ -115,6 +117,9 @@ int tarn__plat_fstatfs(int fd, struct tarn_plat_fs *ret_fs)
 	ret_fs->block_size = (uint64_t)fs.f_bsize;
 	ret_fs->size = (uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize;
 	ret_fs->avail = (uint64_t)fs.f_bavail * (uint64_t)fs.f_bsize;
+	ret_fs->files = (uint64_t)fs.f_files;
+	ret_fs->files_free = (uint64_t)fs.f_ffree;
+	ret_fs->read_only = ((unsigned long)fs.f_flags & ST_RDONLY) != 0;
 	return 0;
 }
 
@@ -572,6 +577,18 @@ int tarn__plat_membarrier_sync(void)
 {
 	SEAM(MEMBARRIER);
 	return result(syscall(SYS_membarrier, MEMBARRIER_GLOBAL_EXPEDITED, 0u, 0));
+}
+
+bool tarn__plat_membarrier_there(void)
+{
+	const long both = MEMBARRIER_GLOBAL_EXPEDITED | MEMBARRIER_REGISTER_GLOBAL_EXPEDITED;
+
+	if (tarn__plat_fault != NULL && tarn__plat_fault(TARN_PLAT_MEMBARRIER) != 0)
+		return false;
+
+	long known = syscall(SYS_membarrier, MEMBARRIER_QUERY, 0u, 0);
+
+	return known >= 0 && (known & both) == both;
 }
 
 void tarn__plat_yield(void)

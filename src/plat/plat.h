@@ -105,6 +105,9 @@ struct tarn_plat_fs {
 	uint64_t size; /* bytes; 0 = not bounded */
 	uint64_t avail;
 	uint64_t block_size;
+	uint64_t files; /* how many it can have; 0 = not bounded */
+	uint64_t files_free;
+	bool read_only;
 };
 int tarn__plat_fstatfs(int fd, struct tarn_plat_fs *ret_fs);
 int tarn__plat_ftruncate(int fd, uint64_t size);
@@ -181,6 +184,8 @@ int tarn__plat_futex_wake(_Atomic uint32_t *word, int count);
 int tarn__plat_membarrier_register(void);
 /* A full barrier on every CPU that runs a registered process. */
 int tarn__plat_membarrier_sync(void);
+/* Does the kernel know what the two need? Changes nothing. */
+bool tarn__plat_membarrier_there(void);
 void tarn__plat_yield(void);
 static inline void tarn__plat_pause(void)
 {

@@ -23,17 +23,9 @@
 
 /* --- segment.c ------------------------------------------------------------------------------- */
 
-/* @opts, NULL for all defaults, checked and completed. */
-int tarn__want(const struct tarn_segment_opts *opts, bool creating,
-	       struct tarn_segment_opts *ret_want);
 /* A handle for @fd, which is the handle's from now on, or closed on failure. */
 int tarn__segment_adopt(int fd, const struct tarn_segment_opts *want,
 			struct tarn_segment **ret_seg);
-
-/* --- refuse.c: the kernel's refusals in words ------------------------------------------------ */
-
-/* @doing is a verb ("creating"), @what the address or path. Returns @error. */
-int tarn__refused(struct tarn_diag *diag, int error, const char *doing, const char *what);
 
 /* --- reserve.c: is there room? --------------------------------------------------------------- */
 
@@ -47,8 +39,6 @@ int tarn__room_for_huge(uint64_t bytes, uint64_t page_size, struct tarn_diag *di
 
 /* --- huge.c ---------------------------------------------------------------------------------- */
 
-/* Bytes of @pages, 0 for those that are no explicit huge pages. */
-uint64_t tarn__huge_size(uint32_t pages);
 /* enum tarn_segment_pages of a mapping with @page_size. */
 uint32_t tarn__pages_of(uint64_t page_size);
 /* Where file @name of hugetlbfs is, or is to be; @page_size 0 = of any size. -EOPNOTSUPP with no

@@ -29,6 +29,15 @@ struct tarn__addr {
 /* Return: 0, or -EINVAL with @diag, or the error of ftok() or of finding hugetlbfs. */
 int tarn__addr_parse(const char *text, struct tarn__addr *ret_addr, struct tarn_diag *diag);
 
+/* @opts, NULL for all defaults, checked and completed. */
+int tarn__want(const struct tarn_segment_opts *opts, bool creating,
+	       struct tarn_segment_opts *ret_want);
+/* The kernel's refusal in words: @doing is a verb ("creating"), @what the address or path. Returns
+ * @error. */
+int tarn__refused(struct tarn_diag *diag, int error, const char *doing, const char *what);
+/* Bytes of @pages, 0 for those that are no explicit huge pages. */
+uint64_t tarn__huge_size(uint32_t pages);
+
 struct tarn_segment {
 	struct tarn__addr addr; /* kind, and where the name is or is to be; path empty for fds */
 	int fd;                 /* -1 for System V; carries no lock: children may inherit it */
