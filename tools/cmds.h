@@ -14,6 +14,8 @@ extern const struct cli_cmd cmd_info;
 extern const struct cli_cmd cmd_check;
 extern const struct cli_cmd cmd_rm;
 extern const struct cli_cmd cmd_gc;
+extern const struct cli_cmd cmd_doctor;
+extern const struct cli_cmd cmd_limits;
 extern const struct cli_cmd cmd_version;
 extern const struct cli_cmd cmd_completion;
 extern const struct cli_cmd cmd_help;
