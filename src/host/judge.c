@@ -10,8 +10,11 @@
  *     regions    the kernel holds no lock on any slot
  *
  * An orphan is more: something nobody will come back for. Of System V: it was used, nobody has it
- * attached, and who made it is dead. One that nobody ever attached waits for its first user. A
- * file's creator is not on record, so a file is idle, however old.
+ * attached, and who made it is dead. One that nobody ever attached waits for its first user. One
+ * with a key can be found again: PostgreSQL keeps segments that nobody has attached at the moment,
+ * made by processes that ended. But whoever does that has another, also with a key, attached; as
+ * long as there is such a one of the same owner, it is idle. A file's creator is not on record, so a
+ * file is idle, however old.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -214,20 +217,36 @@ static int proof(struct tarn__seg *seg, const char *text)
 	return seg->pub.proof != NULL ? 0 : -ENOMEM;
 }
 
+/* Has anybody another segment with a key, of the same owner, attached? */
+static bool has_sibling(const struct tarn_host *host, const struct tarn_host_segment *pub)
+{
+	for (uint32_t i = 0; i < host->seg_count; i++) {
+		const struct tarn_host_segment *other = &host->segs[i]->pub;
+
+		if (other->kind == TARN_SEGMENT_SYSV && !other->elsewhere && other->key != 0 &&
+		    other->attach_count > 0 && other->content != TARN_CONTENT_REGION &&
+		    (other->uid == pub->uid || other->cuid == pub->cuid))
+			return true;
+	}
+	return false;
+}
+
 static int judge_sysv(struct tarn_host *host, struct tarn__seg *seg)
 {
 	struct tarn_host_segment *pub = &seg->pub;
-	char text[160];
+	char text[200];
 
 	pub->state = TARN_STATE_IDLE;
 	if (pub->content == TARN_CONTENT_REGION || pub->detached_ns == 0 ||
-	    !tarn__pid_dead(host, pub->creator_pid, pub->created_ns))
+	    !tarn__pid_dead(host, pub->creator_pid, pub->created_ns) ||
+	    (pub->key != 0 && has_sibling(host, pub)))
 		return 0;
 	pub->state = TARN_STATE_ORPHAN;
 	snprintf(text, sizeof(text),
 		 "pid %d, which made it, is dead, and nobody has it attached (by the kernel's "
-		 "count)",
-		 pub->creator_pid);
+		 "count)%s",
+		 pub->creator_pid,
+		 pub->key != 0 ? ", nor another with a key of the same owner" : "");
 	return proof(seg, text);
 }
 

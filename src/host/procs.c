@@ -184,11 +184,27 @@ static uint64_t ns_of(struct tarn_host *host, int32_t pid, const char *name)
 	return (uint64_t)st.st_ino;
 }
 
+/* "Uid: real effective saved fs"; the folder's owner would be root for some. */
+static int uid_line(char *line, void *arg)
+{
+	const char *p = line + strlen("Uid:");
+	uint64_t uid;
+
+	if (!has_prefix(line, "Uid:"))
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		p += strspn(p, " \t");
+		if (!tarn__parse_number(&p, 10, &uid))
+			return 0;
+	}
+	*(uint32_t *)arg = (uint32_t)uid;
+	return 1;
+}
+
 static void proc_facts(struct tarn_host *host, struct tarn__proc *proc)
 {
 	struct tarn__stat_line line;
 	char text[1024];
-	uint64_t uid;
 	struct stat st;
 
 	if (tarn__host_path(host, "/proc/%d/stat", proc->pub.pid) == 0 &&
@@ -200,10 +216,8 @@ static void proc_facts(struct tarn_host *host, struct tarn__proc *proc)
 			(int64_t)(line.start *
 				  (UINT64_C(1000000000) / (uint64_t)tarn__plat_ticks_per_second()));
 	}
-	/* "Uid: real effective saved fs"; the folder's owner would be root for some */
-	if (tarn__host_path(host, "/proc/%d/status", proc->pub.pid) == 0 &&
-	    tarn__read_field(host->path, "Uid:", &uid) == 0)
-		proc->pub.uid = (uint32_t)uid;
+	if (tarn__host_path(host, "/proc/%d/status", proc->pub.pid) == 0)
+		(void)tarn__each_line(host->path, uid_line, &proc->pub.uid);
 	if (tarn__host_path(host, "/proc/%d", proc->pub.pid) == 0 && proc->pub.uid == UINT32_MAX &&
 	    tarn__plat_stat(host->path, true, &st) == 0)
 		proc->pub.uid = st.st_uid;
@@ -351,18 +365,40 @@ static int found_proc(const char *name, void *arg)
 
 /* --- what the kernel did not give a link for ------------------------------------------------- */
 
-/* Facts of what is only mapped: by the link of the mapping, which needs rights, else as far as its
- * mappings reach. */
+/* The file behind a mapping, by its link, which needs rights; the path is left in host->path. */
+static bool stat_mapped(struct tarn_host *host, const struct tarn__seg *seg, struct stat *ret_st)
+{
+	return seg->map_pid != 0 &&
+	       tarn__host_path(host, "/proc/%d/map_files/%llx-%llx", seg->map_pid,
+			       (unsigned long long)seg->map_start,
+			       (unsigned long long)seg->map_end) == 0 &&
+	       tarn__plat_stat(host->path, true, ret_st) == 0 &&
+	       (uint64_t)ret_st->st_ino == seg->pub.inode;
+}
+
+/* Since Linux 6.7 /proc/sysvipc/shm multiplies a System V segment of huge pages by the size of
+ * these twice; the file behind it knows better. */
+static void correct_huge(struct tarn_host *host, struct tarn__seg *seg)
+{
+	struct tarn_host_segment *pub = &seg->pub;
+	struct stat st;
+
+	if (!seg->listed || pub->page_size == tarn__plat_page_size() || pub->touched == 0 ||
+	    (pub->page_size == 0 && pub->touched - 1 <= (pub->size | (tarn__plat_page_size() - 1))))
+		return;
+	pub->touched = TARN_HOST_UNKNOWN;
+	if (stat_mapped(host, seg, &st))
+		pub->touched = (uint64_t)st.st_blocks * 512;
+}
+
+/* Facts of what is only mapped: by the link of the mapping, else as far as its mappings reach. */
 static void fill_mapped(struct tarn_host *host, struct tarn__seg *seg)
 {
 	struct stat st;
 
 	if (seg->fact || seg->map_pid == 0)
 		return;
-	if (tarn__host_path(host, "/proc/%d/map_files/%llx-%llx", seg->map_pid,
-			    (unsigned long long)seg->map_start,
-			    (unsigned long long)seg->map_end) == 0 &&
-	    tarn__plat_stat(host->path, true, &st) == 0 && (uint64_t)st.st_ino == seg->pub.inode) {
+	if (stat_mapped(host, seg, &st)) {
 		tarn__seg_fill(host, seg, &st, host->path);
 		return;
 	}
@@ -401,6 +437,7 @@ int tarn__host_procs(struct tarn_host *host)
 		return r;
 	for (uint32_t i = 0; i < host->seg_count; i++) {
 		fill_mapped(host, host->segs[i]);
+		correct_huge(host, host->segs[i]);
 		fill_seals(host, host->segs[i]);
 	}
 	return 0;
