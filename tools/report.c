@@ -2,6 +2,7 @@
 /* report.c - errors, notes and hints on standard error, and the exit codes that go with them. */
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -216,13 +217,24 @@ int cli_usage(const struct cli *cli, const char *format, ...)
 	return CLI_USAGE;
 }
 
+/* stdio does not keep the error of a write that it made by itself. */
+static bool reader_gone(void)
+{
+	struct pollfd fd = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&fd, 1, 0) == 1 && (fd.revents & POLLERR) != 0;
+}
+
 int cli_finish(const struct cli *cli, int code)
 {
 	cli_flush();
 	if (ferror(stdout) != 0 && lost_error == 0)
-		lost_error = EIO;
+		lost_error = reader_gone() ? EPIPE : EIO;
 	if (lost_error == 0)
 		return code;
+	/* Whoever read has had enough, as in `tarn ls | head`: no news. */
+	if (lost_error == EPIPE)
+		return cli_worse(code, CLI_FAILURE);
 	cli_error(cli, "standard output: %s", strerror(lost_error));
 	return cli_worse(code, CLI_FAILURE);
 }

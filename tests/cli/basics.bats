@@ -285,3 +285,12 @@ complete_words() {
 	tarn completion fish >c.fish
 	fish --no-execute c.fish
 }
+
+@test "a reader that has had enough is no news; a full disk is" {
+	run bash -c 'for i in 1 2 3 4 5 6 7 8; do tarn limits; done | head -c1 >/dev/null'
+	is 0
+	[ -z "$output" ]
+	run bash -c 'tarn limits >/dev/full'
+	is 1
+	says "standard output: No space left on device"
+}
