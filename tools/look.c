@@ -105,6 +105,8 @@ const char *look_kind(uint32_t kind)
 		return "bytes";
 	case TARN_OBJECT_RING:
 		return "ring";
+	case TARN_OBJECT_SECTION:
+		return "section";
 	}
 	return "unknown";
 }

@@ -63,6 +63,7 @@ struct tarn_region_opts {
 enum tarn_object_kind {
 	TARN_OBJECT_BYTES = 1, /* plain memory: the user's own */
 	TARN_OBJECT_RING = 2,
+	TARN_OBJECT_SECTION = 3,
 };
 
 struct tarn_region_stat {

@@ -7,6 +7,7 @@
 #include <tarn/host.h>
 #include <tarn/region.h>
 #include <tarn/ring.h>
+#include <tarn/section.h>
 #include <tarn/segment.h>
 
 #endif /* TARN_TARN_H */

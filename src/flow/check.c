@@ -4,6 +4,24 @@
 #include <stdio.h>
 
 #include "flow/ring.h"
+#include "sync/section.h"
+
+static int check_object(struct tarn_region *region, const struct entry *entry,
+			const struct tarn__object *object, tarn_report_fn *fn, void *arg)
+{
+	char where[96];
+
+	switch (entry->kind) {
+	case TARN_OBJECT_RING:
+		snprintf(where, sizeof(where), "ring %s", entry->name);
+		return tarn__ring_check(region, object, where, fn, arg);
+	case TARN_OBJECT_SECTION:
+		snprintf(where, sizeof(where), "section %s", entry->name);
+		return tarn__section_check(region, object, where, fn, arg);
+	default:
+		return 0;
+	}
+}
 
 int tarn_region_check(struct tarn_region *region, tarn_report_fn *fn, void *arg)
 {
@@ -15,9 +33,8 @@ int tarn_region_check(struct tarn_region *region, tarn_report_fn *fn, void *arg)
 	for (uint32_t i = 0; i < region->object_max; i++) {
 		struct entry entry;
 		uint32_t state = tarn__entry_read(region, i, &entry);
-		char where[96];
 
-		if ((state & 3u) != TARN__ENTRY_LIVE || entry.kind != TARN_OBJECT_RING ||
+		if ((state & 3u) != TARN__ENTRY_LIVE ||
 		    tarn__entry_fault(region, i, &entry) != NULL)
 			continue;
 
@@ -27,8 +44,7 @@ int tarn_region_check(struct tarn_region *region, tarn_report_fn *fn, void *arg)
 						     .size = entry.size,
 						     .base = region->base + entry.off };
 
-		snprintf(where, sizeof(where), "ring %s", entry.name);
-		if (tarn__ring_check(region, &object, where, fn, arg) < 0)
+		if (check_object(region, &entry, &object, fn, arg) < 0)
 			r = -EUCLEAN;
 	}
 	tarn__region_leave(region);

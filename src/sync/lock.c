@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * lock.c - wait for a section.
+ *
+ * Whoever finds the word taken spins for as long as that lately paid off, then looks who has it:
+ *
+ *     a live member     sleep on the word and on the owner's beacon, a slice at most; look again
+ *     a dead member     see to the tx's leader, take its place, undo what it left
+ *     nobody who could  -EUCLEAN: the word was written to by somebody else
+ *     ASIDE             -ENOTRECOVERABLE
+ *
+ * Who sleeps sets bit 0 first, and takes the word with bit 0 set afterwards, since others may sleep
+ * behind; so each unlock wakes one, until one finds nobody. A waker that is killed between giving
+ * the word back and waking, or a woken one before taking it, leaves sleepers behind: for them
+ * each sleep ends after NET_NS at the latest.
+ *
+ * A sleeper writes itself down among the waiters, and when it first saw this owner. Those words
+ * are for the eye and for deadlock.c; a sleeper that dies leaves its entry to the next one.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "sync/section.h"
+
+#define NET_NS INT64_C(10000000) /* a wake that went to the dead is made up for after this */
+
+enum {
+	SPINS_MIN = 16,
+	SPINS_MAX = 1024,  /* about what a sleep and a wake cost */
+	TRIES_MAX = 10000, /* changes of the word in a row without a sleep: a peer that does nothing
+			      else must not keep us here past the deadline */
+};
+
+struct wait {
+	struct tarn_section *section;
+	int64_t deadline;
+	uint32_t mine; /* our id, with bit 0 once we have slept */
+	bool slept;
+	struct waiter_shm *place; /* where it is written down that we wait */
+	struct graph_seen seen;
+	struct tarn_diag *diag;
+};
+
+void tarn__section_wake(struct section_shm *shm, int count)
+{
+	(void)tarn__plat_futex_wake(&shm->lock, count);
+}
+
+bool tarn__section_owned(struct tarn_section *section, uint32_t seen)
+{
+	uint32_t owner = seen & ~TARN__ID_FLAG;
+
+	return owner != 0 && owner != LOCK_ASIDE &&
+	       tarn__id_slot(owner) < section->region->member_max &&
+	       (owner == section->id || tarn__member_alive(section->region, owner));
+}
+
+/* --- who waits, and for how long ------------------------------------------------------------ */
+
+static void write_down(struct wait *w)
+{
+	struct tarn_section *section = w->section;
+
+	for (int i = 0; i < TARN_SECTION_WAITERS; i++) {
+		struct waiter_shm *place = &section->shm->waiters[i];
+		/* relaxed: for the eye, and for deadlock.c, which looks twice */
+		uint32_t id = atomic_load_explicit(&place->id, memory_order_relaxed);
+
+		if (id != 0 && (id == section->id || tarn__member_alive(section->region, id)))
+			continue;
+		/* not seen as ours with another's token */
+		atomic_store_explicit(&place->token, 0, memory_order_relaxed);
+		if (!atomic_compare_exchange_strong_explicit(&place->id, &id, section->id,
+							     memory_order_relaxed,
+							     memory_order_relaxed))
+			continue;
+		atomic_store_explicit(&place->tid, tarn__self.tid, memory_order_relaxed);
+		atomic_store_explicit(&place->token, tarn__self.token, memory_order_relaxed);
+		w->place = place;
+		return;
+	}
+}
+
+static void cross_out(struct wait *w)
+{
+	if (w->place == NULL)
+		return;
+	/* relaxed: as in write_down() */
+	atomic_store_explicit(&w->place->token, 0, memory_order_relaxed);
+	atomic_store_explicit(&w->place->id, 0, memory_order_relaxed);
+}
+
+/* When this owner was first seen; the first to wait for it says so. */
+static void stamp(struct section_shm *shm, int64_t now)
+{
+	/* relaxed, all: for the eye */
+	uint32_t seq = atomic_load_explicit(&shm->seq, memory_order_relaxed);
+
+	if (atomic_load_explicit(&shm->seen_seq, memory_order_relaxed) == seq &&
+	    atomic_load_explicit(&shm->seen_hi, memory_order_relaxed) != 0)
+		return;
+	atomic_store_explicit(&shm->seen_lo, (uint32_t)now, memory_order_relaxed);
+	atomic_store_explicit(&shm->seen_hi, (uint32_t)((uint64_t)now >> 32) | 1u << 31,
+			      memory_order_relaxed);
+	atomic_store_explicit(&shm->seen_seq, seq, memory_order_relaxed);
+}
+
+void tarn__section_who(struct tarn_section *section, uint32_t id, uint32_t tid,
+		       struct tarn_section_who *ret_who)
+{
+	struct tarn_member_stat stat;
+
+	memset(ret_who, 0, sizeof(*ret_who));
+	ret_who->slot = tarn__id_slot(id);
+	ret_who->tid = (int32_t)tid;
+	if (ret_who->slot >= section->region->member_max)
+		return;
+	ret_who->alive = tarn__member_alive(section->region, id);
+	tarn__member_read(section->region, ret_who->slot, &stat);
+	ret_who->pid = stat.pid;
+}
+
+static int timed_out(struct tarn_section *section, struct tarn_diag *diag)
+{
+	struct tarn_section_stat stat;
+
+	if (diag == NULL)
+		return -ETIMEDOUT;
+	tarn__section_read_stat(section, &stat);
+	if (!stat.held)
+		return tarn__diag(diag, -ETIMEDOUT,
+				  "section %s was always taken by others until the deadline",
+				  section->name);
+
+	int64_t ms = stat.since_ns != 0 ? (tarn__plat_now() - stat.since_ns) / 1000000 : 0;
+
+	tarn__diag(diag, -ETIMEDOUT,
+		   "section %s is held by process %" PRId32 ", thread %" PRId32
+		   ", which lives, for at least %" PRId64 " ms",
+		   section->name, stat.owner.pid, stat.owner.tid, ms);
+	tarn__diag_hint(diag, "see whether it is stopped: ps -o pid,stat,cmd -p %" PRId32,
+			stat.owner.pid);
+	return -ETIMEDOUT;
+}
+
+/* --- taking -------------------------------------------------------------------------------- */
+
+/* Spin while it is free now and then. */
+static bool spin(struct tarn_section *section)
+{
+	/* relaxed: a guess, shared by threads */
+	uint32_t spins = atomic_load_explicit(&section->spins, memory_order_relaxed);
+	uint32_t next = spins > SPINS_MIN ? spins / 2 : SPINS_MIN;
+	bool got = false;
+
+	for (uint32_t i = 0; i < spins && !got; i++) {
+		uint32_t seen = atomic_load_explicit(&section->shm->lock, memory_order_relaxed);
+
+		got = seen == 0 && take(section->shm, 0, section->id);
+		if (!got)
+			tarn__plat_pause();
+	}
+	if (got)
+		next = spins < SPINS_MAX ? 2 * spins : SPINS_MAX;
+	atomic_store_explicit(&section->spins, next, memory_order_relaxed);
+	return got;
+}
+
+/* One look. 1: it is ours; 0: not now; else the error. */
+static int look(struct wait *w, uint32_t seen)
+{
+	struct tarn_section *section = w->section;
+	uint32_t owner = seen & ~TARN__ID_FLAG;
+	uint32_t mine = w->mine | (seen & TARN__ID_FLAG);
+	int r = 0;
+
+	if (owner == 0)
+		return take(section->shm, seen, mine);
+	if (owner == LOCK_ASIDE)
+		return -ENOTRECOVERABLE;
+	if (tarn__id_slot(owner) >= section->region->member_max)
+		return -EUCLEAN; /* I2 */
+	if (tarn__section_owned(section, seen))
+		return 0;
+	r = tarn__section_clear_leader(section);
+	if (r == -EAGAIN)
+		return 0;
+	if (r < 0)
+		return r;
+	if (!take(section->shm, seen, mine))
+		return 0;
+	r = tarn__section_roll_back(section);
+	return r < 0 ? r : 1;
+}
+
+/* Sleep until the word changes, its owner dies, or a slice has passed. */
+static int sleep_on(struct wait *w, uint32_t seen)
+{
+	_Atomic uint32_t *lock = &w->section->shm->lock;
+	int64_t now = tarn__plat_now(), slice = now + NET_NS;
+	int r;
+
+	if ((seen & TARN__ID_FLAG) == 0 && /* relaxed: the kernel compares it again */
+	    !atomic_compare_exchange_strong_explicit(lock, &seen, seen | TARN__ID_FLAG,
+						     memory_order_relaxed, memory_order_relaxed))
+		return 0;
+	w->mine |= TARN__ID_FLAG; /* others may sleep behind us */
+	if (!w->slept) {
+		w->slept = true;
+		/* relaxed: for the eye */
+		atomic_fetch_add_explicit(&w->section->shm->waited, 1, memory_order_relaxed);
+		write_down(w);
+	}
+	stamp(w->section->shm, now);
+	r = tarn__region_sleep(w->section->region, lock, seen | TARN__ID_FLAG,
+			       seen & ~TARN__ID_FLAG, slice < w->deadline ? slice : w->deadline);
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
+static int error_words(struct tarn_section *section, int r, struct tarn_diag *diag)
+{
+	switch (r) {
+	case -EUCLEAN:
+		tarn__diag(diag, r, "the lock word of section %s names nobody", section->name);
+		break;
+	case -ENOTRECOVERABLE:
+		tarn__diag(diag, r,
+			   "section %s is set aside: what a dead owner left in it could "
+			   "not be undone",
+			   section->name);
+		break;
+	case -ETIMEDOUT:
+		return timed_out(section, diag);
+	case -EDEADLK:
+		return r;
+	default:
+		return tarn__diag(diag, r, "section %s: %s", section->name, strerror(-r));
+	}
+	tarn__diag_hint(diag, "tarn_section_recover()");
+	return r;
+}
+
+/* Look and sleep in turn. 1: it is ours. */
+static int wait_for(struct wait *w)
+{
+	struct tarn_section *section = w->section;
+	int tries = 0, r = 0;
+
+	for (;;) {
+		/* relaxed: decided by the exchange in take() */
+		uint32_t seen = atomic_load_explicit(&section->shm->lock, memory_order_relaxed);
+
+		if (TARN__UNLIKELY(tarn_segment_damaged(section->region->seg)))
+			return -EIO;
+		r = look(w, seen);
+		if (r != 0)
+			return r;
+		/* A word that keeps changing is looked at again at once, but not for ever. */
+		if ((seen & ~TARN__ID_FLAG) == 0 && ++tries % TRIES_MAX != 0)
+			continue;
+		if (tarn__plat_now() >= w->deadline)
+			return -ETIMEDOUT;
+		if ((seen & ~TARN__ID_FLAG) == 0)
+			continue;
+		if (w->slept) {
+			r = tarn__section_deadlock(section, &w->seen, w->diag);
+			if (r < 0)
+				return r;
+		}
+		r = sleep_on(w, seen);
+		if (r < 0)
+			return r;
+	}
+}
+
+int tarn__section_lock(struct tarn_section *section, int64_t deadline, bool wait,
+		       struct tarn_diag *diag)
+{
+	struct wait w = {
+		.section = section, .deadline = deadline, .mine = section->id, .diag = diag
+	};
+	int r;
+
+	if (take(section->shm, 0, section->id))
+		return 0;
+	if (wait && tarn__plat_now() < deadline && spin(section))
+		return 0;
+	if (wait) {
+		r = wait_for(&w);
+		cross_out(&w);
+	} else {
+		/* relaxed: decided by the exchange in take() */
+		r = look(&w, atomic_load_explicit(&section->shm->lock, memory_order_relaxed));
+		if (r == 0)
+			return tarn__diag(diag, -EAGAIN, "section %s is taken", section->name);
+	}
+	return r < 0 ? error_words(section, r, diag) : 0;
+}

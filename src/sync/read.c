@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * read.c - read without entering: the version before, the bytes, the version after.
+ *
+ * A reader stores nothing, so it can die anywhere and work on a read-only mapping. What it reads
+ * may be torn until the version has said otherwise; so addresses are checked against the region
+ * before each copy.
+ */
+#include <errno.h>
+
+#include "sync/section.h"
+
+enum { TRIES = 64 };
+
+/* Why seq is odd. */
+static int why_odd(struct tarn_section *section)
+{
+	/* relaxed: one look */
+	uint32_t seen = atomic_load_explicit(&section->shm->lock, memory_order_relaxed);
+	uint32_t owner = seen & ~TARN__ID_FLAG;
+
+	if (owner == LOCK_ASIDE)
+		return -ENOTRECOVERABLE;
+	if (owner != 0 && tarn__id_slot(owner) >= section->region->member_max)
+		return -EUCLEAN; /* I2 */
+	return owner == 0 || tarn__section_owned(section, seen) ? -EAGAIN : -EOWNERDEAD;
+}
+
+static uint32_t version_of(const struct tarn_section *section)
+{
+	/* V2 <- V1 in settle(): an even version comes with all that was made final by it */
+	return atomic_load_explicit(&section->shm->seq, memory_order_acquire);
+}
+
+int tarn_section_read_begin(struct tarn_section *section, uint32_t *ret_version)
+{
+	uint32_t version = version_of(section);
+
+	if ((version & 1) != 0)
+		return why_odd(section);
+	*ret_version = version;
+	return 0;
+}
+
+bool tarn_section_read_valid(struct tarn_section *section, uint32_t version)
+{
+	/* relaxed: ordered behind the acquire loads of tarn__load_bytes() */
+	return atomic_load_explicit(&section->shm->seq, memory_order_relaxed) == version;
+}
+
+static bool readable(const struct tarn_section *section, const void *from, size_t size)
+{
+	const struct tarn_region *region = section->region;
+	uint64_t off = (uint64_t)((uintptr_t)from - (uintptr_t)section->tx.pub.heap);
+
+	if (TARN__LIKELY(tarn__inside(off, size, section->heap_size)))
+		return true;
+	/* The region may have grown since. */
+	return tarn__inside(off, size, tarn__region_size(region) - region->heap_off);
+}
+
+/* What is most of what is read: a few whole words. */
+static inline void load(void *to, const void *from, size_t size)
+{
+#if UINTPTR_MAX > 0xffffffffu
+	if (TARN__LIKELY(((uintptr_t)from | size) % 8 == 0)) {
+		for (size_t i = 0; i < size; i += 8) {
+			const _Atomic uint64_t *in = (const void *)((const char *)from + i);
+			/* V4 <- V3 in tarn__store_bytes() and the stores of <tarn/section.h> */
+			uint64_t word = atomic_load_explicit(in, memory_order_acquire);
+
+			memcpy((char *)to + i, &word, sizeof(word));
+		}
+		return;
+	}
+#endif
+	tarn__load_bytes(to, from, size);
+}
+
+int tarn_section_load(struct tarn_section *section, void *ret_to, const void *from, size_t size)
+{
+	if (TARN__UNLIKELY(!readable(section, from, size)))
+		return -EINVAL;
+	load(ret_to, from, size);
+	return 0;
+}
+
+/* Enter, and copy at leisure. */
+static int read_inside(struct tarn_section *section, void *ret_to, const void *from, size_t size,
+		       int64_t deadline)
+{
+	struct tarn_tx *tx;
+	int r;
+
+	if (tarn__tx_inside(section)) {
+		tarn__load_bytes(ret_to, from, size);
+		return 0;
+	}
+	r = tarn_section_enter(section, deadline, &tx, NULL);
+	if (r < 0)
+		return r;
+	tarn__load_bytes(ret_to, from, size);
+	return tarn_section_leave(section);
+}
+
+/* An observer cannot enter: it goes on looking. */
+static int keep_looking(struct tarn_section *section, void *ret_to, const void *from, size_t size,
+			int64_t deadline)
+{
+	uint32_t version = 0;
+	int r = -EAGAIN;
+
+	for (;;) {
+		r = tarn_section_read_begin(section, &version);
+		if (r == 0) {
+			tarn__load_bytes(ret_to, from, size);
+			if (tarn_section_read_valid(section, version))
+				return 0;
+		} else if (r != -EAGAIN && r != -EOWNERDEAD) {
+			return r;
+		}
+		if (tarn__plat_now() >= deadline)
+			return r == -EOWNERDEAD ? r : -ETIMEDOUT;
+		tarn__plat_yield();
+	}
+}
+
+int tarn_section_read(struct tarn_section *section, void *ret_to, const void *from, size_t size,
+		      int64_t deadline)
+{
+	if (TARN__UNLIKELY(!readable(section, from, size)))
+		return -EINVAL;
+	for (int i = 0; i < TRIES; i++) {
+		uint32_t version = version_of(section);
+
+		if (TARN__LIKELY((version & 1) == 0)) {
+			load(ret_to, from, size);
+			if (TARN__LIKELY(tarn_section_read_valid(section, version)))
+				return 0;
+		}
+		tarn__plat_pause();
+	}
+	if (section->region->observer)
+		return keep_looking(section, ret_to, from, size, deadline);
+	return read_inside(section, ret_to, from, size, deadline);
+}

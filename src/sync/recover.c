@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * recover.c - undo what a tx changed: for a thread that aborts, and for a dead one.
+ *
+ * The journal is checked whole before the first byte is put back, and each entry again, loaded
+ * once, when it is put back: a peer may write to it meanwhile. It is walked from its end, so that
+ * of two entries for one place the older wins; and nothing in it changes, so that who is killed
+ * on the way leaves the next one the same work.
+ *
+ * For a follower (section.h) there is no journal of its own: its leader is settled first. No lock
+ * is held while waiting for that, and nothing is waited for but a rollback that is under way, which
+ * itself waits for nothing; so recovering cannot close a circle.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "sync/section.h"
+
+/* What one entry says, checked. */
+struct step {
+	uint64_t off;
+	uint64_t size;
+	uint64_t code;
+	uint64_t old;
+	uint32_t data; /* of a range: the unit where its bytes begin */
+};
+
+/* The entry whose unit is @at - 1. NULL, or what is wrong with it. */
+static const char *read_step(const struct tarn_section *section, uint32_t at, uint32_t seq,
+			     struct step *ret)
+{
+	const struct tarn_region *region = section->region;
+	struct tarn_tx_entry entry = tarn__load_unit(&section->shm->journal[at - 1]);
+	uint64_t heap = tarn__region_size(region) - region->heap_off, units;
+
+	ret->off = entry.where >> 16;
+	ret->code = entry.where & CODE_MASK;
+	ret->old = entry.old;
+	ret->data = at - 1;
+	if ((entry.where & TAG_MASK) != ((uint64_t)seq << 3 & TAG_MASK))
+		return "its tag is another tx's";
+	if (ret->code <= 3) {
+		ret->size = UINT64_C(1) << ret->code;
+	} else if (ret->code == CODE_RANGE) {
+		ret->size = entry.old;
+		units = ret->size / SECTION_UNIT + (ret->size % SECTION_UNIT != 0);
+		if (units > at - 1)
+			return "it is longer than what is before it";
+		ret->data = at - 1 - (uint32_t)units;
+	} else {
+		return "its size is none";
+	}
+	if (ret->off < region->heap_off ||
+	    !tarn__inside(ret->off - region->heap_off, ret->size, heap))
+		return "it lies outside the region's objects";
+	if (ret->code <= 3 && ret->off % ret->size != 0)
+		return "it is not aligned";
+	if (ret->off < section->object.off + section->object.size &&
+	    ret->off + ret->size > section->object.off)
+		return "it lies in the section itself";
+	return NULL;
+}
+
+const char *tarn__journal_fault(const struct tarn_section *section, uint32_t count, uint32_t seq,
+				uint32_t *ret_unit)
+{
+	struct step step;
+
+	*ret_unit = count;
+	if (count > section->units)
+		return "count is larger than the journal"; /* I4 */
+	for (uint32_t at = count; at > 0; at = step.data) {
+		const char *fault = read_step(section, at, seq, &step);
+
+		*ret_unit = at - 1;
+		if (fault != NULL)
+			return fault;
+	}
+	return NULL;
+}
+
+static void put_back(struct tarn_section *section, const struct step *step)
+{
+	unsigned char *to = section->region->base + step->off;
+
+	if (step->code == CODE_RANGE)
+		tarn__store_bytes(to, &section->shm->journal[step->data], (size_t)step->size);
+	else
+		tarn__store_word(to, step->code, step->old);
+}
+
+int tarn__journal_undo(struct tarn_section *section, uint32_t count, uint32_t seq)
+{
+	struct step step;
+	uint32_t unit;
+
+	if (tarn__journal_fault(section, count, seq, &unit) != NULL)
+		return -EUCLEAN; /* rule 6 */
+	for (uint32_t at = count; at > 0; at = step.data) {
+		if (read_step(section, at, seq, &step) != NULL)
+			return -EUCLEAN; /* changed since */
+		put_back(section, &step);
+	}
+	return 0;
+}
+
+/* What can be undone of a journal that fails: up to the first entry that does. */
+static void undo_forced(struct tarn_section *section, uint32_t count, uint32_t seq)
+{
+	struct step step;
+
+	if (count > section->units)
+		return;
+	for (uint32_t at = count; at > 0; at = step.data) {
+		if (read_step(section, at, seq, &step) == NULL)
+			put_back(section, &step);
+		else
+			step.data = at - 1;
+	}
+}
+
+/* --- leaders ------------------------------------------------------------------------------- */
+
+/* Is the fate of the tx open that @section was part of? */
+static bool leader_open(const struct tarn_section *leader, uint32_t leader_seq)
+{
+	/* V2 <- V1 in settle(): if it is decided, so are its stores */
+	return atomic_load_explicit(&leader->shm->seq, memory_order_acquire) == leader_seq;
+}
+
+int tarn__section_clear_leader(struct tarn_section *section)
+{
+	struct section_shm *shm = section->shm;
+	struct tarn_section leader;
+	/* acquire: leader and its seq were stored before seq became odd */
+	uint32_t seq = atomic_load_explicit(&shm->seq, memory_order_acquire);
+	/* relaxed: the owner is dead, nobody writes */
+	uint32_t place = atomic_load_explicit(&shm->leader, memory_order_relaxed);
+	uint32_t leader_seq = atomic_load_explicit(&shm->leader_seq, memory_order_relaxed);
+	uint32_t seen;
+	int r;
+
+	if ((seq & 1) == 0 || place == place_of(section))
+		return 0;
+	r = tarn__section_at(section->region, (uint64_t)place * TARN__CACHE_LINE, &leader);
+	if (r < 0)
+		return -ENOTRECOVERABLE; /* I5 */
+	if (!leader_open(&leader, leader_seq))
+		return 0;
+	/* relaxed: decided by the exchange in take() */
+	seen = atomic_load_explicit(&leader.shm->lock, memory_order_relaxed);
+	if ((seen & ~TARN__ID_FLAG) == LOCK_ASIDE)
+		return -ENOTRECOVERABLE;
+	if (tarn__section_owned(&leader, seen) ||
+	    !take(leader.shm, seen, section->id | (seen & TARN__ID_FLAG)))
+		return -EAGAIN;
+	/* relaxed: take() has acquired it */
+	if (atomic_load_explicit(&leader.shm->leader, memory_order_relaxed) != place) {
+		unlock(leader.shm, LOCK_ASIDE); /* I5: a leader leads itself */
+		return -ENOTRECOVERABLE;
+	}
+	r = tarn__section_roll_back(&leader);
+	if (r < 0)
+		return r;
+	unlock(leader.shm, 0);
+	return 0;
+}
+
+/* Undone, or nothing to undo: as whoever enters is to find it (rule 4). The lock is ours. */
+static void clean(struct tarn_section *section, uint32_t seq)
+{
+	struct section_shm *shm = section->shm;
+
+	if ((seq & 1) != 0)
+		settle(shm, seq);
+	/* relaxed: published by unlock(); if we die before, done again by whoever comes next */
+	atomic_store_explicit(&shm->count, 0, memory_order_relaxed);
+	atomic_store_explicit(&shm->leader, place_of(section), memory_order_relaxed);
+	atomic_store_explicit(&shm->tid, 0, memory_order_relaxed);
+}
+
+int tarn__section_roll_back(struct tarn_section *section)
+{
+	struct section_shm *shm = section->shm;
+	/* relaxed, all: take() has acquired them */
+	uint32_t seq = atomic_load_explicit(&shm->seq, memory_order_relaxed);
+	uint32_t count = atomic_load_explicit(&shm->count, memory_order_relaxed);
+	uint32_t place = atomic_load_explicit(&shm->leader, memory_order_relaxed);
+
+	if ((seq & 1) != 0) {
+		if (place == place_of(section) && tarn__journal_undo(section, count, seq) < 0) {
+			unlock(shm, LOCK_ASIDE);
+			return -ENOTRECOVERABLE;
+		}
+		atomic_store_explicit(&shm->recovered,
+				      atomic_load_explicit(&shm->recovered, memory_order_relaxed) +
+					      1,
+				      memory_order_relaxed);
+	}
+	clean(section, seq);
+	return 0;
+}
+
+/* --- tarn_section_recover() ----------------------------------------------------------------- */
+
+static int say_fault(struct tarn_section *section, uint32_t seq, uint32_t count,
+		     struct tarn_diag *diag)
+{
+	uint32_t unit = 0;
+	const char *fault = tarn__journal_fault(section, count, seq, &unit);
+
+	if (fault == NULL)
+		tarn__diag(diag, -ENOTRECOVERABLE,
+			   "section %s was changed together with another one that could not be "
+			   "rolled back, or is gone",
+			   section->name);
+	else
+		tarn__diag(diag, -ENOTRECOVERABLE,
+			   "section %s cannot be rolled back: unit %" PRIu32 " of its journal: %s",
+			   section->name, unit, fault);
+	tarn__diag_hint(diag, "TARN_SECTION_FORCE undoes the rest and frees it; what it guards may "
+			      "be inconsistent then");
+	return -ENOTRECOVERABLE;
+}
+
+/* The lock is ours. */
+static int mend(struct tarn_section *section, uint32_t flags, struct tarn_diag *diag)
+{
+	struct section_shm *shm = section->shm;
+	/* relaxed, all: take() has acquired them */
+	uint32_t seq = atomic_load_explicit(&shm->seq, memory_order_relaxed);
+	uint32_t count = atomic_load_explicit(&shm->count, memory_order_relaxed);
+	bool own = atomic_load_explicit(&shm->leader, memory_order_relaxed) == place_of(section);
+	bool force = (flags & TARN_SECTION_FORCE) != 0;
+	int r = 0;
+
+	if ((seq & 1) == 0)
+		r = 0;
+	else if (own)
+		r = tarn__journal_undo(section, count, seq);
+	else
+		r = tarn__section_clear_leader(section);
+	if (r < 0 && !force) {
+		unlock(shm, LOCK_ASIDE);
+		return say_fault(section, seq, own ? count : 0, diag);
+	}
+	if (r < 0 && own)
+		undo_forced(section, count, seq);
+	clean(section, seq);
+	unlock(shm, 0);
+	return 0;
+}
+
+static int recover_one(struct tarn_section *section, uint32_t flags, struct tarn_diag *diag)
+{
+	enum { TRIES = 100 }; /* lost to others in a row; a hostile peer could go on for ever */
+	int r;
+
+	for (int i = 0; i < TRIES; i++) {
+		/* relaxed: decided by the exchange in take() */
+		uint32_t seen = atomic_load_explicit(&section->shm->lock, memory_order_relaxed);
+		uint32_t seq = atomic_load_explicit(&section->shm->seq, memory_order_relaxed);
+
+		if (tarn__section_owned(section, seen))
+			return tarn__diag(diag, -EBUSY, "section %s: its owner lives",
+					  section->name);
+		if ((seen & ~TARN__ID_FLAG) == 0 && (seq & 1) == 0)
+			return 0;
+		r = tarn__section_clear_leader(section);
+		if (r == -EAGAIN)
+			continue;
+		if (take(section->shm, seen, section->id | (seen & TARN__ID_FLAG)))
+			return mend(section, flags, diag);
+	}
+	return tarn__diag(diag, -EBUSY, "section %s: others were always faster", section->name);
+}
+
+static int recover_entered(struct tarn_region *region, const char *name, uint32_t flags,
+			   struct tarn_diag *diag)
+{
+	struct tarn_section section;
+	struct tarn__object object;
+	struct entry entry;
+	int r = 0, one = 0;
+
+	if (name == NULL) {
+		for (uint32_t i = 0; tarn__section_next(region, &i, &object, &entry); i++) {
+			one = tarn__section_handle(region, &object, entry.name, &section, diag);
+			if (one == 0)
+				one = recover_one(&section, flags, diag);
+			r = one < 0 && one != -EBUSY ? one : r;
+		}
+		return r;
+	}
+	r = tarn__object_find(region, name, TARN_OBJECT_SECTION, &object, diag);
+	if (r < 0)
+		return r;
+	r = tarn__section_handle(region, &object, name, &section, diag);
+	if (r == 0)
+		r = recover_one(&section, flags, diag);
+	tarn__object_drop(region, object.index);
+	return r;
+}
+
+int tarn_section_recover(struct tarn_region *region, const char *name, uint32_t flags,
+			 struct tarn_diag *diag)
+{
+	struct tarn_diag words = { .what = "" };
+	int r;
+
+	if ((flags & ~TARN_SECTION_FORCE) != 0)
+		return tarn__diag(diag, -EINVAL, "flags 0x%" PRIx32 " are not known", flags);
+	r = tarn__region_enter_member(region);
+	if (r < 0)
+		return tarn__diag(diag, r,
+				  r == -EPERM ? "the region was opened to look on"
+					      : "the region cannot be used");
+	r = recover_entered(region, name, flags, &words);
+	tarn__region_leave(region);
+	return tarn__diag_pass(diag, &words, r);
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* thread.h - what a thread knows of itself: who it is, and which tx it is inside of. */
+#ifndef TARN_SYNC_THREAD_H
+#define TARN_SYNC_THREAD_H
+
+#include <stdint.h>
+
+struct tx;
+
+struct thread {
+	union {
+		struct {
+			uint32_t tid;   /* 0: not ready */
+			uint32_t token; /* drawn by the thread, not 0: tells it from one of equal
+			                   ids in another PID namespace */
+		};
+		uint64_t both;
+	};
+	struct tx *open; /* one a region */
+};
+
+/* One segment-relative access, where the C library lets a library that is loaded late have one. */
+#if defined(__GLIBC__) && defined(__ELF__)
+#define TARN__TLS __attribute__((tls_model("initial-exec")))
+#else
+#define TARN__TLS
+#endif
+
+extern _Thread_local struct thread tarn__self TARN__TLS;
+
+/* Make tarn__self ready. 0, -ENOMEM. */
+int tarn__thread_begin(void);
+
+#endif /* TARN_SYNC_THREAD_H */
