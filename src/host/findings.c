@@ -118,10 +118,10 @@ unsigned tarn__percent(const struct tarn__limit *limit)
 {
 	uint64_t value = limit->pub.value, used = limit->pub.used;
 
-	if (value == UINT64_MAX || used == TARN_HOST_UNKNOWN || used == 0)
+	if (value == UINT64_MAX || used == TARN_HOST_UNKNOWN)
 		return 0;
-	if (value == 0 || used >= value)
-		return 100;
+	if (used >= value)
+		return 100; /* nothing of nothing is used up too */
 	return (unsigned)(value > UINT64_MAX / 100 ? used / (value / 100) : used * 100 / value);
 }
 

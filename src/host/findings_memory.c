@@ -409,7 +409,8 @@ static bool numa(struct tarn__judge *judge)
 	for (unsigned node = 0; node < 64; node++) {
 		const struct tarn__limit *memory = tarn__may(judge, "numa.node%u.memory", node);
 
-		if (memory == NULL)
+		/* a node may have processors alone */
+		if (memory == NULL || memory->pub.value == 0)
 			continue;
 		count++;
 		plenty |= tarn__percent(memory) < 75;

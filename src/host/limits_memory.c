@@ -390,6 +390,7 @@ struct node {
 	unsigned number;
 	unsigned count; /* seen so far */
 	uint64_t total, free_bytes;
+	bool told; /* its total */
 };
 
 /* "Node 0 MemTotal:       24684092 kB" */
@@ -398,8 +399,10 @@ static int match_node_line(char *line, void *arg)
 	struct node *node = arg;
 	uint64_t kib;
 
-	if (sscanf(line, "Node %*u MemTotal: %" SCNu64, &kib) == 1)
+	if (sscanf(line, "Node %*u MemTotal: %" SCNu64, &kib) == 1) {
 		node->total = kib << 10;
+		node->told = true;
+	}
 	if (sscanf(line, "Node %*u MemFree: %" SCNu64, &kib) == 1)
 		node->free_bytes = kib << 10;
 	return 0;
@@ -447,12 +450,13 @@ static int one_node(const char *entry, void *arg)
 	if (sscanf(entry, "node%u", &node->number) != 1)
 		return 0;
 	node->total = node->free_bytes = 0;
+	node->told = false;
 	limit = tarn__limit_add(limits, TARN_UNIT_BYTES, "memory of one NUMA node",
 				"numa.node%u.memory", node->number);
 	limit->error =
 		tarn__each_line(tarn__under(limits, path, NODES "/node%u/meminfo", node->number),
 				match_node_line, node);
-	if (limit->error == 0 && node->total == 0)
+	if (limit->error == 0 && !node->told)
 		limit->error = -EINVAL;
 	limit->pub.value = node->total;
 	limit->pub.used = node->total > node->free_bytes ? node->total - node->free_bytes : 0;
