@@ -13,8 +13,8 @@
  * attached, and who made it is dead. One that nobody ever attached waits for its first user. One
  * with a key can be found again: PostgreSQL keeps segments that nobody has attached at the moment,
  * made by processes that ended. But whoever does that has another, also with a key, attached; as
- * long as there is such a one of the same owner, it is idle. A file's creator is not on record, so a
- * file is idle, however old.
+ * long as there is such a one of the same owner, it is idle. A file's creator is not on record,
+ * so a file is idle, however old.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -315,6 +315,9 @@ def make_postgres(world, clusters, kind, port):
         "dynamic_shared_memory_type": kind,
         "shared_memory_type": "sysv" if kind == "sysv" else "mmap",
     }
+    if kind == "sysv":
+        # Nobody is attached then to the segment that the startup process made, for the next one
+        settings["max_logical_replication_workers"] = "0"
     argv = [f"{where}/postgres", "-D", f"{home}/{kind}"]
     for key, value in settings.items():
         argv += ["-c", f"{key}={value}"]
@@ -332,7 +335,8 @@ def make_postgres(world, clusters, kind, port):
     until(answers, "postgres")
     with open(f"{home}/{kind}/postmaster.pid", encoding="utf-8") as file:
         words = file.read().split("\n")[6].split()  # "KEY ID" of its System V segment
-    return {"pid": server.pid, "ask": ask, "id": int(words[1]) if len(words) == 2 else None}
+    return {"pid": server.pid, "uid": os.stat(home).st_uid, "ask": ask,
+            "id": int(words[1]) if len(words) == 2 else None}
 
 
 def sysv_of(pid):

@@ -1,0 +1,278 @@
+# The whole host: real programs' shared memory of every kind, as ls, ps, info and gc see it.
+#
+# hostworld.py makes it once for the file, and ends it; hostcheck.py is the second opinion.
+bats_require_minimum_version 1.5.0
+load lib.bash
+
+setup_file()
+{
+	command -v python3 >/dev/null || skip "python3 is not installed"
+	export WORLD=$BATS_FILE_TMPDIR/world.json
+	python3 "$SOURCE_DIR/tests/cli/hostworld.py" run "$WORLD" $$ \
+		>"$BATS_FILE_TMPDIR/world.log" 2>&1 3>&- &
+	echo $! >"$BATS_FILE_TMPDIR/world.pid"
+	for _ in $(seq 6000); do
+		[ -e "$WORLD" ] && return
+		kill -0 $! 2>/dev/null || break
+		sleep 0.02
+	done
+	cat "$BATS_FILE_TMPDIR/world.log"
+	return 1
+}
+
+teardown_file()
+{
+	local pid
+	pid=$(cat "$BATS_FILE_TMPDIR/world.pid") || return 0
+	kill "$pid" 2>/dev/null && tail --pid="$pid" -s 0.05 -f /dev/null
+	[ ! -s "$BATS_FILE_TMPDIR/world.log" ] || cat "$BATS_FILE_TMPDIR/world.log" >&2
+}
+
+world() { jq -r "$1" "$WORLD"; }
+
+# A part of the world that may be lacking; the tests about it are skipped then.
+need_world()
+{
+	local reason
+	reason=$(world ".$1.skip // empty")
+	[ -z "$reason" ] || skip "$reason"
+}
+
+listed() { run --separate-stderr tarn ls -J "$@"; [ "$status" -eq 0 ] || [ "$status" -eq 4 ]; }
+
+# thing FACT JQ: the one item of $output that JQ selects is so, in the light of that fact ($f)
+thing()
+{
+	local found
+	found=$(jq -c --argjson f "$(world ".$1")" ".items[] | select($2)" <<<"$output")
+	if [ "$(grep -c . <<<"$found")" -ne 1 ]; then
+		echo "not one, but: $found"
+		echo "among: $(jq -c '.items[] | [.name, .label, [.processes[].pid]]' <<<"$output")"
+		return 1
+	fi
+	jq -e --argjson f "$(world ".$1")" "$3" <<<"$found" >/dev/null ||
+		{ echo "not so: $3; in: $found; with: $(world ".$1")"; return 1; }
+}
+
+# so JQ: of all that is listed that is true
+so() { jq -e "$1" <<<"$output" >/dev/null || { echo "not so: $1"; return 1; }; }
+
+# What PostgreSQL answers to SQL.
+ask()
+{
+	local words
+	mapfile -t words < <(world ".$1.ask[]")
+	"${words[@]}" "$2"
+}
+
+check() { python3 "$SOURCE_DIR/tests/cli/hostcheck.py" "$@"; }
+
+# What there is, before and after; ls.json says what tarn saw in between.
+look_around()
+{
+	check look before.json "${@:1}"
+	tarn ls -J "$@" >ls.json 2>/dev/null || [ $? -eq 4 ]
+	check look after.json "${@:1}"
+}
+
+@test "a Python shared_memory block is listed with parent and child" {
+	listed
+	thing python '.name == "shm:" + $f.name' '.type == "posix" and .state == "live" and
+		.size_bytes == $f.size and .uid == $f.owner and .touched_bytes > 0 and
+		[.processes[].pid] == $f.pids and .attach_count == 2 and
+		([.processes[].rights] | unique) == ["rw-s"]'
+}
+
+@test "a segment of ipcmk -M is listed with those who attached it, another with nobody" {
+	listed
+	thing sysv '.id == $f.id' '.type == "sysv" and .name == "sysv:#\($f.id)" and
+		.size_bytes == $f.size and .mode == $f.mode and .state == "live" and
+		[.processes[].pid] == $f.pids and .attach_count == 2'
+	thing unattached '.id == $f.id' '.size_bytes == $f.size and .state == "idle" and
+		.processes == [] and .attach_count == 0 and .attached_ns == null and .proof == null'
+}
+
+@test "a memfd is listed by its name, with its seals, also in who has only mapped it" {
+	listed
+	thing memfd '.label == $f.label and .inode == $f.inode' '.type == "memfd" and
+		.name == "memfd:\($f.pids[0]):\($f.fd)" and .size_bytes == $f.size and
+		.seals == "shrink,grow" and [.processes[].pid] == $f.pids and
+		.processes[0].fd == $f.fd and .processes[1].fd_count == 0 and
+		.processes[1].mapping_count == 1'
+}
+
+@test "MAP_SHARED|MAP_ANONYMOUS memory of a parent and its child is one thing" {
+	listed
+	thing anon '.type == "anon" and .processes[0].pid == $f.pids[0]' '.size_bytes == $f.size and
+		[.processes[].pid] == $f.pids and .state == "live" and (.name | startswith("map:"))'
+}
+
+@test "memory without a name left is deleted, and is listed with who keeps it" {
+	listed
+	thing deleted '.label == $f.path' '.state == "deleted" and .removed and .size_bytes == $f.size
+		and [.processes[].pid] == $f.pids'
+}
+
+@test "a shared file is listed with --files, and without it is not" {
+	listed
+	so '[.items[] | select(.type == "file")] == []'
+	listed --files
+	thing file '.name == "file:" + $f.path' '.type == "file" and .size_bytes == $f.size and
+		[.processes[].pid] == $f.pids'
+}
+
+@test "huge pages are listed, anonymous, of a memfd, of System V and in hugetlbfs" {
+	need_world huge
+	listed
+	for which in '.type == "anon"' '.label == $f.label' '.type == "sysv" and .id == $f.id'; do
+		thing huge ".processes[0].pid == \$f.pids[0] and ($which)" '.page_bytes == 2097152 and
+			.size_bytes == $f.size and [.processes[].pid] == $f.pids and
+			(.touched_bytes | IN(2097152, null))'
+	done
+	[ "$(world .huge.file)" != null ] || skip "hugetlbfs cannot be mounted"
+	thing huge '.type == "huge"' '.page_bytes == 2097152 and .size_bytes == $f.size and
+		(.name | endswith($f.file | split("/")[-1])) and [.processes[].pid] == $f.pids and
+		.touched_bytes == 2097152'
+}
+
+# Every process of a PostgreSQL server, as JSON.
+servers() { { echo "$1"; cat /proc/"$1"/task/*/children; } | xargs -n1 | jq -n '[inputs]'; }
+
+@test "PostgreSQL's shared memory is listed with its processes: anonymous, POSIX, System V" {
+	need_world postgres_posix
+	listed
+	processes=$(servers "$(world .postgres_posix.pid)")
+	[ "$(jq length <<<"$processes")" -ge 3 ]
+	for which in '.type == "anon"' '.type == "posix" and .attach_count > 1' '.type == "sysv"'; do
+		thing postgres_posix ".processes[0].pid == \$f.pid and ($which)" ".state == \"live\" and
+			.uid == \$f.uid and ([.processes[].pid] - $processes == []) and
+			(.processes | length) >= 3 and
+			([.processes[].command] | unique) == [\"postgres\"]"
+	done
+	[ "$(ask postgres_posix 'select 6*7')" = 42 ]
+}
+
+@test "PostgreSQL with all of it in System V is listed too, and what it has detached is no orphan" {
+	need_world postgres_sysv
+	listed
+	thing postgres_sysv '.id == $f.id' '.type == "sysv" and .size_bytes > 2000000 and
+		.creator == "postgres" and .creator_pid == $f.pid and .processes[0].pid == $f.pid'
+	own=".type == \"sysv\" and .uid == \$f.uid and .id > \$f.id"
+	thing postgres_sysv "$own and .attach_count > 0" '.state == "live" and .proof == null'
+	thing postgres_sysv "$own and .attach_count == 0" '.state == "idle" and .proof == null'
+}
+
+@test "x11perf -shmput on Xvfb: their segment has both, the frame buffer the server alone" {
+	need_world xvfb
+	listed
+	thing x11perf '.id == $f.id' '.type == "sysv" and [.processes[].pid] == $f.pids and
+		.creator == "x11perf" and .creator_pid == $f.creator and .attach_count == 2 and
+		.state == "live" and ([.processes[].command] | sort) == ["Xvfb", "x11perf"]'
+	thing xvfb '.id == $f.id' '[.processes[].pid] == [$f.pid] and .creator == "Xvfb"'
+}
+
+@test "all that ls says is what /proc/sysvipc/shm, stat and /proc/PID/maps say" {
+	look_around
+	run check compare before.json ls.json after.json
+	is 0
+	echo "# $output" >&3
+	# it looked at something
+	[[ $output =~ ([0-9]+)\ listed,\ ([0-9]+)\ facts\ and\ ([0-9]+)\ uses ]]
+	[ "${BASH_REMATCH[1]}" -ge 8 ] && [ "${BASH_REMATCH[2]}" -ge 100 ] && [ "${BASH_REMATCH[3]}" -ge 10 ]
+}
+
+@test "the same of files on disk" {
+	look_around --files
+	run check compare before.json ls.json after.json
+	is 0
+	jq -e '[.items[] | select(.type == "file")] | length > 0' ls.json
+}
+
+# fault JQ WORDS: with that done to what tarn said, the checker says so
+fault()
+{
+	jq "$1" ls.json >fault.json
+	cmp -s <(jq . ls.json) fault.json && { echo "changes nothing: $1"; return 1; }
+	run check compare before.json fault.json after.json
+	is 1
+	says "$2"
+}
+
+@test "the checker sees a wrong size, a lost process, a lost or invented segment, a number as text" {
+	look_around
+	name=$(world .python.name)
+	block=".items[] |= if .name == \"shm:$name\" then"
+	fault "$block .size_bytes += 1 else . end" "size_bytes"
+	fault "$block .size_bytes |= tostring else . end" "size_bytes"
+	fault "$block .touched_bytes += 4096 else . end" "touched_bytes"
+	fault "$block .inode += 1 else . end" "not listed"
+	fault "$block .mode = \"0666\" else . end" "mode"
+	fault "$block del(.processes[1]) else . end" "pids"
+	fault "$block .processes[0].fd_count += 1 else . end" "descriptors"
+	fault "$block .processes[0].rights = \"r--s\" else . end" "rights"
+	fault "$block .processes[0].uid |= tostring else . end" "uid"
+	fault "$block .attach_count += 1 else . end" "attach_count"
+	fault "del(.items[] | select(.name == \"shm:$name\"))" "not listed"
+	fault "del(.items[] | select(.id == $(world .sysv.id)))" "not listed: sysv:$(world .sysv.id)"
+	fault ".items += [.items[] | select(.name == \"shm:$name\") | .inode = 1]" "there is no such thing"
+	fault "(.items[] | select(.id == $(world .sysv.id)).key) |= . + 1" "key"
+	fault "(.items[] | select(.id == $(world .sysv.id)).last_pid) = 1" "last_pid"
+	fault ".unreadable += 1" "unreadable"
+	fault ".complete |= not" "complete"
+}
+
+@test "ps is the reverse of ls: the same pairs of process and segment" {
+	same=0
+	for _ in 1 2 3 4 5; do # what others do meanwhile is in one and not in the other
+		tarn ls -J >ls.json 2>/dev/null || [ $? -eq 4 ]
+		tarn ps -J >ps.json 2>/dev/null || [ $? -eq 4 ]
+		jq -r '.items[] | .name as $name | .processes[] | "\(.pid) \($name)"' ls.json | sort >pairs.ls
+		jq -r '.items[] | "\(.pid) \(.name)"' ps.json | sort -u >pairs.ps
+		cmp -s pairs.ls pairs.ps && same=1 && break
+	done
+	[ "$same" -eq 1 ] || { diff pairs.ls pairs.ps; return 1; }
+	[ "$(wc -l <pairs.ls)" -ge 10 ]
+}
+
+# shm FIELD ID: of that System V segment, as ipcs -m has it (1 key, 2 id, 4 size, 7 attached)
+shm() { awk -v field="$1" -v id="$2" '$2 == id { print $field }' /proc/sysvipc/shm; }
+attached() { [ "$(shm 7 "$1")" = "$2" ]; }
+segment_of() { awk -v pid="$1" '$5 == pid { print $2 }' /proc/sysvipc/shm; }
+draws() { [ "$(awk -v pid="$1" '$5 == pid { print $7 }' /proc/sysvipc/shm)" = 2 ]; }
+
+# An x11perf of this test's own, killed while it puts images; sets orphan.
+kill_x11perf()
+{
+	x11perf -display "$(world .xvfb.display)" -reps 1000 -repeat 1000000 -time 1 -shmput100 \
+		>x11perf.log 2>&1 3>&- &
+	victim=$!
+	until_true draws $victim
+	orphan=$(segment_of $victim)
+	kill -9 $victim
+	wait $victim || true
+	until_true attached "$orphan" 0 # Xvfb lets go when it sees the connection gone
+}
+
+@test "x11perf killed in the middle of -shmput: ls marks what it leaves, with the proof" {
+	need_own_shm
+	need_world xvfb
+	run tarn ls --leaked --check
+	is_found=$status
+	kill_x11perf
+	listed
+	thing x11perf ".id == $orphan" ".state == \"orphan\" and .creator == null and
+		.creator_pid == $victim and .processes == [] and .size_bytes > 0 and
+		(.proof | contains(\"pid $victim\"))"
+	thing x11perf '.id == $f.id' '.state == "live" and .proof == null'
+	run tarn ls
+	[[ $output =~ "sysv:#$orphan "[^$'\n']*" orphan " ]]
+	run tarn ls --leaked -J
+	[ "$(jq -c '[.items[].id]' <<<"$output")" = "[$orphan]" ]
+	run tarn ls --leaked --check
+	is 1
+	ipcrm -m "$orphan"
+	[ "$is_found" -ne 1 ]
+	run tarn ls --leaked --check
+	[ "$status" -ne 1 ]
+	[ -z "$(tarn ls --leaked -n 2>/dev/null)" ]
+}
