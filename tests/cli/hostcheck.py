@@ -283,7 +283,8 @@ class Comparison:
     def fleeting(self, item):
         made = item["created_ns"]
         young = made is None or made > self.before["time_ns"] - 10**8
-        if not young or not item["processes"] or item["type"] not in ("memfd", "anon", "file"):
+        nameless = item["name"].startswith(("memfd:", "map:")) or item["type"] == "file"
+        if not young or not item["processes"] or not nameless:
             self.wrong(f"listed, but there is no such thing: {item['name']}")
 
     def one(self, item, thing, uses):
