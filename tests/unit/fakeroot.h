@@ -229,4 +229,20 @@ static inline const struct kept_finding *kept_find(const struct kept *kept, cons
 	return NULL;
 }
 
+static inline void examine(const char *root, struct kept *kept)
+{
+	struct tarn_diag diag = { "", "" };
+	const struct tarn_host_opts opts = { .root = root, .diag = &diag };
+
+	kept->count = 0;
+	assert_int_equal(tarn_host_findings(NULL, &opts, keep, kept), 0);
+	assert_string_equal(diag.what, "");
+}
+
+static inline bool has_word(const struct kept_finding *finding, const char *word)
+{
+	return strstr(finding->what, word) != NULL || strstr(finding->breaks, word) != NULL ||
+	       strstr(finding->fix, word) != NULL;
+}
+
 #endif /* TESTS_UNIT_FAKEROOT_H */
