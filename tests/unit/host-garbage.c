@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Files of /proc, damaged at random: whatever they say, a picture comes of it that is whole and holds
- * nothing but plain text. A process names its files and itself as it likes, and root under which
- * all is read may be anybody's. Runs of one seed are the same; TARN_TEST_SEED gives another one.
+ * Files of /proc, damaged at random: whatever they say, a picture comes of it that is whole and
+ * holds nothing but plain text. A process names its files and itself as it likes, and the root
+ * under which all is read may be anybody's. Runs of one seed are the same; TARN_TEST_SEED gives
+ * another one.
  */
 #include "host.h"
 
