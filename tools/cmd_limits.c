@@ -47,7 +47,11 @@ static const char *value_text(const struct out *out, uint32_t unit, uint64_t val
 
 static int put_limit(const struct tarn_host_limit *limit, void *arg)
 {
-	static const char *const units[] = { "?", "bytes", "count", "word" };
+	static const char *const units[] = {
+		[TARN_UNIT_COUNT] = "count",
+		[TARN_UNIT_BYTES] = "bytes",
+		[TARN_UNIT_WORD] = "word",
+	};
 	struct out *out = arg;
 	bool word = limit->unit == TARN_UNIT_WORD;
 	bool known = !word && limit->used != TARN_HOST_UNKNOWN;
@@ -56,7 +60,7 @@ static int put_limit(const struct tarn_host_limit *limit, void *arg)
 	out_row(out);
 	out_text(out, "name", limit->name);
 	out_text(out, "what", limit->what);
-	out_text(out, "unit", limit->unit <= TARN_UNIT_WORD ? units[limit->unit] : "?");
+	out_text(out, "unit", limit->unit <= TARN_UNIT_WORD ? units[limit->unit] : NULL);
 	out_number_if(out, "value", limit->value, !word && limit->value != UINT64_MAX);
 	out_bool(out, "unlimited", !word && limit->value == UINT64_MAX);
 	out_number_if(out, "used", limit->used, known);

@@ -103,6 +103,9 @@ static uint64_t pages_to_bytes(uint64_t pages)
 										       : bytes;
 }
 
+/* SHMMAX of the kernel: what it takes for no limit. */
+#define SHMMAX_NONE (UINT64_MAX - (UINT64_C(1) << 24))
+
 static void shared_memory(struct tarn__limits *limits)
 {
 	struct tarn__sysv_usage usage = { 0 };
@@ -111,8 +114,11 @@ static void shared_memory(struct tarn__limits *limits)
 
 	limit = tarn__limit_sysctl(limits, TARN_UNIT_BYTES, "sysv.shmmax", "kernel/shmmax",
 				   "one System V segment");
-	if (limit != NULL)
+	if (limit != NULL) {
+		if (limit->pub.value >= SHMMAX_NONE)
+			limit->pub.value = UINT64_MAX;
 		tarn__limit_raise(limit, "sysctl -w kernel.shmmax=BYTES");
+	}
 	limit = tarn__limit_sysctl(limits, TARN_UNIT_BYTES, "sysv.shmall", "kernel/shmall",
 				   "all System V segments together");
 	if (limit != NULL) {
