@@ -16,7 +16,7 @@
  *
  * Callers:   a picture belongs to one thread at a time.
  * Progress:  every call may enter the kernel; none waits for another process.
- * Crash:     only tarn_host_reclaim() changes anything: what it removes is there or gone.
+ * Crash:     only tarn_host_reclaim() changes anything; its docstring says what a death leaves.
  * Trust:     names, sizes and contents are other people's: names come with control characters
  *            replaced by '?', and a file that shrinks while it is read is a short read.
  */
@@ -310,6 +310,42 @@ TARN_API TARN_NODISCARD int
 tarn_host_fit(const char *addr, const struct tarn_segment_opts *want,
 	      const struct tarn_host_opts *opts,
 	      int (*fn)(const struct tarn_host_finding *finding, void *arg), void *arg);
+
+/* --- removing ------------------------------------------------------------------------------ */
+
+/**
+ * tarn_host_reclaim - remove @segment, which is not Tarn's own and which nobody uses, if that
+ * still holds at this moment.
+ * @idle_ns: 0 = only what is provably an orphan: TARN_STATE_ORPHAN, of System V. Else also files
+ *           in /dev/shm and hugetlbfs, named semaphores among them, in state TARN_STATE_IDLE and
+ *           unused for so long by their own times (used_ns). The kernel notes a file's mapping or
+ *           reading there at most once a day, its closing and stores into it never
+ * For Tarn's own there are tarn_region_gc(), tarn_region_remove() and tarn_leftovers(); of them
+ * only a file that an earlier call was just removing when it died is taken here (".tarn-gc.*").
+ *
+ * What is there is compared with the picture once more, and what changed since is left alone. A
+ * file nobody may have open, which a write lease proves: the kernel grants one only then, to its
+ * owner and to root. The lease is held until the name is gone. Who opens the file by its name
+ * meanwhile waits some milliseconds in open() (with O_NONBLOCK: gets EAGAIN) and then has it, under
+ * its name: it is not removed. In System V nothing holds off who attaches between the last look and
+ * the removal: those keep the segment, whole, until they detach. No signal comes of all this.
+ *
+ * A process killed in the middle leaves the segment whole, a file perhaps under a passing name
+ * (".tarn-gc."), which tarn_leftovers() removes, or gives its name back if somebody opened it.
+ *
+ * Return: 0 (it is gone), 1 (its name or key is gone; who came at this very moment has it and
+ *   keeps it, whole; @diag says so), or
+ *   -EBUSY   somebody has it, and it is as it was; @diag says who, where that is known
+ *   -ESTALE  it is no orphan and not idle for @idle_ns, or was used since the picture
+ *   -ENOENT  it is gone already
+ *   -EINVAL  it is Tarn's own, a file on disk, of another namespace or root, or has no name
+ *   -EPERM, -EACCES  the kernel's refusal, or it could not be proven that nobody has it
+ *   and the kernel's error otherwise. If a name could not be given back @diag says what it is now.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_host_reclaim(const struct tarn_host *host,
+					      const struct tarn_host_segment *segment,
+					      int64_t idle_ns, struct tarn_diag *diag);
 
 TARN_END_DECLS
 

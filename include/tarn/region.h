@@ -243,7 +243,7 @@ TARN_API TARN_NODISCARD int tarn_region_check_super(const char *addr,
  */
 TARN_API TARN_NODISCARD int tarn_region_gc(struct tarn_region *region, uint32_t *ret_count);
 
-/* Something that a creator which died left in shared memory. */
+/* Something that a process which died left in shared memory. */
 struct tarn_leftover {
 	char path[288];  /* the file in /dev/shm */
 	char proof[192]; /* why it is known that nobody uses it, in words */
@@ -254,9 +254,11 @@ struct tarn_leftover {
 #define TARN_LEFTOVER_REMOVE (1u << 0) /* remove each before @fn is told; else only tell */
 
 /**
- * tarn_leftovers - find what creators that were killed left behind: files that never got their
- * name (where the file system has no O_TMPFILE), control files without a region, and System V
- * segments made by half. What another user owns, or a live process still has, is passed over.
+ * tarn_leftovers - find what processes that were killed left behind: files that never got their
+ * name (where the file system has no O_TMPFILE), control files without a region, System V
+ * segments made by half, and files that tarn_host_reclaim() was just removing. What another user
+ * owns, or a live process still has, is passed over; a file that was being removed when somebody
+ * opened it gets its name back.
  * @fn: called for each until it returns non-zero; may be NULL
  * Return: 0, what @fn returned, or the error of reading /dev/shm.
  * Since: 0.1

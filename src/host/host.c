@@ -139,7 +139,7 @@ struct tarn__seg *tarn__seg_get(struct tarn_host *host, uint64_t domain, uint64_
 	return seg;
 }
 
-static int64_t latest_time(const struct stat *st)
+int64_t tarn__latest_time(const struct stat *st)
 {
 	const struct timespec times[] = { st->st_atim, st->st_mtim, st->st_ctim };
 	int64_t latest = 0;
@@ -166,7 +166,7 @@ void tarn__seg_fill(struct tarn_host *host, struct tarn__seg *seg, const struct 
 	pub->uid = pub->cuid = st->st_uid;
 	pub->gid = pub->cgid = st->st_gid;
 	pub->mode = st->st_mode & 07777;
-	pub->used_ns = latest_time(st);
+	pub->used_ns = tarn__latest_time(st);
 	pub->created_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
 	if (tarn__plat_birth(path, &birth) == 0)
 		pub->created_ns = birth;

@@ -125,6 +125,9 @@ void tarn__unreadable(struct tarn_host *host, int error);
 void tarn__seg_fill(struct tarn_host *host, struct tarn__seg *seg, const struct stat *st,
 		    const char *path);
 
+/* The latest of its three times, CLOCK_REALTIME ns. */
+int64_t tarn__latest_time(const struct stat *st);
+
 /* --- names.c, procs.c, usage.c, judge.c ---------------------------------------------------- */
 
 /* Return: 0 or -ENOMEM, -EMFILE. What cannot be read is counted. */

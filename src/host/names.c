@@ -126,12 +126,24 @@ static int sysv_names(struct tarn_host *host)
 
 /* --- what is in a file ----------------------------------------------------------------------- */
 
-/* Tarn's control file says which System V segment of which IPC namespace is a region. */
+static struct tarn__seg *by_key(const struct tarn_host *host, uint64_t key)
+{
+	for (uint32_t i = 0; i < host->seg_count; i++) {
+		struct tarn__seg *seg = host->segs[i];
+
+		if (seg->pub.kind == TARN_SEGMENT_SYSV && key != 0 && (uint32_t)seg->pub.key == key)
+			return seg;
+	}
+	return NULL;
+}
+
+/* Tarn's control file says which System V segment of which IPC namespace is a region: inside by its
+ * identifier, and by its name, which has the key, before its creator has got to that. */
 static bool control_file(struct tarn_host *host, int fd, const char *base)
 {
 	const char *ipc = base + strlen(TARN__CONTROL_PREFIX);
 	struct tarn__seg *seg;
-	uint64_t ns;
+	uint64_t ns, key;
 	int32_t id;
 
 	if (!has_prefix(base, TARN__CONTROL_PREFIX) || tarn__control_target(fd, &id) < 0)
@@ -139,6 +151,8 @@ static bool control_file(struct tarn_host *host, int fd, const char *base)
 	if (!tarn__parse_number(&ipc, 10, &ns) || ns != host->ipc)
 		return true;
 	seg = tarn__seg_find(host, host->ipc, host->anon_dev, (uint64_t)(uint32_t)id);
+	if (seg == NULL && *ipc++ == '.' && tarn__parse_number(&ipc, 16, &key) && *ipc == '\0')
+		seg = by_key(host, key);
 	if (seg != NULL)
 		seg->pub.content = TARN_CONTENT_REGION;
 	return true;
@@ -146,6 +160,7 @@ static bool control_file(struct tarn_host *host, int fd, const char *base)
 
 static void look_inside(struct tarn_host *host, struct tarn__seg *seg, const char *base)
 {
+	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
 	unsigned char magic[8];
 	int fd;
 
@@ -156,7 +171,10 @@ static void look_inside(struct tarn_host *host, struct tarn__seg *seg, const cha
 		seg->pub.content = TARN_CONTENT_TEMPORARY;
 	if (seg->pub.content != TARN_CONTENT_UNKNOWN)
 		return;
-	fd = tarn__plat_open(seg->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+	/* Its owner may read without a trace in its times. */
+	fd = tarn__plat_open(seg->path, flags | O_NOATIME, 0);
+	if (fd == -EPERM)
+		fd = tarn__plat_open(seg->path, flags, 0);
 	if (fd < 0)
 		return;
 	if (tarn__plat_pread(fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&

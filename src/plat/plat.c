@@ -42,6 +42,7 @@ enum { NO_REPLACE = 1 << 0 }; /* RENAME_NOREPLACE of <linux/fs.h> */
 
 enum {
 	MEMBARRIER_QUERY = 0,
+	MEMBARRIER_GLOBAL = 1 << 0,
 	MEMBARRIER_GLOBAL_EXPEDITED = 1 << 1,
 	MEMBARRIER_REGISTER_GLOBAL_EXPEDITED = 1 << 2,
 };
@@ -482,11 +483,36 @@ int tarn__plat_unlock(int fd, uint64_t off)
 	return result(fcntl(fd, F_OFD_SETLK, &lock));
 }
 
+/* The kernel tells of who wants the file by SIGIO, which ends a process that has not said
+ * otherwise. So another signal is named, one that is ignored unless somebody wants it (and is never
+ * queued, for where a queue is full SIGIO comes instead), and then nobody to send it to. Each call
+ * of F_SETLEASE names this process again. */
+static int set_lease(int fd)
+{
+	if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
+		return last_error();
+	(void)fcntl(fd, F_SETOWN, 0);
+	return 0;
+}
+
+int tarn__plat_lease(int fd)
+{
+	SEAM(LEASE);
+	return set_lease(fd);
+}
+
+/* Who opens a file is counted first, which makes F_SETLEASE fail; then the lease is marked as to be
+ * given back, and stays so if the other went away again. Asked in this order nobody is missed. */
+bool tarn__plat_lease_wanted(int fd)
+{
+	if (tarn__plat_fault != NULL && tarn__plat_fault(TARN_PLAT_LEASE_GET) != 0)
+		return true;
+	return set_lease(fd) < 0 || fcntl(fd, F_GETLEASE) != F_WRLCK;
+}
+
 bool tarn__plat_leased(int fd)
 {
-	if (tarn__plat_fault != NULL && tarn__plat_fault(TARN_PLAT_LEASE) != 0)
-		return false;
-	if (fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
+	if (tarn__plat_lease(fd) < 0)
 		return false;
 	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
 	return true;
@@ -589,6 +615,12 @@ bool tarn__plat_membarrier_there(void)
 	long known = syscall(SYS_membarrier, MEMBARRIER_QUERY, 0u, 0);
 
 	return known >= 0 && (known & both) == both;
+}
+
+int tarn__plat_grace(void)
+{
+	SEAM(MEMBARRIER);
+	return result(syscall(SYS_membarrier, MEMBARRIER_GLOBAL, 0u, 0));
 }
 
 void tarn__plat_yield(void)

@@ -74,7 +74,8 @@
 	ROW(LEASE, "fcntl(F_SETLEASE)")                                                            \
 	ROW(RAISE, "raise")                                                                        \
 	ROW(STATX, "statx")                                                                        \
-	ROW(KILL, "kill(0)")
+	ROW(KILL, "kill(0)")                                                                       \
+	ROW(LEASE_GET, "fcntl(F_GETLEASE)")
 
 enum tarn_plat_call {
 #define ROW(name, text) TARN_PLAT_##name,
@@ -167,6 +168,14 @@ int tarn__plat_unlock(int fd, uint64_t off);
 /* Is @fd, which is open for reading and writing, the only descriptor that the file is open by? The
  * kernel grants a write lease only then; it is given back at once. */
 bool tarn__plat_leased(int fd);
+/* The same, and keep the lease until @fd is closed: whoever opens the file meanwhile waits in
+ * open() (O_NONBLOCK: gets EAGAIN) until then, at most /proc/sys/fs/lease-break-time. @fd may be
+ * open for reading only, and is to be used for nothing else. No signal tells of it. -EAGAIN if
+ * another has the file open, -EACCES if it is another user's, -EINVAL where the file system has
+ * no leases. */
+int tarn__plat_lease(int fd);
+/* Has anybody tried to open the file since the lease was taken, or is just about to have it? */
+bool tarn__plat_lease_wanted(int fd);
 /* 1 if another open file description holds a write lock on byte @off, 0 if none does. Asked as a
  * reader, so that read locks of strangers do not count. Any @fd will do. */
 int tarn__plat_locked(int fd, uint64_t off);
@@ -186,6 +195,9 @@ int tarn__plat_membarrier_register(void);
 int tarn__plat_membarrier_sync(void);
 /* Does the kernel know what the two need? Changes nothing. */
 bool tarn__plat_membarrier_there(void);
+/* Until every other CPU has been out of the kernel, or changed to another task; takes some 10 ms.
+ * -EINVAL on kernels that run without ticks (nohz_full). */
+int tarn__plat_grace(void);
 void tarn__plat_yield(void);
 static inline void tarn__plat_pause(void)
 {

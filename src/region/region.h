@@ -201,6 +201,19 @@ int tarn__control_target(int fd, int32_t *ret_id);
  * it is; -EBUSY if it is. With @remove it goes, and a half-made segment with it. */
 int tarn__control_reclaim(int fd, const char *path, bool remove, struct tarn_leftover *leftover);
 
+/* --- leftover.c ---------------------------------------------------------------------------- */
+
+#define TARN__PASSING_PREFIX ".tarn-gc."
+/* Is @path that of a file on its way out? */
+bool tarn__passing(const char *path);
+/* A passing name for what is at @path, in the same folder; free() it. 0, -ENOMEM, or the error of
+ * drawing a number. */
+int tarn__passing_path(const char *path, char **ret_path);
+/* Is the file with the passing name @path what a dead process was removing, and of use to nobody?
+ * If so, 0 and @leftover says what it is, and with @remove it goes. -EBUSY if not: with @remove it
+ * has its old name again, if it is of use and nobody is removing it. */
+int tarn__passing_reclaim(const char *path, bool remove, struct tarn_leftover *leftover);
+
 /* --- region.c ------------------------------------------------------------------------------ */
 
 /* Build a handle on @seg, whose superblock is @super; takes @seg over on success. */
