@@ -24,6 +24,21 @@ static bool is_verb(const char *text)
 	       strspn(text, letters) == strlen(text);
 }
 
+/* execvp() fails with EACCES, too, where there is no such file but a folder that cannot be looked
+ * into. */
+static bool is_there(const char *name)
+{
+	const char *path = getenv("PATH");
+	char *dirs = strdup(path != NULL ? path : ""), *rest = dirs, *dir, file[PATH_MAX];
+	bool found = false;
+
+	while (!found && (dir = strsep(&rest, ":")) != NULL)
+		found = snprintf(file, sizeof(file), "%s/%s", dir, name) < (int)sizeof(file) &&
+			access(file, F_OK) == 0;
+	free(dirs);
+	return found;
+}
+
 void plugin_run(const char *verb, char **argv)
 {
 	char name[80];
@@ -34,8 +49,10 @@ void plugin_run(const char *verb, char **argv)
 	argv[0] = name;
 	signal(SIGPIPE, SIG_DFL);
 	execvp(name, argv);
-	if (errno != ENOENT) {
-		cli_error(NULL, "%s: %s", name, strerror(errno));
+	int error = errno;
+
+	if (error != ENOENT && (error != EACCES || is_there(name))) {
+		cli_error(NULL, "%s: %s", name, strerror(error));
 		exit(CLI_FAILURE);
 	}
 	signal(SIGPIPE, SIG_IGN);

@@ -275,5 +275,6 @@ void tarn_host_stat(const struct tarn_host *host, struct tarn_host_stat *ret_sta
 	*ret_stat = host->stat;
 	ret_stat->segment_count = host->seg_count;
 	ret_stat->process_count = host->proc_count;
-	ret_stat->complete = host->stat.unreadable_count == 0 && !host->stat.hidden;
+	ret_stat->complete =
+		host->stat.unreadable_count == 0 && (!host->stat.hidden || host->only_pid != 0);
 }

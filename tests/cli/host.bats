@@ -178,7 +178,8 @@ servers() { { echo "$1"; cat /proc/"$1"/task/*/children; } | xargs -n1 | jq -n '
 	echo "# $output" >&3
 	# it looked at something
 	[[ $output =~ ([0-9]+)\ listed,\ ([0-9]+)\ facts\ and\ ([0-9]+)\ uses ]]
-	[ "${BASH_REMATCH[1]}" -ge 8 ] && [ "${BASH_REMATCH[2]}" -ge 100 ] && [ "${BASH_REMATCH[3]}" -ge 10 ]
+	[ "${BASH_REMATCH[1]}" -ge 8 ] && [ "${BASH_REMATCH[2]}" -ge 100 ]
+	[ "${BASH_REMATCH[3]}" -ge 10 ]
 }
 
 @test "the same of files on disk" {
@@ -217,7 +218,7 @@ fault()
 	fault ".items += [.items[] | select(.name == \"shm:$name\") | .inode = 1]" "there is no such thing"
 	fault "(.items[] | select(.id == $(world .sysv.id)).key) |= . + 1" "key"
 	fault "(.items[] | select(.id == $(world .sysv.id)).last_pid) = 1" "last_pid"
-	fault ".unreadable += 1" "unreadable"
+	fault ".unreadable += 1000" "unreadable"
 	fault ".complete |= not" "complete"
 }
 
