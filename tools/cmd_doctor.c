@@ -235,7 +235,7 @@ static bool wants_json(struct cli *cli, const char *format)
 	return cli_given(cli, "json");
 }
 
-static int tell(struct doctor *doctor, bool fitting)
+static int tell(struct doctor *doctor)
 {
 	static const int codes[] = { 0, 1, 2, 3 }; /* by severity */
 	const char *format = cli_value(doctor->cli, "format");
@@ -249,7 +249,7 @@ static int tell(struct doctor *doctor, bool fitting)
 	else if (strcmp(format, "prometheus") == 0)
 		doctor_prometheus(doctor);
 	else
-		doctor_text(doctor, fitting || cli_given(doctor->cli, "all"));
+		doctor_text(doctor, doctor->fitting || cli_given(doctor->cli, "all"));
 	if (doctor->failed)
 		return cli_fail(doctor->cli, NULL, -ENOMEM);
 	return codes[doctor_worst(doctor)];
@@ -283,11 +283,12 @@ static int doctor_run(struct cli *cli)
 
 	if (!check_usage(cli, &size))
 		return CLI_USAGE;
-	r = size > 0 ? fit(&doctor, size) : examine(&doctor);
+	doctor.fitting = size > 0;
+	r = doctor.fitting ? fit(&doctor, size) : examine(&doctor);
 	if (r < 0)
-		code = cli_fail(cli, size > 0 ? address(cli) : doctor.root, r);
+		code = cli_fail(cli, doctor.fitting ? address(cli) : doctor.root, r);
 	else
-		code = tell(&doctor, size > 0);
+		code = tell(&doctor);
 	forget(&doctor);
 	return code;
 }

@@ -93,6 +93,8 @@ void doctor_text(const struct doctor *doctor, bool all)
 				put_finding(&doctor->findings[i], color);
 				shown++;
 			}
+	if (doctor->fitting)
+		return; /* the answer stands at the top */
 	printf("%s%zu critical, %zu warnings, %zu unknown, %zu in order\n", shown > 0 ? "\n" : "",
 	       doctor_count(doctor, TARN_SEVERITY_CRITICAL),
 	       doctor_count(doctor, TARN_SEVERITY_WARNING),

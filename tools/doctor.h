@@ -32,6 +32,7 @@ struct doctor {
 	struct doctor_limit *limits;
 	size_t limit_count, limit_room;
 	uint64_t unreadable; /* processes and limits */
+	bool fitting;        /* asked with --for: the first finding is the answer */
 	bool failed;         /* out of memory */
 };
 

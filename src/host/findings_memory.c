@@ -106,7 +106,7 @@ static bool memory(struct tarn__judge *judge)
 	const struct tarn__limit *total = tarn__need(judge, "memory.total");
 	const struct tarn__limit *swap = tarn__may(judge, "memory.swap");
 	uint64_t left, all, swap_left = 0;
-	char a[24], b[24];
+	char a[24], b[24], c[24];
 
 	if (total == NULL || total->pub.used == TARN_HOST_UNKNOWN)
 		return judge->unknown;
@@ -116,7 +116,7 @@ static bool memory(struct tarn__judge *judge)
 	all = total->pub.value;
 	left = all > total->pub.used ? all - total->pub.used : 0;
 	tarn__what(judge, "%s of %s memory available, and %s of swap", tarn__size_text(left, a),
-		   tarn__size_text(all, b), swap_left == 0 ? "none" : "some");
+		   tarn__size_text(all, b), tarn__size_text(swap_left, c));
 	if ((left > UINT64_MAX - swap_left ? UINT64_MAX : left + swap_left) >= all / 10)
 		return true;
 	judge->bytes = left + swap_left;

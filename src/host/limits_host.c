@@ -368,23 +368,33 @@ static int match_container(char *line, void *arg)
 	return 0;
 }
 
+/* What runs a container leaves marks in it; where there are none its cgroup may tell. */
+static const struct {
+	const char *file, *kind;
+} marks[] = {
+	{ "/.dockerenv", "docker" },
+	{ "/run/.containerenv", "podman" },
+	{ "/run/secrets/kubernetes.io", "kubepods" },
+	{ "/var/run/secrets/kubernetes.io", "kubepods" },
+	{ "/run/host/container-manager", "nspawn" },
+	{ "/dev/.lxc", "lxc" },
+};
+
 static void container(struct tarn__limits *limits)
 {
 	struct tarn__limit *limit =
 		tarn__limit_add(limits, TARN_UNIT_WORD, "is this a container", "host.container");
-	const char *kind = NULL, *source = "/.dockerenv";
+	const char *kind = NULL, *source = "/proc/1/cgroup";
 	tarn__path path;
 
-	if (there(limits, "/.dockerenv")) {
-		kind = "docker";
-	} else if (there(limits, "/run/.containerenv")) {
-		kind = "podman";
-		source = "/run/.containerenv";
-	} else {
-		source = "/proc/1/cgroup";
+	for (size_t i = 0; kind == NULL && i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (there(limits, marks[i].file)) {
+			kind = marks[i].kind;
+			source = marks[i].file;
+		}
+	if (kind == NULL)
 		(void)tarn__each_line(tarn__under(limits, path, "%s", source), match_container,
 				      &kind);
-	}
 	tarn__limit_source(limit, "%s", source);
 	tarn__limit_text(limit, "%s", kind != NULL ? kind : "no");
 }

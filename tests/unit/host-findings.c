@@ -202,6 +202,8 @@ static const struct seed {
 	{ "user-namespace", OK, { { "proc/self/ns/user", "->user:[4026532997]" } }, "private" },
 	{ "container", OK, { { ".dockerenv", "" } }, "docker" },
 	{ "container", OK, { { "run/.containerenv", "" } }, "podman" },
+	{ "container", OK, { { "run/secrets/kubernetes.io/token", "" } }, "kubepods" },
+	{ "container", OK, { { "proc/1/cgroup", "1:name=x:/lxc/web\n" } }, "lxc" },
 	{ "hidepid",
 	  WARN,
 	  { { "proc/self/mountinfo", "22 28 0:20 / /proc rw - proc proc rw,hidepid=invisible\n"
@@ -476,10 +478,16 @@ static void a_dev_shm_larger_than_its_memory_is_found(void **state)
 
 /* --- limits of the process ------------------------------------------------------------------- */
 
+#ifdef __GLIBC__
+typedef __rlimit_resource_t resource_type;
+#else
+typedef int resource_type;
+#endif
+
 static int with_limits(void *arg)
 {
 	static const struct {
-		int resource;
+		resource_type resource;
 		rlim_t value;
 		const char *check, *word;
 	} cases[] = {
