@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "buffer.h"
 #include "cli.h"
 #include "out_parts.h"
 
@@ -30,10 +31,14 @@ int out_begin(struct out *out, const struct cli *cli)
 	if (code >= 0 || !out->as_json)
 		return code;
 
-	FILE *to = open_memstream(&out->text, &out->text_size);
+	out->items = calloc(1, sizeof(*out->items));
 
-	if (to == NULL)
+	FILE *to = out->items != NULL ? buffer_open(out->items) : NULL;
+
+	if (to == NULL) {
+		free(out->items);
 		return cli_error(cli, "out of memory");
+	}
 	out->json = (struct json){ .to = to, .depth = 2, .lines = cli->lines };
 	return -1;
 }
@@ -373,8 +378,8 @@ static void put_wrapper(struct out *out)
 	json_bool(&json, "complete", out->complete);
 	json_u64(&json, "unreadable", out->unreadable);
 	json_open(&json, "items", '[');
-	if (out->text_size > 0) {
-		fwrite(out->text, 1, out->text_size, out->to);
+	if (out->items->size > 0) {
+		fwrite(out->items->text, 1, out->items->size, out->to);
 		json.begun = true;
 	}
 	json_close(&json, ']');
@@ -386,10 +391,11 @@ int out_end(struct out *out, int code)
 	out_item_end(out);
 	out_list_end(out);
 	if (out->as_json) {
-		out->failed |= fclose(out->json.to) != 0;
+		out->failed |= !buffer_close(out->items, out->json.to);
 		if (!out->failed)
 			put_wrapper(out);
-		free(out->text);
+		buffer_free(out->items);
+		free(out->items);
 	} else if (out->note != NULL) {
 		cli_note(out->cli, "%s", out->note);
 	} else if (!out->complete) {
@@ -398,8 +404,8 @@ int out_end(struct out *out, int code)
 	}
 	if (!out->complete && code == CLI_OK)
 		code = CLI_DENIED;
-	if (out->failed)
-		code = cli_worse(code, cli_error(out->cli, "out of memory"));
+	if (out->failed) /* not "incomplete": there may be nothing at all */
+		code = cli_error(out->cli, "out of memory");
 	return code;
 }
 

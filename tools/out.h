@@ -70,6 +70,7 @@ struct out_list {
 
 #define OUT_COL_MAX 48
 
+struct buffer;
 struct cli;
 struct rows;
 
@@ -82,8 +83,7 @@ struct out {
 	const char *note; /* says so, for the eye; NULL = the usual words */
 	bool in_item, in_list;
 	struct json json;
-	char *text; /* JSON of the items so far */
-	size_t text_size;
+	struct buffer *items; /* JSON of the items so far; NULL without --json */
 	const struct out_list *list;
 	int order[OUT_COL_MAX]; /* indices into cols, as the table shows them */
 	int order_count;

@@ -142,8 +142,11 @@ static bool columns_add(const struct out *out, struct libscols_table *table)
 	for (int i = 0; i < out->order_count; i++) {
 		int col = out->order[i];
 
-		if (scols_table_new_column(table, out->list->cols[col].head, 0,
-					   column_flags(out, col)) == NULL)
+		struct libscols_column *column = scols_table_new_column(
+			table, out->list->cols[col].head, 0, column_flags(out, col));
+
+		/* Where it has no memory for the heading it makes a column without one. */
+		if (column == NULL || scols_cell_get_data(scols_column_get_header(column)) == NULL)
 			return false;
 	}
 	return true;

@@ -12,6 +12,7 @@
 
 #include <tarn/base.h>
 
+#include "buffer.h"
 #include "out.h"
 #include "watch.h"
 
@@ -24,10 +25,9 @@
 struct watch {
 	struct cli *cli;
 	int64_t interval_ns;
-	uint64_t count; /* 0 = until a signal */
-	bool screen;    /* a terminal is redrawn */
-	char *text;     /* of the look at hand, on a screen */
-	size_t text_size;
+	uint64_t count;     /* 0 = until a signal */
+	bool screen;        /* a terminal is redrawn */
+	struct buffer text; /* of the look at hand, on a screen */
 };
 
 static volatile sig_atomic_t ended; /* style: written by a signal handler */
@@ -127,7 +127,7 @@ static void put_head(const struct watch *watch)
 static void put_screen(const struct watch *watch)
 {
 	unsigned room = screen_height() - 1, lines = 0;
-	const char *at = watch->text, *end = at + watch->text_size;
+	const char *at = watch->text.text, *end = at + watch->text.size;
 
 	for (const char *p = at; p < end; p++)
 		lines += *p == '\n';
@@ -153,15 +153,14 @@ static int look_collect(struct watch *watch, int (*look)(struct cli *, void *), 
 	struct cli *cli = watch->cli;
 	int code;
 
-	free(watch->text);
-	watch->text = NULL;
-	cli->to = open_memstream(&watch->text, &watch->text_size);
+	buffer_free(&watch->text);
+	cli->to = buffer_open(&watch->text);
 	if (cli->to == NULL)
 		return cli_error(cli, "out of memory");
 	cli_report_to(cli->to);
 	code = look(cli, arg);
 	cli_report_to(NULL);
-	if (fclose(cli->to) != 0)
+	if (!buffer_close(&watch->text, cli->to))
 		code = cli_error(cli, "out of memory");
 	cli->to = NULL;
 	return code;
@@ -184,9 +183,9 @@ static int watch_screen(struct watch *watch, int (*look)(struct cli *, void *), 
 		sleep_until(began + watch->interval_ns);
 	} while (!ended);
 	fputs(SCREEN_LEAVE, stdout);
-	if (watch->text != NULL)
-		fwrite(watch->text, 1, watch->text_size, stdout);
-	free(watch->text);
+	if (watch->text.size > 0)
+		fwrite(watch->text.text, 1, watch->text.size, stdout);
+	buffer_free(&watch->text);
 	return worst;
 }
 

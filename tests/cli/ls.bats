@@ -259,6 +259,39 @@ teardown()
 	[ -z "$output" ]
 }
 
+@test "memory that runs out at any moment is a failure in words, never a crash or half an answer" {
+	nomem=$BUILD_DIR/tests/cli/libnomem.so
+	[ -e "$nomem" ] || skip "the C library has no second names for its allocator"
+	# a host that stands still
+	mkdir -p root/proc/self root/proc/sysvipc root/dev/shm root/sys
+	echo " key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap" >root/proc/sysvipc/shm
+	for i in 1 2 3; do
+		echo " 0 $i 600 $((i * 4096)) 0 0 0 0 0 0 0 0 0 1795000000 0 0" >>root/proc/sysvipc/shm
+		head -c 9000 /dev/zero >"root/dev/shm/a$i"
+	done
+	for args in "-o name,size,inode,pids -s -size" "-J -o +numa" "--tree -o name,size" "-w -c 1 -o name"; do
+		# shellcheck disable=SC2086 # words
+		look() { env "$@" tarn ls --root "$PWD/root" $args 2>err | sed '/_ns"/d; /"owner"/d; /"host"/d; /"boot_id"/d'; }
+		set -o pipefail
+		look LD_PRELOAD="$nomem" >wanted
+		grep -q "shm/a3" wanted
+		failures=0
+		for n in $(seq 0 190); do
+			code=0
+			look LD_PRELOAD="$nomem" TARN_NOMEM="$n" >got || code=$?
+			if [ "$code" -eq 0 ]; then
+				# libsmartcols prints nothing for a text that it has no memory to lay out
+				[[ $args != *-J* ]] || cmp got wanted || { echo "$args: allocation $n: exit 0, and another answer"; return 1; }
+			else
+				failures=$((failures + 1))
+				[ "$code" -eq 1 ] || { echo "$args: allocation $n: exit $code"; cat err; return 1; }
+				grep -qi "memory" err || { echo "$args: allocation $n is not told"; cat err; return 1; }
+			fi
+		done
+		[ "$failures" -gt 20 ] || { echo "only $failures allocations failed"; return 1; }
+	done
+}
+
 @test "who may not read all processes is told so, in words and in JSON, and it exits 4" {
 	[ "$(id -u)" -eq 0 ] || skip "needs root, to be another user"
 	need setpriv
