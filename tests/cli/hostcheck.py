@@ -51,6 +51,7 @@ class Look:
         self.files = files
         self.things = collections.defaultdict(dict)
         self.uses = collections.defaultdict(dict)  # key -> pid -> use
+        self.first = {}  # who has a segment of another IPC namespace
         self.pids = []
         self.denied = []
         self.huge = hugetlbfs()
@@ -138,8 +139,10 @@ class Look:
     def key(self, pid, kind, dev, inode):
         if kind != "sysv":
             return f"{dev}:{inode}"
-        return f"sysv:{inode}" if os.readlink(f"/proc/{pid}/ns/ipc") == self.ipc else \
-            f"sysv:{inode}@{pid}"
+        ipc = os.readlink(f"/proc/{pid}/ns/ipc")
+        if ipc == self.ipc:
+            return f"sysv:{inode}"
+        return f"sysv:{inode}@{self.first.setdefault((ipc, inode), pid)}"
 
     def use(self, pid, key, kind):
         self.things[key].setdefault("type", kind)
