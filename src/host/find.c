@@ -191,7 +191,7 @@ int tarn_host_find(struct tarn_host *host, const char *addr,
 		return by_mapping(host, addr, ret_segment, diag);
 	if (addr[0] == '/')
 		return by_file(host, addr, TARN_SEGMENT_FILE, addr, ret_segment, diag);
-	r = tarn__addr_parse(addr, &parsed, diag);
+	r = tarn__addr_parse_there(addr, &parsed, diag);
 	if (r < 0)
 		return r;
 	switch (parsed.kind) {

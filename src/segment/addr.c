@@ -260,3 +260,10 @@ int tarn__addr_parse(const char *text, struct tarn__addr *ret_addr, struct tarn_
 		*ret_addr = addr;
 	return r;
 }
+
+int tarn__addr_parse_there(const char *text, struct tarn__addr *ret_addr, struct tarn_diag *diag)
+{
+	int r = tarn__addr_parse(text, ret_addr, diag);
+
+	return r == -EOPNOTSUPP ? -ENOENT : r;
+}

@@ -311,7 +311,7 @@ int tarn_segment_open(const char *addr, const struct tarn_segment_opts *opts,
 	if (seg == NULL)
 		return tarn__diag(want.diag, -ENOMEM, "no memory for a handle");
 	seg->published = true; /* by whoever made it: close undoes nothing */
-	r = tarn__addr_parse(addr, &seg->addr, want.diag);
+	r = tarn__addr_parse_there(addr, &seg->addr, want.diag);
 	if (r == 0)
 		r = open_kind(seg, &want);
 	if (r < 0) {
@@ -388,7 +388,7 @@ int tarn_segment_remove(const char *addr, const struct tarn_segment_opts *opts)
 	int r = tarn__want(opts, false, &want);
 
 	if (r == 0)
-		r = tarn__addr_parse(addr, &parsed, want.diag);
+		r = tarn__addr_parse_there(addr, &parsed, want.diag);
 	if (r < 0)
 		return r;
 	switch (parsed.kind) {

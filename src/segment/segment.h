@@ -28,6 +28,8 @@ struct tarn__addr {
 
 /* Return: 0, or -EINVAL with @diag, or the error of ftok() or of finding hugetlbfs. */
 int tarn__addr_parse(const char *text, struct tarn__addr *ret_addr, struct tarn_diag *diag);
+/* The same of something that is to exist: -ENOENT where no file system is that could hold it. */
+int tarn__addr_parse_there(const char *text, struct tarn__addr *ret_addr, struct tarn_diag *diag);
 
 /* @opts, NULL for all defaults, checked and completed. */
 int tarn__want(const struct tarn_segment_opts *opts, bool creating,
