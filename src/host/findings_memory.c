@@ -203,7 +203,7 @@ static bool cgroups(struct tarn__judge *judge)
 
 /* --- huge pages ------------------------------------------------------------------------------ */
 
-static const char *const page_words[] = { "64K", "2M", "32M", "512M", "1G", "16G" };
+static const char *const page_words[] = { "64K", "2M", "16M", "32M", "512M", "1G", "16G" };
 enum { PAGE_WORDS = sizeof(page_words) / sizeof(page_words[0]) };
 
 static void huge_pool(struct tarn__judge *judge, const char *word)

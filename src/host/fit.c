@@ -402,6 +402,8 @@ int tarn_host_fit(const char *addr, const struct tarn_segment_opts *want,
 	struct tarn__addr parsed;
 	int r = tarn__root_of(opts, fit.limits.root);
 
+	if (want == NULL)
+		return -EINVAL; /* of what size? */
 	if (r == 0)
 		r = prepare(addr, want, opts, &checked, &parsed);
 	if (r < 0)

@@ -131,7 +131,8 @@ struct logind {
 	const char *dir; /* of the drop-ins being listed */
 	char names[DROP_IN_MAX][64];
 	unsigned count;
-	bool in_comment; /* the main file says its default so: "#RemoveIPC=yes" */
+	bool main_file;  /* is being read */
+	bool in_comment; /* it says the default so: "#RemoveIPC=yes" */
 	bool set;        /* by a line that counts */
 	bool value;
 	char source[160];
@@ -155,7 +156,7 @@ static int match_remove_ipc(char *line, void *arg)
 	if (strncmp(key, "RemoveIPC", 9) != 0)
 		return 0;
 	value = key + 9 + strspn(key + 9, " \t");
-	if (*value != '=' || (comment && (logind->set || logind->in_comment)))
+	if (*value != '=' || (comment && (!logind->main_file || logind->set || logind->in_comment)))
 		return 0;
 	value += 1 + strspn(value + 1, " \t");
 	logind->value = is_true(value);
@@ -208,7 +209,9 @@ static void read_settings(struct logind *logind)
 	static const char *const dirs[] = { "/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib" };
 	tarn__path path;
 
+	logind->main_file = true;
 	(void)read_first(logind, "logind.conf");
+	logind->main_file = false;
 	for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
 		(void)tarn__plat_listdir(
 			tarn__under(logind->limits, path, "%s/systemd/logind.conf.d", dirs[i]),
@@ -301,7 +304,9 @@ void tarn__limits_of_logind(struct tarn__limits *limits)
 				"are a user's IPC objects removed at logout", "logind.remove_ipc");
 	tarn__limit_text(limit, "%s", logind->value ? "yes" : "no");
 	tarn__limit_source(limit, "%s",
-			   logind->set ? logind->source : "/etc/systemd/logind.conf (default)");
+			   logind->set          ? logind->source
+			   : logind->in_comment ? "logind.conf, default as its comment says"
+						: "/etc/systemd/logind.conf (default)");
 	tarn__limit_raise(limit, "RemoveIPC=no in /etc/systemd/logind.conf, then systemctl "
 				 "restart systemd-logind");
 	linger(limits);

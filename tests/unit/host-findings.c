@@ -204,6 +204,8 @@ static const struct seed {
 	{ "container", OK, { { "run/.containerenv", "" } }, "podman" },
 	{ "container", OK, { { "run/secrets/kubernetes.io/token", "" } }, "kubepods" },
 	{ "container", OK, { { "proc/1/cgroup", "1:name=x:/lxc/web\n" } }, "lxc" },
+	{ "shm-namespace", WARN, { { "proc/1/root/dev/shm/x", "" } }, "nsenter" },
+	{ "shm-namespace", OK, { { "proc/1/root", "->../.." } }, "that of process 1" },
 	{ "hidepid",
 	  WARN,
 	  { { "proc/self/mountinfo", "22 28 0:20 / /proc rw - proc proc rw,hidepid=invisible\n"
@@ -323,7 +325,7 @@ static void remove_ipc_is_read_as_systemd_reads_it(void **state)
 	logind_says(root, "1", "(/etc/systemd/logind.conf (default))");
 	/* what a distribution calls its default */
 	fake_put(root, "usr/lib/systemd/logind.conf", "[Login]\n#RemoveIPC=no\n");
-	logind_says(root, "0", "RemoveIPC=no");
+	logind_says(root, "0", "RemoveIPC=no (logind.conf, default as its comment says)");
 	/* drop-ins win over the file, later names over earlier ones, /etc over /usr/lib */
 	fake_put(root, "usr/lib/systemd/logind.conf.d/50-a.conf", "[Login]\nRemoveIPC=yes\n");
 	logind_says(root, "1", "50-a.conf");
@@ -535,6 +537,101 @@ static void limits_of_the_process_are_found(void **state)
 	assert_int_equal(r, 0);
 }
 
+/* --- what the tables above leave out --------------------------------------------------------- */
+
+static int no_futex_waitv(enum tarn_plat_call call)
+{
+	return call == TARN_PLAT_FUTEX_WAITV ? ENOSYS : 0;
+}
+
+static void a_kernel_that_lacks_a_call_is_found(void **state)
+{
+	const char *root = fake_begin();
+	struct kept kept;
+
+	(void)state;
+	tarn__plat_fault = no_futex_waitv;
+	examine(root, &kept);
+	tarn__plat_fault = NULL;
+	assert_int_equal(kept_find(&kept, "kernel")->severity, WARN);
+	assert_true(has_word(kept_find(&kept, "kernel"), "futex_waitv() is not there"));
+	fake_end(root);
+}
+
+static int with_queues(void *arg)
+{
+	const char *root = arg;
+	struct kept kept;
+
+	if (unshare(CLONE_NEWNS | CLONE_NEWIPC) < 0 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("mqueue", fake_path(root, "dev/mqueue"), "mqueue", 0, NULL) < 0)
+		return NOT_PERMITTED;
+	examine(root, &kept);
+	if (kept_find(&kept, "mqueue-queues")->severity != OK)
+		return 1;
+	close(open(fake_path(root, "dev/mqueue/one"), O_CREAT | O_RDWR | O_CLOEXEC, 0600));
+	fake_put(root, "proc/sys/fs/mqueue/queues_max", "1\n");
+	examine(root, &kept);
+	return kept_find(&kept, "mqueue-queues")->severity == CRIT ? 0 : 2;
+}
+
+static void queues_that_are_used_up_are_found(void **state)
+{
+	const char *root = fake_begin();
+	int r;
+
+	(void)state;
+	fake_parents(fake_path(root, "dev/mqueue/"));
+	r = in_child(with_queues, (void *)(uintptr_t)root);
+	fake_end(root);
+	if (r == NOT_PERMITTED)
+		SKIP_BECAUSE("needs root, for mounts of its own, and POSIX queues in the kernel");
+	assert_int_equal(r, 0);
+}
+
+/* A check that nothing makes complain could as well be left out. */
+static void each_check_has_a_fault_seeded(void **state)
+{
+	static const char *const elsewhere[] = {
+		"shm-mount",
+		"shm-mode",
+		"shm-size",
+		"shm-used",
+		"shm-inodes",
+		"memlock",
+		"rlimit-fsize",
+		"descriptors",
+		"address-space",
+		"remove-ipc",
+		"mqueue-queues",
+		"shm-over-memory",
+		"kernel",
+		"cgroup-kills-1",
+		/* these only tell */
+		"user-namespace",
+		"container",
+		"proc-mount",
+	};
+	const char *root = fake_begin();
+	struct kept kept;
+
+	(void)state;
+	examine(root, &kept);
+	fake_end(root);
+	for (size_t i = 0; i < kept.count; i++) {
+		bool seeded = false;
+
+		for (size_t j = 0; j < sizeof(seeds) / sizeof(seeds[0]); j++)
+			seeded |= strcmp(seeds[j].check, kept.all[i].check) == 0 &&
+				  seeds[j].severity != OK;
+		for (size_t j = 0; j < sizeof(elsewhere) / sizeof(elsewhere[0]); j++)
+			seeded |= strcmp(elsewhere[j], kept.all[i].check) == 0;
+		if (!seeded)
+			fail_msg("no fault is seeded for %s", kept.all[i].check);
+	}
+}
+
 /* --- leftovers ------------------------------------------------------------------------------- */
 
 /* Made, used, and left without a user; the child dies. */
@@ -600,6 +697,9 @@ int main(void)
 		cmocka_unit_test(a_container_is_told_its_own_way_to_a_larger_dev_shm),
 		cmocka_unit_test(a_dev_shm_larger_than_its_memory_is_found),
 		cmocka_unit_test(limits_of_the_process_are_found),
+		cmocka_unit_test(a_kernel_that_lacks_a_call_is_found),
+		cmocka_unit_test(queues_that_are_used_up_are_found),
+		cmocka_unit_test(each_check_has_a_fault_seeded),
 		cmocka_unit_test(leftovers_of_the_dead_are_found_with_their_bytes),
 	};
 
