@@ -61,7 +61,7 @@ struct cli_cmd {
 	const char *args;    /* for the usage line: "NAME..." */
 	const char *summary; /* one line, no full stop */
 	const char *about;   /* paragraphs, apart by an empty line */
-	const char *operand; /* completes to: "region", "verb", "a|b|c", or NULL */
+	const char *operand; /* completes to: "region", "segment", "verb", "a|b|c", or NULL */
 	const struct cli_opt *opts;
 	const struct cli_example *examples;
 	const struct cli_exit_note *exits;   /* may be NULL */

@@ -501,7 +501,7 @@ const struct cli_cmd cmd_ls = {
 		 "are only found out if -o or -s names them, in JSON too. Columns that a terminal "
 		 "is "
 		 "too narrow for are left out unless -o asks for them.",
-	.operand = "region",
+	.operand = "segment",
 	.opts = ls_opts,
 	.schema = "tarn.ls/1",
 	.lists = ls_lists,

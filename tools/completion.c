@@ -24,6 +24,16 @@ static void put_verbs(void)
 	}
 }
 
+/* What prints the words that an operand may be, one a line; NULL = @operand lists them itself. */
+static const char *operand_command(const char *operand)
+{
+	if (strcmp(operand, "region") == 0)
+		return "tarn completion regions";
+	if (strcmp(operand, "segment") == 0)
+		return "tarn ls -rn -o name";
+	return NULL;
+}
+
 /* --- bash ---------------------------------------------------------------------------------- */
 
 static void bash_values(const struct cli_opt *opt)
@@ -49,8 +59,8 @@ static void bash_operand(const char *operand)
 	if (operand == NULL)
 		return;
 	fputs("\t\t\twords=\"", stdout);
-	if (strcmp(operand, "region") == 0)
-		fputs("$(tarn completion regions 2>/dev/null)", stdout);
+	if (operand_command(operand) != NULL)
+		printf("$(%s 2>/dev/null)", operand_command(operand));
 	else if (strcmp(operand, "verb") == 0)
 		put_verbs();
 	else
@@ -83,6 +93,10 @@ static void completion_bash(void)
 	     "_tarn()\n{\n"
 	     "\tlocal cur=\"${COMP_WORDS[COMP_CWORD]}\" prev=\"\" verb=\"\" words=\"\" i\n"
 	     "\tCOMPREPLY=()\n"
+	     "\t# bash takes a word apart at the colons of an address\n"
+	     "\tlocal full=\"${COMP_LINE:0:${COMP_POINT:-0}}\"\n"
+	     "\tfull=\"${full##* }\"\n"
+	     "\t[[ \"$full\" == *:* ]] || full=\"$cur\"\n"
 	     "\t[ \"$COMP_CWORD\" -gt 0 ] && prev=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
 	     "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 	     "\t\tcase \"${COMP_WORDS[i]}\" in\n"
@@ -99,7 +113,9 @@ static void completion_bash(void)
 			bash_cmd(cli_cmds[i]);
 	}
 	puts("\tesac\n"
-	     "\t[ -n \"$words\" ] && COMPREPLY=( $(compgen -W \"$words\" -- \"$cur\") )\n"
+	     "\t[ -n \"$words\" ] && COMPREPLY=( $(compgen -W \"$words\" -- \"$full\") )\n"
+	     "\t[[ \"$full\" == *:* ]] && COMPREPLY=( "
+	     "\"${COMPREPLY[@]#\"${full%\"${full##*:}\"}\"}\" )\n"
 	     "\treturn 0\n}\n"
 	     "complete -F _tarn tarn");
 }
@@ -151,8 +167,8 @@ static void zsh_cmd(const struct cli_cmd *cmd)
 		return;
 	}
 	fputs("\t\t\t'*:operand:", stdout);
-	if (strcmp(cmd->operand, "region") == 0) {
-		fputs("_tarn_regions", stdout);
+	if (operand_command(cmd->operand) != NULL) {
+		printf("_tarn_%ss", cmd->operand);
 	} else {
 		putchar('(');
 		if (strcmp(cmd->operand, "verb") == 0)
@@ -170,6 +186,11 @@ static void completion_zsh(void)
 	     "_tarn_regions() {\n"
 	     "\tlocal -a names\n"
 	     "\tnames=(${(f)\"$(tarn completion regions 2>/dev/null)\"})\n"
+	     "\tcompadd -a names\n"
+	     "}\n"
+	     "_tarn_segments() {\n"
+	     "\tlocal -a names\n"
+	     "\tnames=(${(f)\"$(tarn ls -rn -o name 2>/dev/null)\"})\n"
 	     "\tcompadd -a names\n"
 	     "}\n"
 	     "_tarn() {\n"
@@ -243,8 +264,8 @@ static void fish_cmd(const struct cli_cmd *cmd)
 	if (cmd->operand == NULL)
 		return;
 	printf("complete -c tarn -n '__fish_seen_subcommand_from %s' -a '", cmd->name);
-	if (strcmp(cmd->operand, "region") == 0)
-		fputs("(tarn completion regions 2>/dev/null)", stdout);
+	if (operand_command(cmd->operand) != NULL)
+		printf("(%s 2>/dev/null)", operand_command(cmd->operand));
 	else if (strcmp(cmd->operand, "verb") == 0)
 		put_verbs();
 	else

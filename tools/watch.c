@@ -69,7 +69,8 @@ static void sleep_until(int64_t until_ns)
 	sigprocmask(SIG_BLOCK, &block, &before);
 
 	int64_t left = until_ns - tarn_now();
-	struct timespec time = { .tv_sec = left / 1000000000, .tv_nsec = left % 1000000000 };
+	struct timespec time = { .tv_sec = (time_t)(left / 1000000000),
+				 .tv_nsec = (long)(left % 1000000000) };
 
 	if (!ended && left > 0)
 		(void)ppoll(NULL, 0, &time, &before);

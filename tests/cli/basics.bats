@@ -274,6 +274,16 @@ complete_words() {
 	tarn rm "$P" -y
 }
 
+@test "bash completes addresses, which it takes apart at their colons" {
+	tarn completion bash >c.bash
+	echo x >"/dev/shm/${P}frames"
+	run bash -c '. ./c.bash; COMP_WORDS=(tarn ls shm : '"$P"'fr); COMP_CWORD=4
+		COMP_LINE="tarn ls shm:'"$P"'fr"; COMP_POINT=${#COMP_LINE}; _tarn; echo "${COMPREPLY[*]}"'
+	[ "$output" = "${P}frames" ]
+	run complete_words tarn ls shm
+	[[ $output == *"shm:${P}frames"* ]]
+}
+
 @test "zsh parses its completions" {
 	need zsh
 	tarn completion zsh >c.zsh
