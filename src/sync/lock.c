@@ -52,7 +52,7 @@ bool tarn__section_owned(struct tarn_section *section, uint32_t seen)
 
 	return owner != 0 && owner != LOCK_ASIDE &&
 	       tarn__id_slot(owner) < section->region->member_max &&
-	       (owner == section->id || tarn__member_alive(section->region, owner));
+	       (owner == id_of(section) || tarn__member_alive(section->region, owner));
 }
 
 /* --- who waits, and for how long ------------------------------------------------------------ */
@@ -66,11 +66,11 @@ static void write_down(struct wait *w)
 		/* relaxed: for the eye, and for deadlock.c, which looks twice */
 		uint32_t id = atomic_load_explicit(&place->id, memory_order_relaxed);
 
-		if (id != 0 && (id == section->id || tarn__member_alive(section->region, id)))
+		if (id != 0 && (id == id_of(section) || tarn__member_alive(section->region, id)))
 			continue;
 		/* not seen as ours with another's token */
 		atomic_store_explicit(&place->token, 0, memory_order_relaxed);
-		if (!atomic_compare_exchange_strong_explicit(&place->id, &id, section->id,
+		if (!atomic_compare_exchange_strong_explicit(&place->id, &id, id_of(section),
 							     memory_order_relaxed,
 							     memory_order_relaxed))
 			continue;
@@ -156,7 +156,7 @@ static bool spin(struct tarn_section *section)
 	for (uint32_t i = 0; i < spins && !got; i++) {
 		uint32_t seen = atomic_load_explicit(&section->shm->lock, memory_order_relaxed);
 
-		got = seen == 0 && take(section->shm, 0, section->id);
+		got = seen == 0 && take(section->shm, 0, id_of(section));
 		if (!got)
 			tarn__plat_pause();
 	}
@@ -277,11 +277,11 @@ int tarn__section_lock(struct tarn_section *section, int64_t deadline, bool wait
 		       struct tarn_diag *diag)
 {
 	struct wait w = {
-		.section = section, .deadline = deadline, .mine = section->id, .diag = diag
+		.section = section, .deadline = deadline, .mine = id_of(section), .diag = diag
 	};
 	int r;
 
-	if (take(section->shm, 0, section->id))
+	if (take(section->shm, 0, id_of(section)))
 		return 0;
 	if (wait && tarn__plat_now() < deadline && spin(section))
 		return 0;

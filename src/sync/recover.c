@@ -152,7 +152,7 @@ int tarn__section_clear_leader(struct tarn_section *section)
 	if ((seen & ~TARN__ID_FLAG) == LOCK_ASIDE)
 		return -ENOTRECOVERABLE;
 	if (tarn__section_owned(&leader, seen) ||
-	    !take(leader.shm, seen, section->id | (seen & TARN__ID_FLAG)))
+	    !take(leader.shm, seen, id_of(section) | (seen & TARN__ID_FLAG)))
 		return -EAGAIN;
 	/* relaxed: take() has acquired it */
 	if (atomic_load_explicit(&leader.shm->leader, memory_order_relaxed) != place) {
@@ -269,7 +269,7 @@ static int recover_one(struct tarn_section *section, uint32_t flags, struct tarn
 		r = tarn__section_clear_leader(section);
 		if (r == -EAGAIN)
 			continue;
-		if (take(section->shm, seen, section->id | (seen & TARN__ID_FLAG)))
+		if (take(section->shm, seen, id_of(section) | (seen & TARN__ID_FLAG)))
 			return mend(section, flags, diag);
 	}
 	return tarn__diag(diag, -EBUSY, "section %s: others were always faster", section->name);

@@ -90,7 +90,7 @@ int tarn__section_handle(struct tarn_region *region, const struct tarn__object *
 	section->shm = shm;
 	section->region = region;
 	section->object = *object;
-	section->id = region->id;
+	atomic_init(&section->id, region->id);
 	/* Read twice, by the check and here: not more than there is, whatever it says now. */
 	section->units = shm->units;
 	if (section->units > (object->size - sizeof(*shm)) / SECTION_UNIT)
@@ -147,7 +147,7 @@ static void section_forked(struct tarn__forkable *self)
 		(struct tarn_section *)(void *)((char *)self -
 						offsetof(struct tarn_section, forkable));
 
-	section->id = 0;
+	atomic_init(&section->id, 0);
 	section->in = NULL;
 	section->left = false;
 	section->tx.pub.limit = 0;
@@ -171,7 +171,8 @@ int tarn__section_rejoin(struct tarn_section *section)
 					      memory_order_seq_cst);
 
 	if ((state & ~3u) == (section->object.state & ~3u))
-		section->id = region->id;
+		/* relaxed: as id_of() */
+		atomic_store_explicit(&section->id, region->id, memory_order_relaxed);
 	else
 		r = -EUCLEAN;
 	tarn__region_leave(region);

@@ -176,7 +176,7 @@ struct tx {
 /* Geometry is copied here once checked, and never read from the region again. */
 struct tarn_section {
 	struct section_shm *shm;
-	uint32_t id; /* member id; 0: an observer, or inherited over fork() */
+	_Atomic uint32_t id; /* member id; 0: an observer, or inherited over fork() */
 	uint32_t units;
 	uint64_t mark;      /* of pub, without the tag */
 	uint64_t heap_size; /* bytes that may be read, as of the opening */
@@ -190,6 +190,13 @@ struct tarn_section {
 	struct tarn__forkable forkable;
 	char name[TARN_OBJECT_NAME_MAX + 1];
 };
+
+/* Our member id; another thread may be joining anew after a fork. */
+static inline uint32_t id_of(const struct tarn_section *section)
+{
+	/* relaxed: it says nothing about anything else */
+	return atomic_load_explicit(&section->id, memory_order_relaxed);
+}
 
 /* --- section.c ----------------------------------------------------------------------------- */
 

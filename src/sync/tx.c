@@ -103,6 +103,7 @@ static void end_tx(struct tx *tx, uint32_t value)
 	for (; follower != NULL; follower = next) {
 		next = follower->next_follower;
 		follower->in = NULL;
+		follower->left = false;
 		if (value == 0) {
 			commit(follower->shm);
 			/* relaxed: as in let_go() */
@@ -250,7 +251,7 @@ static int enter_locked(struct tarn_section *section, struct tx **tx, struct tar
 static int enter_slowly(struct tarn_section *section, int64_t deadline, bool wait,
 			struct tarn_tx **ret_tx, struct tarn_diag *diag)
 {
-	int r = section->id == 0 ? tarn__section_rejoin(section) : 0;
+	int r = id_of(section) == 0 ? tarn__section_rejoin(section) : 0;
 	struct tx *tx;
 
 	if (r == 0)
@@ -278,8 +279,8 @@ int tarn_section_enter(struct tarn_section *section, int64_t deadline, struct ta
 	struct thread *me = &tarn__self;
 	uint32_t seq;
 
-	if (TARN__LIKELY(me->tid != 0 && me->open == NULL && section->id != 0) &&
-	    TARN__LIKELY(take(section->shm, 0, section->id))) {
+	if (TARN__LIKELY(me->tid != 0 && me->open == NULL && id_of(section) != 0) &&
+	    TARN__LIKELY(take(section->shm, 0, id_of(section)))) {
 		if (TARN__LIKELY(start(section->shm, me, &seq))) {
 			open_tx(section, me, seq);
 			*ret_tx = &section->tx.pub;

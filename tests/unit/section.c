@@ -327,6 +327,25 @@ static void a_doomed_tx_over_two_sections_is_undone_in_both(void **state)
 	assert_int_equal(*word(0), 0);
 }
 
+static void a_section_that_followed_leads_as_well(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		enter(first);
+		enter(second);
+		assert_int_equal(tarn_section_leave(second), 0);
+		if (round == 0)
+			assert_int_equal(tarn_section_leave(first), 0);
+		else
+			assert_int_equal(tarn_section_abort(first), 0);
+		enter(second);
+		assert_int_equal(tarn_tx_store(tx, data + 1, 1, 8), -EINVAL);
+		assert_int_equal(tarn_section_leave(second), -EINVAL);
+		enter(second);
+		assert_int_equal(tarn_section_abort(second), 0);
+	}
+}
+
 static void grown_memory_can_be_stored_to(void **state)
 {
 	void *more;
@@ -511,6 +530,7 @@ int main(void)
 		TEST(the_last_to_be_left_ends_the_tx_whichever_it_is),
 		TEST(the_order_of_sections_is_kept),
 		TEST(a_doomed_tx_over_two_sections_is_undone_in_both),
+		TEST(a_section_that_followed_leads_as_well),
 		TEST(grown_memory_can_be_stored_to),
 		TEST(readers_see_what_was_whole),
 		TEST(reads_are_bounded_by_the_region),
