@@ -109,6 +109,7 @@ bool cli_number(struct cli *cli, const char *name, uint64_t min, uint64_t max, u
 bool cli_mode(struct cli *cli, const char *name, uint32_t *ret_mode);
 bool cli_user(struct cli *cli, const char *name, uint32_t *ret_uid); /* by name or number */
 bool cli_seconds(struct cli *cli, const char *name, int64_t *ret_ns);
+bool cli_duration(struct cli *cli, const char *name, int64_t *ret_ns); /* "90", "1.5h", "2d" */
 
 /* The opts of CLI_GROUP_OPEN, and the diag, into a struct tarn_region_opts. */
 struct tarn_region_opts;

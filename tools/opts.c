@@ -342,6 +342,33 @@ bool cli_seconds(struct cli *cli, const char *name, int64_t *ret_ns)
 	return false;
 }
 
+bool cli_duration(struct cli *cli, const char *name, int64_t *ret_ns)
+{
+	static const struct {
+		const char *unit;
+		double seconds;
+	} units[] = { { "", 1 },     { "s", 1 },     { "m", 60 },
+		      { "h", 3600 }, { "d", 86400 }, { "w", 604800 } };
+	const char *text = cli_value(cli, name);
+
+	if (text == NULL)
+		return true;
+
+	char *end;
+	double number = strtod(text, &end);
+
+	for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (text[0] >= '0' && text[0] <= '9' && strcmp(end, units[i].unit) == 0 &&
+		    number * units[i].seconds < 9e9) {
+			*ret_ns = (int64_t)(number * units[i].seconds * 1e9);
+			return true;
+		}
+	}
+	cli_usage(cli, "'%s' is no value for --%s: a time, such as 90 (seconds), 30m, 12h or 7d",
+		  text, name);
+	return false;
+}
+
 bool cli_user(struct cli *cli, const char *name, uint32_t *ret_uid)
 {
 	const char *text = cli_value(cli, name);

@@ -59,6 +59,7 @@ const struct cli_errno cli_errnos[] = {
 	{ EFBIG, CLI_FAILURE, "EFBIG", "larger than files may be here" },
 	{ ENFILE, CLI_FAILURE, "ENFILE", "the table is full" },
 	{ EMFILE, CLI_FAILURE, "EMFILE", "too many open files" },
+	{ ESTALE, CLI_FAILURE, "ESTALE", "not any more what it was when it was looked at" },
 	{ EUSERS, CLI_FAILURE, "EUSERS", "every member slot is held by a live process" },
 	{ EOPNOTSUPP, CLI_FAILURE, "EOPNOTSUPP", "not possible with this kind of memory" },
 	{ EPERM, CLI_DENIED, "EPERM", "not permitted" },

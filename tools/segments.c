@@ -204,6 +204,36 @@ int segments_find(struct cli *cli, struct tarn_host *host, const char *name,
 	return cli_fail(cli, name, r);
 }
 
+struct users {
+	char *buf;
+	uint32_t count;
+};
+
+static int put_user(const struct tarn_host_use *use, void *arg)
+{
+	enum { SHOWN = 4 };
+	struct users *users = arg;
+	size_t used = strlen(users->buf);
+
+	if (users->count++ < SHOWN)
+		snprintf(users->buf + used, 160 - used, "%spid %d (%s)", used > 0 ? ", " : "",
+			 use->process->pid, use->process->command);
+	else if (users->count == SHOWN + 1)
+		snprintf(users->buf + used, 160 - used, " and %u more",
+			 use->segment->process_count - SHOWN);
+	return 0;
+}
+
+const char *segments_users(const struct tarn_host *host, const struct tarn_host_segment *segment,
+			   char buf[160])
+{
+	struct users users = { .buf = buf };
+
+	buf[0] = '\0';
+	(void)tarn_host_uses(host, segment, NULL, put_user, &users);
+	return buf;
+}
+
 void segments_partial(struct out *out, const struct tarn_host *host, char buf[160])
 {
 	struct tarn_host_stat stat;

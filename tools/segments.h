@@ -36,6 +36,9 @@ int segments_fail(struct cli *cli, const struct tarn_host_opts *opts, int error)
  * CLI_OK or an exit code. */
 int segments_find(struct cli *cli, struct tarn_host *host, const char *name,
 		  const struct tarn_host_segment **ret_segment);
+/* "pid 17 (dd), pid 19 (cat) and 2 more"; empty = nobody seen. */
+const char *segments_users(const struct tarn_host *host, const struct tarn_host_segment *segment,
+			   char buf[160]);
 /* Tell @out what of the picture is missing. @buf lives as long as @out. */
 void segments_partial(struct out *out, const struct tarn_host *host, char buf[160]);
 

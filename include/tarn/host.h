@@ -313,6 +313,8 @@ tarn_host_fit(const char *addr, const struct tarn_segment_opts *want,
 
 /* --- removing ------------------------------------------------------------------------------ */
 
+#define TARN_RECLAIM_DRY (1u << 0) /* only find out, in the same way, whether it could go now */
+
 /**
  * tarn_host_reclaim - remove @segment, which is not Tarn's own and which nobody uses, if that
  * still holds at this moment.
@@ -320,6 +322,7 @@ tarn_host_fit(const char *addr, const struct tarn_segment_opts *want,
  *           in /dev/shm and hugetlbfs, named semaphores among them, in state TARN_STATE_IDLE and
  *           unused for so long by their own times (used_ns). The kernel notes a file's mapping or
  *           reading there at most once a day, its closing and stores into it never
+ * @flags:   TARN_RECLAIM_DRY or 0
  * For Tarn's own there are tarn_region_gc(), tarn_region_remove() and tarn_leftovers(); of them
  * only a file that an earlier call was just removing when it died is taken here (".tarn-gc.*").
  *
@@ -345,7 +348,8 @@ tarn_host_fit(const char *addr, const struct tarn_segment_opts *want,
  */
 TARN_API TARN_NODISCARD int tarn_host_reclaim(const struct tarn_host *host,
 					      const struct tarn_host_segment *segment,
-					      int64_t idle_ns, struct tarn_diag *diag);
+					      int64_t idle_ns, uint32_t flags,
+					      struct tarn_diag *diag);
 
 TARN_END_DECLS
 

@@ -126,6 +126,7 @@ static int by_file(struct tarn_host *host, const char *path, enum tarn_segment_k
 		   const char *addr, const struct tarn_host_segment **ret_segment,
 		   struct tarn_diag *diag)
 {
+	const char *base = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
 	struct tarn__seg *seg;
 	struct stat st;
 	int r = tarn__plat_stat(path, true, &st);
@@ -150,8 +151,13 @@ static int by_file(struct tarn_host *host, const char *path, enum tarn_segment_k
 		tarn__seg_fill(host, seg, &st, path);
 		seg->path = tarn__copy(path, false);
 		seg->name = tarn__copy(path, false);
-		if (seg->path == NULL || seg->name == NULL || tarn__seg_dress(host, seg) < 0)
+		if (seg->path == NULL || seg->name == NULL)
 			return tarn__diag(diag, -ENOMEM, "out of memory");
+		tarn__seg_inside(host, seg, base);
+		if (tarn__seg_dress(host, seg) < 0)
+			return tarn__diag(diag, -ENOMEM, "out of memory");
+	} else if (seg->pub.kind == TARN_SEGMENT_FILE && seg->path != NULL) {
+		tarn__seg_inside(host, seg, base);
 	}
 	*ret_segment = &seg->pub;
 	return 0;

@@ -137,6 +137,8 @@ int tarn__host_usage(struct tarn_host *host);
 int tarn__host_judge(struct tarn_host *host);
 /* order.c: the lists of indices, once the tables are sorted. -ENOMEM. */
 int tarn__host_index(struct tarn_host *host);
+/* What the file @seg, called @base in its folder, holds. */
+void tarn__seg_inside(struct tarn_host *host, struct tarn__seg *seg, const char *base);
 /* addr, label, times of @seg, once all is known. */
 int tarn__seg_dress(struct tarn_host *host, struct tarn__seg *seg);
 /* Is process @pid dead? @since_ns: it was alive then, so one that began later is another. */

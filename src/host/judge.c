@@ -250,6 +250,18 @@ static int judge_sysv(struct tarn_host *host, struct tarn__seg *seg)
 	return proof(seg, text);
 }
 
+/* On its way out, in a folder too that tarn_leftovers() does not look through. */
+static int judge_passing(struct tarn__seg *seg)
+{
+	struct tarn_leftover leftover;
+
+	seg->pub.state = TARN_STATE_UNKNOWN; /* its remover, if alive, is not to be disturbed */
+	if (tarn__passing_reclaim(seg->path, false, &leftover) < 0)
+		return 0;
+	seg->pub.state = TARN_STATE_STALE;
+	return proof(seg, leftover.proof);
+}
+
 static int judge(struct tarn_host *host, struct tarn__seg *seg)
 {
 	struct tarn_host_segment *pub = &seg->pub;
@@ -266,6 +278,8 @@ static int judge(struct tarn_host *host, struct tarn__seg *seg)
 		return proof(seg, "no member is alive: the kernel holds no lock on any slot");
 	} else if (sysv)
 		return judge_sysv(host, seg);
+	else if (seg->path != NULL && host->root[0] == '\0' && tarn__passing(seg->path))
+		return judge_passing(seg);
 	else
 		pub->state = surely_unused(host, seg) ? TARN_STATE_IDLE : TARN_STATE_UNKNOWN;
 	return 0;

@@ -158,7 +158,7 @@ static bool control_file(struct tarn_host *host, int fd, const char *base)
 	return true;
 }
 
-static void look_inside(struct tarn_host *host, struct tarn__seg *seg, const char *base)
+void tarn__seg_inside(struct tarn_host *host, struct tarn__seg *seg, const char *base)
 {
 	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
 	unsigned char magic[8];
@@ -257,7 +257,7 @@ static int found_file(struct walk *walk, const char *path, const char *base, con
 		walk->fs->page_size != 0 ? walk->fs->page_size : tarn__plat_page_size();
 	seg->stray = walk->depth > 0 || (walk->kind == TARN_SEGMENT_HUGE && !walk->fs->home);
 	tarn__seg_fill(host, seg, st, path);
-	look_inside(host, seg, base);
+	tarn__seg_inside(host, seg, base);
 	return 0;
 }
 

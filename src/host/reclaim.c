@@ -57,6 +57,7 @@
 struct removal {
 	struct tarn__seg *seg;
 	const struct tarn_host_segment *pub;
+	bool dry;
 	struct tarn_diag *diag;
 };
 
@@ -316,7 +317,7 @@ static int reclaim_file(const struct removal *rm)
 	r = lease_file(rm, fd);
 	if (r == 0)
 		r = compare_file(rm, fd);
-	if (r == 0)
+	if (r == 0 && !rm->dry)
 		r = remove_leased(rm, fd);
 	tarn__plat_close(fd);
 	return r;
@@ -326,7 +327,7 @@ static int reclaim_file(const struct removal *rm)
 static int reclaim_passing(const struct removal *rm)
 {
 	struct tarn_leftover leftover;
-	int r = tarn__passing_reclaim(rm->seg->path, true, &leftover);
+	int r = tarn__passing_reclaim(rm->seg->path, !rm->dry, &leftover);
 
 	return r == -EBUSY ? came(rm) : r < 0 ? told(rm, r, "removing it") : 0;
 }
@@ -412,7 +413,7 @@ static int reclaim_sysv(const struct removal *rm)
 
 	if (r == 0)
 		r = compare_sysv(rm, &ds);
-	if (r < 0)
+	if (r < 0 || rm->dry)
 		return r;
 	if (holds_region(rm))
 		return tarn__diag(rm->diag, -EINVAL, "%.100s: it is Tarn's own", rm->pub->addr);
@@ -420,11 +421,18 @@ static int reclaim_sysv(const struct removal *rm)
 }
 
 int tarn_host_reclaim(const struct tarn_host *host, const struct tarn_host_segment *segment,
-		      int64_t idle_ns, struct tarn_diag *diag)
+		      int64_t idle_ns, uint32_t flags, struct tarn_diag *diag)
 {
-	const struct removal rm = { .seg = tarn__seg_of(segment), .pub = segment, .diag = diag };
+	const struct removal rm = {
+		.seg = tarn__seg_of(segment),
+		.pub = segment,
+		.dry = (flags & TARN_RECLAIM_DRY) != 0,
+		.diag = diag,
+	};
 	int r;
 
+	if ((flags & ~TARN_RECLAIM_DRY) != 0)
+		return tarn__diag(diag, -EINVAL, "unknown flags 0x%x", flags & ~TARN_RECLAIM_DRY);
 	if (segment->content == TARN_CONTENT_TEMPORARY && host->root[0] == '\0' &&
 	    rm.seg->path != NULL && tarn__passing(rm.seg->path))
 		return reclaim_passing(&rm);

@@ -54,7 +54,7 @@ static int reclaim(const char *addr, int64_t idle_ns)
 	int r;
 
 	diag = (struct tarn_diag){ 0 };
-	r = tarn_host_reclaim(host, found(host, addr), idle_ns, &diag);
+	r = tarn_host_reclaim(host, found(host, addr), idle_ns, 0, &diag);
 	tarn_host_free(host);
 	return r;
 }
@@ -143,7 +143,7 @@ static void what_was_opened_since_the_picture_stays(void **state)
 		const struct tarn_host_segment *seg = found(host, addr_buf);
 		pid_t pid = holder(ways[i], path_buf);
 
-		assert_int_equal(tarn_host_reclaim(host, seg, 1, &diag), -EBUSY);
+		assert_int_equal(tarn_host_reclaim(host, seg, 1, 0, &diag), -EBUSY);
 		says("open");
 		end(pid);
 		tarn_host_free(host);
@@ -164,18 +164,18 @@ static void what_was_used_or_replaced_since_the_picture_stays(void **state)
 	fd = open(path_buf, O_WRONLY);
 	assert_int_equal(pwrite(fd, "y", 1, 0), 1);
 	close(fd);
-	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 1, &diag), -ESTALE);
+	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 1, 0, &diag), -ESTALE);
 	says("used or replaced");
 	tarn_host_free(host);
 	host = picture(0);
 	unlink(path_buf);
 	make("d");
-	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 1, &diag), -ESTALE);
+	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 1, 0, &diag), -ESTALE);
 	assert_true(there(path_buf));
 	unlink(path_buf);
-	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 1, &diag), -ENOENT);
+	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 1, 0, &diag), -ENOENT);
 	assert_int_equal(symlink("/dev/null", path_buf), 0);
-	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 1, &diag), -ESTALE);
+	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 1, 0, &diag), -ESTALE);
 	unlink(path_buf);
 	tarn_host_free(host);
 }
@@ -226,6 +226,27 @@ static void a_semaphore_goes_as_other_files_do(void **state)
 	assert_false(there(path));
 }
 
+static void a_dry_run_finds_out_the_same_and_removes_nothing(void **state)
+{
+	struct tarn_host *host;
+	pid_t pid;
+
+	(void)state;
+	make("n");
+	host = picture(0);
+	pid = holder(open_it, path_buf);
+	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 1, TARN_RECLAIM_DRY, &diag),
+			 -EBUSY);
+	end(pid);
+	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 1, TARN_RECLAIM_DRY, NULL),
+			 0);
+	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 1, 6, NULL), -EINVAL);
+	assert_true(there(path_buf));
+	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 1, 0, NULL), 0);
+	assert_false(there(path_buf));
+	tarn_host_free(host);
+}
+
 /* --- what it is not for ---------------------------------------------------------------------- */
 
 static void tarns_own_is_refused(void **state)
@@ -274,7 +295,7 @@ static void what_has_no_name_or_is_on_disk_is_refused(void **state)
 	make("f");
 	assert_int_equal(tarn_host_scan(&opts, &host), 0);
 	snprintf(addr, sizeof(addr), "file:/proc/self/root%s", path_buf);
-	assert_int_equal(tarn_host_reclaim(host, found(host, addr), 1, &diag), -EINVAL);
+	assert_int_equal(tarn_host_reclaim(host, found(host, addr), 1, 0, &diag), -EINVAL);
 	says("another root");
 	assert_true(there(path_buf));
 	unlink(path_buf);
@@ -290,7 +311,7 @@ static int as_nobody(void *arg)
 	if (setgid(65534) < 0 || setuid(65534) < 0 || tarn_host_scan(NULL, &host) < 0 ||
 	    tarn_host_find(host, arg, &seg, NULL) < 0)
 		return 100;
-	r = tarn_host_reclaim(host, seg, 1, &diag);
+	r = tarn_host_reclaim(host, seg, 1, 0, &diag);
 	tarn_host_free(host);
 	return -r;
 }
@@ -386,10 +407,10 @@ static void one_attached_since_the_picture_stays(void **state)
 	make_segment(IPC_PRIVATE, true);
 	host = picture(0);
 	at = shmat(segment_id, NULL, 0);
-	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 0, &diag), -EBUSY);
+	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 0, 0, &diag), -EBUSY);
 	says("attached");
 	assert_int_equal(shmdt(at), 0);
-	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 0, &diag), -ESTALE);
+	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 0, 0, &diag), -ESTALE);
 	tarn_host_free(host);
 	assert_true(segment_there());
 	assert_int_equal(reclaim(addr_buf, 0), 0);
@@ -419,7 +440,7 @@ static void what_is_gone_is_said_to_be_gone(void **state)
 	make_segment(IPC_PRIVATE, true);
 	host = picture(0);
 	assert_int_equal(shmctl(segment_id, IPC_RMID, NULL), 0);
-	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 0, &diag), -ENOENT);
+	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 0, 0, &diag), -ENOENT);
 	tarn_host_free(host);
 }
 
@@ -580,6 +601,7 @@ int main(void)
 		cmocka_unit_test(to_look_is_not_to_use),
 		cmocka_unit_test(a_file_in_a_folder_of_dev_shm_goes),
 		cmocka_unit_test(a_semaphore_goes_as_other_files_do),
+		cmocka_unit_test(a_dry_run_finds_out_the_same_and_removes_nothing),
 		cmocka_unit_test(tarns_own_is_refused),
 		cmocka_unit_test(what_has_no_name_or_is_on_disk_is_refused),
 		cmocka_unit_test(another_users_is_refused),
