@@ -15,6 +15,8 @@
  * which the calls here accept, and tarn_segment_open() does not.
  *
  * Callers:   a picture belongs to one thread at a time.
+ *            Files are opened and closed, which drops the POSIX record locks (F_SETLK) that
+ *            the calling process itself holds on them; locks of open file descriptions stay.
  * Progress:  every call may enter the kernel; none waits for another process.
  * Crash:     only tarn_host_reclaim() changes anything; its docstring says what a death leaves.
  * Trust:     names, sizes and contents are other people's: names come with control characters
@@ -231,6 +233,103 @@ TARN_API int tarn_host_mappings(const struct tarn_host *host,
 TARN_API TARN_NODISCARD int tarn_host_find(struct tarn_host *host, const char *addr,
 					   const struct tarn_host_segment **ret_segment,
 					   struct tarn_diag *diag);
+
+/* --- one segment, closely ------------------------------------------------------------------ */
+
+enum tarn_host_extent_kind {
+	TARN_EXTENT_RESIDENT = 1, /* in memory */
+	TARN_EXTENT_SWAPPED = 2,  /* has contents, not in memory: in swap, or on disk */
+	TARN_EXTENT_RESERVED = 3, /* memory is set aside, and nothing was written yet */
+	TARN_EXTENT_HOLE = 4,     /* reads as zeros and takes no memory, of a file on disk: of
+	                             which nothing is on disk */
+	TARN_EXTENT_TOUCHED = 5,  /* has contents; whether in memory or swap cannot be told */
+	TARN_EXTENT_UNKNOWN = 6,  /* in no page table that may be read: perhaps a hole */
+};
+
+struct tarn_host_extent {
+	uint64_t off, size; /* bytes */
+	uint32_t kind;      /* enum tarn_host_extent_kind */
+	int32_t node;       /* NUMA node of a resident extent; -1 = not known */
+};
+
+/**
+ * tarn_host_extents - call @fn for each stretch of @segment, in order and without gaps, until it
+ * returns non-zero. Nothing is faulted in, and no access time changes. Neighbours differ in kind
+ * or node. A System V segment that no readable process has attached is attached for the time of
+ * the call, which its last-attach time and last pid show. Memory without a name that only
+ * mappings lead to needs CAP_CHECKPOINT_RESTORE; without it, and for secret memory, page tables are
+ * looked at, and what stands in none is UNKNOWN.
+ * Return: 0, what @fn returned, -ENOENT (gone since the picture), -EACCES, -EAGAIN (a lease on the
+ *   file is being taken back), -ENOMEM, -EMFILE.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int
+tarn_host_extents(const struct tarn_host *host, const struct tarn_host_segment *segment,
+		  int (*fn)(const struct tarn_host_extent *extent, void *arg), void *arg,
+		  struct tarn_diag *diag);
+
+/* One page of a segment as one process sees it. */
+struct tarn_host_page {
+	uint64_t off;     /* in the segment, bytes; multiple of the base page size */
+	uint64_t address; /* virtual, of the process */
+	uint64_t frame;   /* physical page frame number; UNKNOWN without the right to see it */
+	const struct tarn_host_process *process;
+	bool present; /* in this process's page table: else untouched by it, or swapped */
+	bool swapped; /* a private copy that is in swap: shared pages leave the page table */
+	bool copied;  /* its own copy, made by a copy-on-write mapping: none of the segment's */
+};
+
+/**
+ * tarn_host_pages - call @fn for each page of [@off, @off + @size) and each process that maps
+ * it, by page, until it returns non-zero. Needs the right to trace the processes; the frame
+ * numbers need CAP_SYS_ADMIN besides.
+ * @off:  multiple of the base page size
+ * @size: 0 = to the end
+ * A process that may not be looked into is left out, unless that leaves none.
+ * Return: 0, what @fn returned, -EINVAL (range), -ENOENT (nobody maps it any more), -EACCES,
+ *   -ENOMEM, -EMFILE.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_host_pages(const struct tarn_host *host,
+					    const struct tarn_host_segment *segment, uint64_t off,
+					    uint64_t size,
+					    int (*fn)(const struct tarn_host_page *page, void *arg),
+					    void *arg, struct tarn_diag *diag);
+
+/* A lock on the file behind a segment, as /proc/locks shows it. */
+struct tarn_host_lock {
+	char type[8];   /* "POSIX", "OFDLCK", "FLOCK", "LEASE" */
+	char access[8]; /* "READ", "WRITE" */
+	int32_t pid;    /* 0 = the kernel does not say (OFD locks) */
+	bool waiting;   /* blocked behind another */
+	uint64_t start; /* bytes */
+	uint64_t end;   /* last byte; UINT64_MAX = to the end */
+};
+
+/**
+ * tarn_host_locks - call @fn for each lock on the file behind @segment until it returns non-zero.
+ * Return: 0, what @fn returned, -ENOENT or -EACCES (/proc/locks cannot be read).
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_host_locks(const struct tarn_host *host,
+					    const struct tarn_host_segment *segment,
+					    int (*fn)(const struct tarn_host_lock *lock, void *arg),
+					    void *arg);
+
+/**
+ * tarn_host_read - copy bytes of @segment as they are now. They are read through a descriptor or
+ * out of a process that maps it, so that a truncation is a short read and never a signal. A System
+ * V segment that no readable process has attached is attached for the call, as for
+ * tarn_host_extents(). The access time of another user's file may change. Where only a process that
+ * maps it leads there, reading a hole faults it in.
+ * Return: bytes copied, fewer than @size only at the end; 0 = at or beyond the end; -ENOENT,
+ *   -EACCES, -EAGAIN (a lease on the file is being taken back), -EIO, -ENOMEM, -EMFILE.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int64_t tarn_host_read(const struct tarn_host *host,
+					       const struct tarn_host_segment *segment,
+					       uint64_t off, void *buf, uint64_t size,
+					       struct tarn_diag *diag);
 
 /* --- limits -------------------------------------------------------------------------------- */
 

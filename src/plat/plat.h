@@ -75,7 +75,11 @@
 	ROW(RAISE, "raise")                                                                        \
 	ROW(STATX, "statx")                                                                        \
 	ROW(KILL, "kill(0)")                                                                       \
-	ROW(LEASE_GET, "fcntl(F_GETLEASE)")
+	ROW(LEASE_GET, "fcntl(F_GETLEASE)")                                                        \
+	ROW(LSEEK, "lseek")                                                                        \
+	ROW(MINCORE, "mincore")                                                                    \
+	ROW(CACHESTAT, "cachestat")                                                                \
+	ROW(VM_READ, "process_vm_readv")
 
 enum tarn_plat_call {
 #define ROW(name, text) TARN_PLAT_##name,
@@ -148,6 +152,24 @@ int tarn__plat_nodes_of(void *addr, size_t page_size, uint32_t page_count, int32
 int tarn__plat_memfd(const char *name, unsigned flags);
 int tarn__plat_seals_add(int fd, unsigned seals);
 int tarn__plat_seals_get(int fd, unsigned *ret_seals);
+
+/* --- memory, looked at without touching it -------------------------------------------------- */
+
+/* Where the next data begins at or behind @off, -ENXIO if there is none; where it ends. */
+int64_t tarn__plat_seek_data(int fd, uint64_t off);
+int64_t tarn__plat_seek_hole(int fd, uint64_t off);
+/* Bit 0 of each byte: that page is in memory. Only for the file's owner, or who may write it, is
+ * that true: for others the kernel sets all. @addr is a page's. */
+int tarn__plat_mincore(void *addr, size_t size, unsigned char *ret_pages);
+/* How many base pages of the range are in memory, written or only set aside. -EPERM where mincore()
+ * would not be true; -ENOSYS before Linux 6.5; -EOPNOTSUPP for huge pages. @size is not 0. */
+int tarn__plat_cachestat(int fd, uint64_t off, uint64_t size, uint64_t *ret_pages);
+/* As tarn__plat_nodes_of(), of another process. */
+int tarn__plat_nodes_in(int32_t pid, uint64_t addr, uint64_t page_size, uint32_t page_count,
+			int32_t *ret_nodes);
+/* Copy from this process's own memory, whatever has become of it: short, or -EFAULT, where it
+ * cannot be read. */
+ssize_t tarn__plat_copy(void *to, const void *from, size_t size);
 
 /* --- System V ------------------------------------------------------------------------------ */
 
