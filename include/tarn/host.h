@@ -401,6 +401,7 @@ tarn_host_findings(const struct tarn_host *host, const struct tarn_host_opts *op
  * @fn:   called for each limit on the way, with what it leaves; may be NULL
  * Huge pages that are asked for without TARN_SEGMENT_PAGES_MUST and not there are a warning, as
  * creating then takes small ones.
+ * A limit that cannot be read stands in nobody's way, and is a finding of severity UNKNOWN.
  * Return: 0 (it fits), -ENOSPC (a limit is in the way: the findings of severity CRITICAL; diag has
  *   the first), what @fn returned, -EINVAL, -EOPNOTSUPP (that kind has no such pages), -EMFILE.
  * Since: 0.1

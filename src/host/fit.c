@@ -63,7 +63,9 @@ static int put(const struct tarn__room *room, void *arg)
 	struct fit *fit = arg;
 	struct tarn_host_finding finding = {
 		.check = room->limit,
-		.severity = room->error != 0 ? fit->grave : TARN_SEVERITY_OK,
+		.severity = room->error != 0 ? fit->grave
+			    : room->unknown  ? TARN_SEVERITY_UNKNOWN
+					     : TARN_SEVERITY_OK,
 		.what = room->words.what,
 	};
 

@@ -59,6 +59,7 @@ bool tarn__room_begin(struct tarn__room *room, const struct tarn__rooms *ask, co
 	room->need = need;
 	room->left = left;
 	room->error = left < need ? error : 0;
+	room->unknown = false;
 	room->words.what[0] = room->words.hint[0] = '\0';
 	return room->error != 0 || ask->fn != NULL;
 }
@@ -85,6 +86,18 @@ int tarn__room_tell(const struct tarn__rooms *ask, const struct tarn__room *room
 	if (room->error != 0 && ask->diag != NULL)
 		*ask->diag = room->words;
 	return room->error;
+}
+
+/* A limit that cannot be read stops nobody from trying. */
+static int tell_unknown(const struct tarn__rooms *ask, const char *limit, const char *path)
+{
+	struct tarn__room room;
+
+	if (!tarn__room_begin(&room, ask, limit, 0, 0, 0))
+		return 0;
+	room.unknown = true;
+	tarn__room_say(&room, NULL, "%.200s cannot be read, or makes no sense", path);
+	return tarn__room_tell(ask, &room);
 }
 
 /* "/proc/meminfo" under the root; the buffer is long enough for all that is read here. */
@@ -178,7 +191,7 @@ static int check_host(const struct tarn__rooms *ask, uint64_t need, uint64_t swa
 	char a[24], b[24];
 
 	if (tarn__read_field(under(ask, "/proc/meminfo", path), "MemAvailable:", &avail) < 0)
-		return 0;
+		return tell_unknown(ask, "memory", path);
 	avail = plus(avail << 10, swap_free);
 	if (!tarn__room_begin(&room, ask, "memory", -ENOSPC, need, avail))
 		return 0;
@@ -362,8 +375,9 @@ int tarn__room_in_shmmax(const struct tarn__rooms *ask, uint64_t size)
 	path_buf path;
 	char a[24], b[24];
 
-	if (tarn__read_number(under(ask, "/proc/sys/kernel/shmmax", path), &max) < 0 ||
-	    !tarn__room_begin(&room, ask, "sysv-shmmax", -ENOSPC, size, max))
+	if (tarn__read_number(under(ask, "/proc/sys/kernel/shmmax", path), &max) < 0)
+		return tell_unknown(ask, "sysv-shmmax", path);
+	if (!tarn__room_begin(&room, ask, "sysv-shmmax", -ENOSPC, size, max))
 		return 0;
 	tarn__room_say(&room, " bytes",
 		       "%s wanted, but one System V segment may have %s at most (kernel.shmmax)",
@@ -409,8 +423,9 @@ int tarn__room_in_shmmni(const struct tarn__rooms *ask)
 	path_buf path;
 
 	(void)tarn__sysv_usage(ask->root, &usage);
-	if (tarn__read_number(under(ask, "/proc/sys/kernel/shmmni", path), &shmmni) < 0 ||
-	    !tarn__room_begin(&room, ask, "sysv-shmmni", -ENOSPC, 1, minus(shmmni, usage.count)))
+	if (tarn__read_number(under(ask, "/proc/sys/kernel/shmmni", path), &shmmni) < 0)
+		return tell_unknown(ask, "sysv-shmmni", path);
+	if (!tarn__room_begin(&room, ask, "sysv-shmmni", -ENOSPC, 1, minus(shmmni, usage.count)))
 		return 0;
 	tarn__room_say(&room, NULL,
 		       "the host has %" PRIu64 " System V segments, and may have %" PRIu64
@@ -434,8 +449,9 @@ int tarn__room_in_shmall(const struct tarn__rooms *ask, uint64_t size)
 	path_buf path;
 
 	(void)tarn__sysv_usage(ask->root, &usage);
-	if (tarn__read_number(under(ask, "/proc/sys/kernel/shmall", path), &shmall) < 0 ||
-	    !tarn__room_begin(&room, ask, "sysv-shmall", -ENOSPC, wanted,
+	if (tarn__read_number(under(ask, "/proc/sys/kernel/shmall", path), &shmall) < 0)
+		return tell_unknown(ask, "sysv-shmall", path);
+	if (!tarn__room_begin(&room, ask, "sysv-shmall", -ENOSPC, wanted,
 			      minus(shmall, usage.page_count)))
 		return 0;
 	tarn__room_say(&room, NULL,

@@ -23,6 +23,7 @@ struct tarn__room {
 	uint64_t need;     /* bytes wanted of it; of what is counted, how many */
 	uint64_t left;     /* what it has */
 	int error;         /* 0 = that suffices; else what creating fails with */
+	bool unknown;      /* it could not be read; only who is told hears of it */
 	struct tarn_diag words;
 };
 

@@ -386,6 +386,87 @@ static void a_directory_that_is_not_there_or_closed_is_in_the_way(void **state)
 	fake_end(root);
 }
 
+/* --- what cannot be read --------------------------------------------------------------------- */
+
+static void what_cannot_be_read_is_unknown_and_in_nobodys_way(void **state)
+{
+	static const char *const files[][2] = {
+		{ "proc/meminfo", "memory" },
+		{ "proc/sys/kernel/shmmax", "sysv-shmmax" },
+		{ "proc/sys/kernel/shmmni", "sysv-shmmni" },
+		{ "proc/sys/kernel/shmall", "sysv-shmall" },
+	};
+	struct tarn_segment_opts want = { .size = 4096 };
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		const char *root = fake_begin();
+		const struct tarn_host_opts opts = { .root = root };
+		struct kept kept = { .count = 0 };
+
+		fake_put(root, files[i][0], "what?\n");
+		assert_int_equal(tarn_host_fit("sysv:", &want, &opts, keep, &kept), 0);
+		assert_int_equal(kept_find(&kept, files[i][1])->severity, TARN_SEVERITY_UNKNOWN);
+		assert_non_null(strstr(kept_find(&kept, files[i][1])->what, files[i][0]));
+		fake_end(root);
+	}
+}
+
+static unsigned calls, fail_at;
+static int fail_with;
+
+static int fail_one(enum tarn_plat_call call)
+{
+	(void)call;
+	return calls++ == fail_at ? fail_with : 0;
+}
+
+static int count_name(const char *name, void *arg)
+{
+	(void)name;
+	++*(int *)arg;
+	return 0;
+}
+
+static int descriptors(void)
+{
+	int count = 0;
+
+	assert_int_equal(tarn__plat_listdir("/proc/self/fd", count_name, &count), 0);
+	return count;
+}
+
+static void each_call_may_fail(void **state)
+{
+	static const int errors[] = { EMFILE, EACCES, ENOENT, EIO };
+	static const char *const addrs[] = { "shm:", "sysv:", "memfd:", "huge:" };
+	const struct tarn_segment_opts want = { .size = 4096, .flags = TARN_SEGMENT_LOCK };
+	const char *root = fake_begin();
+	const struct tarn_host_opts opts = { .root = root };
+	int before = descriptors();
+
+	(void)state;
+	for (size_t i = 0; i < 16; i++) {
+		fail_with = errors[i / 4];
+		for (fail_at = 0, calls = 1; calls > fail_at; fail_at++) {
+			struct kept kept = { .count = 0 };
+			int r;
+
+			calls = 0;
+			tarn__plat_fault = fail_one;
+			r = tarn_host_fit(addrs[i % 4], &want, &opts, keep, &kept);
+			tarn__plat_fault = NULL;
+			/* no: a limit is named; none: an error of the call that failed */
+			if (r == -ENOSPC ? first_short(&kept) == NULL : r != 0 && r != -fail_with)
+				fail_msg("%s, call %u with %d: %d", addrs[i % 4], fail_at,
+					 fail_with, r);
+			assert_int_equal(descriptors(), before);
+		}
+		assert_true(fail_at > 5);
+	}
+	fake_end(root);
+}
+
 /* --- the answer is what creating finds ------------------------------------------------------- */
 
 static int agrees(const char *addr, uint64_t size, uint32_t flags, unsigned *counts)
@@ -468,6 +549,8 @@ int main(void)
 		cmocka_unit_test(what_makes_no_sense_is_refused_in_words),
 		cmocka_unit_test(what_the_callback_returns_ends_it),
 		cmocka_unit_test(a_directory_that_is_not_there_or_closed_is_in_the_way),
+		cmocka_unit_test(what_cannot_be_read_is_unknown_and_in_nobodys_way),
+		cmocka_unit_test(each_call_may_fail),
 		cmocka_unit_test(it_says_what_creating_then_finds),
 	};
 
