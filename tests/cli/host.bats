@@ -277,3 +277,52 @@ kill_x11perf()
 	[ "$status" -ne 1 ]
 	[ -z "$(tarn ls --leaked -n 2>/dev/null)" ]
 }
+
+# Every name there is: System V by identifier and creation time, files.
+all_names()
+{
+	awk 'NR > 1 { print "sysv", $2, $14 }' /proc/sysvipc/shm
+	find /dev/shm "$(dirname "$(world '.huge.file // "/dev/shm/none"')")" -type f -printf '%p %i\n'
+}
+
+@test "gc --foreign shows the orphan with its proof, --yes removes exactly it, and all alive go on" {
+	need_own_shm
+	need_world xvfb
+	kill_x11perf
+	all_names >before
+	run tarn gc --foreign
+	is 0
+	[ "$(grep -c . <<<"$output")" -le 3 ] # heading, the orphan, that it is a dry run
+	says "sysv:#$orphan"
+	says "would reclaim"
+	says "pid $victim, which made it, is dead"
+	says "dry run"
+	run --separate-stderr tarn gc --foreign -J
+	json ".items | length == 1 and .[0].name == \"sysv:#$orphan\" and .[0].size_bytes > 0"
+	all_names | cmp - before
+
+	run tarn gc --yes # without --foreign it is none of its business
+	is 0
+	all_names | cmp - before
+
+	run --separate-stderr tarn gc --foreign --yes -J
+	is 0
+	json ".items | length == 1 and .[0].name == \"sysv:#$orphan\""
+	all_names >after
+	[ "$(diff before after | grep '^[<>]' | cut -d' ' -f1-3)" = "< sysv $orphan" ]
+
+	# what is alive is, and works
+	[ "$(world 'if .postgres_posix.skip then "42" else "" end')" ] ||
+		[ "$(ask postgres_posix 'select 6*7')" = 42 ]
+	[ "$(world 'if .postgres_sysv.skip then "42" else "" end')" ] ||
+		[ "$(ask postgres_sysv 'select 6*7')" = 42 ]
+	attached "$(world .x11perf.id)" 2
+	kill -0 "$(world .x11perf.creator)" "$(world .xvfb.pid)"
+	kill_x11perf # the server takes another client
+	tarn gc --foreign --yes >/dev/null
+	run tarn gc --foreign
+	is 0
+	[ -z "$output" ]
+	run tarn ls --leaked --check
+	[ "$status" -ne 1 ]
+}
