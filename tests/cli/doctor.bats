@@ -43,6 +43,8 @@ CapEff: 0000000000004000"
 
 put() { mkdir -p "$root/$(dirname "$1")" && printf '%s\n' "$2" >"$root/$1"; }
 
+teardown() { rm -rf "/dev/shm/$P-root"; }
+
 # A command in a mount namespace of its own, after a shell line there.
 apart() { unshare -m sh -ec "mount --make-rprivate / && $1 && shift && exec \"\$@\"" sh "$@"; }
 
