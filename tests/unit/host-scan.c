@@ -4,6 +4,7 @@
 
 #include <tarn/region.h>
 
+#include <sched.h>
 #include <sys/syscall.h>
 
 static char name_buf[64];
@@ -318,6 +319,43 @@ static void an_orphan_was_used_has_no_user_and_no_creator(void **state)
 	assert_int_equal(shmctl(sysv_id, IPC_RMID, NULL), 0);
 }
 
+static void in_another_namespace(void *arg)
+{
+	int id;
+
+	if (unshare(CLONE_NEWIPC) < 0)
+		_exit(2);
+	id = shmget(IPC_PRIVATE, 8192, IPC_CREAT | 0600);
+	*(void **)arg = shmat(id, NULL, 0);
+}
+
+static void a_segment_of_another_ipc_namespace_lives_and_is_named_by_its_mapping(void **state)
+{
+	void **at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const struct tarn_host_segment *seg;
+	struct tarn_host *host;
+	char addr[64];
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0) {
+		puts("# skip: a new IPC namespace needs root");
+		skip();
+	}
+	pid = holder(in_another_namespace, at);
+	host = picture(0);
+	snprintf(addr, sizeof(addr), "map:%d:0x%" PRIxPTR, (int)pid, (uintptr_t)*at);
+	seg = found(host, addr);
+	assert_string_equal(seg->addr, addr);
+	assert_int_equal(seg->kind, TARN_SEGMENT_SYSV);
+	assert_true(seg->elsewhere);
+	assert_int_equal(seg->state, TARN_STATE_LIVE);
+	assert_int_equal(seg->size, 8192);
+	tarn_host_free(host);
+	end(pid);
+	munmap(at, 4096);
+}
+
 static void regions_are_known_and_stale_when_their_members_are_dead(void **state)
 {
 	struct tarn_region_opts opts = { .size = 4096, .flags = TARN_REGION_EPHEMERAL };
@@ -595,6 +633,8 @@ int main(void)
 		cmocka_unit_test(a_deleted_object_that_is_mapped_is_shown_as_such),
 		cmocka_unit_test(an_object_that_nobody_has_is_idle_even_if_not_all_can_be_read),
 		cmocka_unit_test(an_orphan_was_used_has_no_user_and_no_creator),
+		cmocka_unit_test(
+			a_segment_of_another_ipc_namespace_lives_and_is_named_by_its_mapping),
 		cmocka_unit_test(regions_are_known_and_stale_when_their_members_are_dead),
 		cmocka_unit_test(odd_names_come_as_plain_text_and_are_found_by_it),
 		cmocka_unit_test(files_in_folders_of_dev_shm_are_shared_memory),
