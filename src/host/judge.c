@@ -13,8 +13,8 @@
  * attached, and who made it is dead. One that nobody ever attached waits for its first user. One
  * with a key can be found again: PostgreSQL keeps segments that nobody has attached at the moment,
  * made by processes that ended. But whoever does that has another, also with a key, attached; as
- * long as there is such a one of the same owner, it is idle. A file's creator is not on record,
- * so a file is idle, however old.
+ * long as there is such a one of the same owner and mode, it is idle. A file's creator is not on
+ * record, so a file is idle, however old.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -217,7 +217,7 @@ static int proof(struct tarn__seg *seg, const char *text)
 	return seg->pub.proof != NULL ? 0 : -ENOMEM;
 }
 
-/* Has anybody another segment with a key, of the same owner, attached? */
+/* Has anybody another segment with a key, of the same owner and mode, attached? */
 static bool has_sibling(const struct tarn_host *host, const struct tarn_host_segment *pub)
 {
 	for (uint32_t i = 0; i < host->seg_count; i++) {
@@ -225,7 +225,7 @@ static bool has_sibling(const struct tarn_host *host, const struct tarn_host_seg
 
 		if (other->kind == TARN_SEGMENT_SYSV && !other->elsewhere && other->key != 0 &&
 		    other->attach_count > 0 && other->content != TARN_CONTENT_REGION &&
-		    (other->uid == pub->uid || other->cuid == pub->cuid))
+		    other->uid == pub->uid && other->gid == pub->gid && other->mode == pub->mode)
 			return true;
 	}
 	return false;
@@ -246,7 +246,7 @@ static int judge_sysv(struct tarn_host *host, struct tarn__seg *seg)
 		 "pid %d, which made it, is dead, and nobody has it attached (by the kernel's "
 		 "count)%s",
 		 pub->creator_pid,
-		 pub->key != 0 ? ", nor another with a key of the same owner" : "");
+		 pub->key != 0 ? ", nor another with a key of the same owner and mode" : "");
 	return proof(seg, text);
 }
 

@@ -271,6 +271,9 @@ kill_x11perf()
 	[ "$(jq -c '[.items[].id]' <<<"$output")" = "[$orphan]" ]
 	run tarn ls --leaked --check
 	is 1
+	run --separate-stderr tarn doctor -J
+	so "[.items[] | select(.check == \"orphans\")] | .[0].severity != \"ok\" and
+		.[0].bytes == $(shm 15 "$orphan") and (.[0].fix | contains(\"gc --foreign\"))"
 	ipcrm -m "$orphan"
 	[ "$is_found" -ne 1 ]
 	run tarn ls --leaked --check
@@ -325,4 +328,42 @@ all_names()
 	[ -z "$output" ]
 	run tarn ls --leaked --check
 	[ "$status" -ne 1 ]
+}
+
+# keyed KEY: make and attach a System V segment with that key; wait on the line `go`, and end
+keyed()
+{
+	python3 - "$1" <<-'END'
+		import ctypes, os, sys, time
+		libc = ctypes.CDLL(None)
+		libc.shmat.restype = ctypes.c_void_p
+		shmid = libc.shmget(int(sys.argv[1], 0), 4096, 0o1611)
+		libc.shmat(shmid, None, 0)
+		open(sys.argv[1], "w").write(str(shmid))
+		while not os.path.exists("go." + sys.argv[1]):
+		    time.sleep(0.01)
+	END
+}
+
+@test "a segment with a key is an orphan only if its owner has no other with a key in use" {
+	need_own_shm
+	keyed 0x7a7a0001 3>&- &
+	keyed 0x7a7a0002 3>&- &
+	until_true test -s 0x7a7a0001
+	until_true test -s 0x7a7a0002
+	touch go.0x7a7a0001
+	until_true attached "$(cat 0x7a7a0001)" 0
+	wait %1
+	run --separate-stderr tarn ls -J sysv:0x7a7a0001
+	so '.items[0] | .state == "idle" and .attach_count == 0 and .proof == null'
+	tarn gc --foreign --yes >/dev/null
+	run --separate-stderr tarn ls -J sysv:0x7a7a0001 # still there
+	so '.items | length == 1'
+	touch go.0x7a7a0002
+	wait %2
+	run --separate-stderr tarn ls -J sysv:0x7a7a0001 sysv:0x7a7a0002
+	so '[.items[].state] == ["orphan", "orphan"] and (.items[0].proof | contains("key"))'
+	tarn gc --foreign --yes >/dev/null
+	run tarn ls sysv:0x7a7a0001
+	is 3
 }
