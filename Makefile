@@ -3,7 +3,7 @@
 #   make                     build/tarn and the libraries
 #   make run                 move a real file between two processes, and time it
 #   make test                everything that proves the project, in short form
-#   make sweep               kill every operation at every instruction
+#   make sweep               kill every operation at every instruction, run every schedule
 #   make bench               figures beside the limits of this machine and beside the kernel's IPC
 #   make killpairs           10,000 send and recv pairs, killed at random (PAIRS=n for fewer)
 #   make soak                the random tests, for MINUTES (60) instead of seconds

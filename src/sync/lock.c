@@ -10,9 +10,10 @@
  *     ASIDE             -ENOTRECOVERABLE
  *
  * Who sleeps sets bit 0 first, and takes the word with bit 0 set afterwards, since others may sleep
- * behind; so each unlock wakes one, until one finds nobody. A waker that is killed between giving
- * the word back and waking, or a woken one before taking it, leaves sleepers behind: for them
- * each sleep ends after NET_NS at the latest.
+ * behind; so each unlock wakes one, until one finds nobody. Who gives up wakes one, too. A waker
+ * that is killed between giving the word back and waking, or a woken one before taking it, leaves
+ * sleepers behind; and who fell asleep while another had the lock watches that one's beacon,
+ * not its successor's. For them each sleep ends after NET_NS at the latest.
  *
  * A sleeper writes itself down among the waiters, and when it first saw this owner. Those words
  * are for the eye and for deadlock.c; a sleeper that dies leaves its entry to the next one.
@@ -288,6 +289,9 @@ int tarn__section_lock(struct tarn_section *section, int64_t deadline, bool wait
 	if (wait) {
 		r = wait_for(&w);
 		cross_out(&w);
+		/* It may be us that the last unlock has woken: let another sleeper look. */
+		if (r < 0 && w.slept)
+			tarn__section_wake(section->shm, 1);
 	} else {
 		/* relaxed: decided by the exchange in take() */
 		r = look(&w, atomic_load_explicit(&section->shm->lock, memory_order_relaxed));
