@@ -141,8 +141,8 @@ int tarn__host_index(struct tarn_host *host);
 void tarn__seg_inside(struct tarn_host *host, struct tarn__seg *seg, const char *base);
 /* addr, label, times of @seg, once all is known. */
 int tarn__seg_dress(struct tarn_host *host, struct tarn__seg *seg);
-/* Is process @pid dead? @since_ns: it was alive then, so one that began later is another. */
-bool tarn__pid_dead(struct tarn_host *host, int32_t pid, int64_t since_ns);
+/* Is no process @pid alive? */
+bool tarn__pid_dead(struct tarn_host *host, int32_t pid);
 /* The file system with @dev; NULL = none of shared memory. */
 const struct tarn__fs *tarn__fs_of(const struct tarn_host *host, uint64_t dev);
 
@@ -161,12 +161,15 @@ bool tarn__parse_number(const char **text, unsigned base, uint64_t *ret_number);
 /* What stands in /proc/PID/stat. */
 struct tarn__stat_line {
 	char comm[16];
-	char state;     /* 'Z' ... */
-	uint64_t flags; /* PF_* of the kernel */
-	uint64_t start; /* ticks since boot */
+	char state;       /* of the first thread: 'Z' ... */
+	uint64_t flags;   /* PF_* of the kernel */
+	uint64_t threads; /* with the first one, even if that ended before the others */
+	uint64_t start;   /* ticks since boot */
 };
 #define TARN__PF_KTHREAD UINT64_C(0x200000)
 bool tarn__parse_stat(const char *text, struct tarn__stat_line *ret_stat);
+/* Has every thread of it ended? A first thread that did is a zombie while others go on. */
+bool tarn__stat_ended(const struct tarn__stat_line *stat);
 /* What replaces control characters and what is no UTF-8: text for the eye. In place. */
 void tarn__plain(char *text);
 

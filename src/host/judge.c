@@ -47,7 +47,10 @@ static int64_t start_of(const struct tarn_host *host, const struct tarn__stat_li
 	return host->boot_ns + (int64_t)(line->start * tick);
 }
 
-bool tarn__pid_dead(struct tarn_host *host, int32_t pid, int64_t since_ns)
+/* A process that has the number now is taken for the one that had it before, though it may seem to
+ * have begun later: that compares the clock of the wall with time since boot, and is no proof once
+ * somebody has set the clock. */
+bool tarn__pid_dead(struct tarn_host *host, int32_t pid)
 {
 	struct tarn__stat_line line;
 
@@ -55,10 +58,7 @@ bool tarn__pid_dead(struct tarn_host *host, int32_t pid, int64_t since_ns)
 		return false;
 	if (tarn__plat_pid_there(pid) == 0)
 		return true;
-	if (host->pids_foreign || !stat_of(host, pid, &line))
-		return false;
-	return line.state == 'Z' || line.state == 'X' ||
-	       (since_ns != 0 && start_of(host, &line) > since_ns + REUSE_SLACK_NS);
+	return !host->pids_foreign && stat_of(host, pid, &line) && tarn__stat_ended(&line);
 }
 
 static void creator_name(struct tarn_host *host, struct tarn_host_segment *pub)
@@ -66,9 +66,9 @@ static void creator_name(struct tarn_host *host, struct tarn_host_segment *pub)
 	struct tarn__stat_line line;
 
 	if (pub->creator_pid <= 0 || host->pids_foreign ||
-	    tarn__pid_dead(host, pub->creator_pid, pub->created_ns) ||
-	    !stat_of(host, pub->creator_pid, &line))
-		return;
+	    tarn__pid_dead(host, pub->creator_pid) || !stat_of(host, pub->creator_pid, &line) ||
+	    (pub->created_ns != 0 && start_of(host, &line) > pub->created_ns + REUSE_SLACK_NS))
+		return; /* none, or by its times another with the same number */
 	memcpy(pub->creator, line.comm, sizeof(pub->creator));
 }
 
@@ -238,7 +238,7 @@ static int judge_sysv(struct tarn_host *host, struct tarn__seg *seg)
 
 	pub->state = TARN_STATE_IDLE;
 	if (pub->content == TARN_CONTENT_REGION || pub->detached_ns == 0 ||
-	    !tarn__pid_dead(host, pub->creator_pid, pub->created_ns) ||
+	    !tarn__pid_dead(host, pub->creator_pid) ||
 	    (pub->key != 0 && has_sibling(host, pub)))
 		return 0;
 	pub->state = TARN_STATE_ORPHAN;

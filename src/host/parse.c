@@ -11,7 +11,8 @@
 
 #include "host/host.h"
 
-enum { STAT_FLAGS = 9, STAT_START = 22 }; /* fields of /proc/PID/stat, from 1: proc(5) */
+/* fields of /proc/PID/stat, from 1: proc(5) */
+enum { STAT_FLAGS = 9, STAT_THREADS = 20, STAT_START = 22 };
 
 static unsigned digit_of(char c)
 {
@@ -109,6 +110,8 @@ bool tarn__parse_stat(const char *text, struct tarn__stat_line *ret_stat)
 
 		if (field == STAT_FLAGS && !tarn__parse_number(&number, 10, &stat.flags))
 			return false;
+		if (field == STAT_THREADS && !tarn__parse_number(&number, 10, &stat.threads))
+			return false;
 		if (field == STAT_START && !tarn__parse_number(&number, 10, &stat.start))
 			return false;
 		p = strchr(p + 1, ' ');
@@ -117,6 +120,11 @@ bool tarn__parse_stat(const char *text, struct tarn__stat_line *ret_stat)
 	}
 	*ret_stat = stat;
 	return true;
+}
+
+bool tarn__stat_ended(const struct tarn__stat_line *stat)
+{
+	return stat->state == 'X' || (stat->state == 'Z' && stat->threads <= 1);
 }
 
 /* Bytes of the UTF-8 character at @p, 0 if it is none or a control character. */

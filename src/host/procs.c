@@ -36,6 +36,8 @@ static bool has_suffix(const char *text, const char *suffix)
 struct reading {
 	struct tarn_host *host;
 	int32_t pid;
+	int32_t task;            /* the thread whose files are read: pid, if that has not ended */
+	uint32_t lines;          /* of maps */
 	struct tarn__proc *proc; /* NULL until it is found to use something */
 };
 
@@ -222,7 +224,6 @@ static void proc_facts(struct tarn_host *host, struct tarn__proc *proc)
 	if (tarn__host_path(host, "/proc/%d", proc->pub.pid) == 0 && proc->pub.uid == UINT32_MAX &&
 	    tarn__plat_stat(host->path, true, &st) == 0)
 		proc->pub.uid = st.st_uid;
-	proc->ipc = ns_of(host, proc->pub.pid, "ipc");
 }
 
 static int proc_needed(struct reading *reading)
@@ -233,6 +234,7 @@ static int proc_needed(struct reading *reading)
 	if (reading->proc == NULL)
 		return -ENOMEM;
 	proc_facts(reading->host, reading->proc);
+	reading->proc->ipc = ns_of(reading->host, reading->task, "ipc");
 	return 0;
 }
 
@@ -245,6 +247,7 @@ static int found_map(char *text, void *arg)
 	struct tarn__seg *seg;
 	int r;
 
+	reading->lines++;
 	if (!tarn__parse_map(text, &line) || line.path[0] != '/')
 		return 0;
 	r = seg_used(reading, line.dev, line.inode, line.path, line.rights, &seg);
@@ -265,7 +268,7 @@ static int found_map(char *text, void *arg)
 	if (map->off + map->size > seg->reach)
 		seg->reach = map->off + map->size;
 	if (seg->map_pid == 0) {
-		seg->map_pid = reading->pid;
+		seg->map_pid = reading->task;
 		seg->map_start = line.start;
 		seg->map_end = line.end;
 	}
@@ -297,7 +300,7 @@ static int found_fd(const char *name, void *arg)
 	int r;
 
 	if (!tarn__parse_number(&name, 10, &fd) || fd > INT32_MAX ||
-	    tarn__host_path(host, "/proc/%d/fd/%d", reading->pid, (int)fd) < 0)
+	    tarn__host_path(host, "/proc/%d/fd/%d", reading->task, (int)fd) < 0)
 		return 0;
 	if (tarn__plat_readlink(host->path, text, sizeof(text)) < 0 || !promising(host, text) ||
 	    tarn__plat_stat(host->path, true, &st) < 0 || !S_ISREG(st.st_mode))
@@ -305,7 +308,7 @@ static int found_fd(const char *name, void *arg)
 	r = seg_used(reading, (uint64_t)st.st_dev, (uint64_t)st.st_ino, text, 0, &seg);
 	if (r < 0 || seg == NULL)
 		return r;
-	(void)tarn__host_path(host, "/proc/%d/fd/%d", reading->pid, (int)fd);
+	(void)tarn__host_path(host, "/proc/%d/fd/%d", reading->task, (int)fd);
 	tarn__seg_fill(host, seg, &st, host->path);
 	use = tarn__use_get(host, seg, reading->proc);
 	if (use == NULL)
@@ -313,44 +316,92 @@ static int found_fd(const char *name, void *arg)
 	use->fd_count++;
 	if (use->fd < 0 || use->fd > (int32_t)fd)
 		use->fd = (int32_t)fd;
-	if (seg->open_pid == 0 || (seg->open_pid == reading->pid && seg->open_fd > (int32_t)fd)) {
-		seg->open_pid = reading->pid;
+	if (seg->open_pid == 0 || (seg->open_pid == reading->task && seg->open_fd > (int32_t)fd)) {
+		seg->open_pid = reading->task;
 		seg->open_fd = (int32_t)fd;
 	}
 	return 0;
 }
 
-/* A thread of the kernel's has no memory; who may not look into one misses nothing. */
-static bool kernel_thread(struct tarn_host *host, int32_t pid)
+/* A thread of the kernel's has no memory, a zombie no more; who may not look into one misses
+ * nothing. */
+static bool without_memory(struct tarn_host *host, int32_t pid, bool *ret_threads_left)
 {
 	struct tarn__stat_line line;
 	char text[1024];
 
-	return tarn__host_path(host, "/proc/%d/stat", pid) == 0 &&
-	       tarn__plat_read_text(host->path, text, sizeof(text)) > 0 &&
-	       tarn__parse_stat(text, &line) && (line.flags & TARN__PF_KTHREAD) != 0;
+	*ret_threads_left = false;
+	if (tarn__host_path(host, "/proc/%d/stat", pid) < 0 ||
+	    tarn__plat_read_text(host->path, text, sizeof(text)) <= 0 ||
+	    !tarn__parse_stat(text, &line))
+		return false;
+	*ret_threads_left = line.state == 'Z' && line.threads > 1;
+	return (line.flags & TARN__PF_KTHREAD) != 0 || tarn__stat_ended(&line);
+}
+
+/* What @reading->task has mapped and open. */
+static int read_task(struct reading *reading)
+{
+	struct tarn_host *host = reading->host;
+	char path[TARN__HOST_PATH]; /* host->path is used while this is read */
+	int maps, fds;
+
+	if (snprintf(path, sizeof(path), "%s/proc/%d/maps", host->root, reading->task) >=
+	    (int)sizeof(path))
+		return -ENAMETOOLONG;
+	maps = tarn__each_line(path, found_map, reading);
+	if (maps == -ENOMEM || maps == -EMFILE)
+		return maps;
+	snprintf(path, sizeof(path), "%s/proc/%d/fd", host->root, reading->task);
+	fds = maps == -ESRCH ? 0 : tarn__plat_listdir(path, found_fd, reading);
+	if (fds == -ENOMEM || fds == -EMFILE)
+		return fds;
+	return maps == -EACCES || maps == -EPERM ? maps : fds;
+}
+
+/* The first that has memory is as good as any: they share it. */
+static int found_task(const char *name, void *arg)
+{
+	struct reading *reading = arg;
+	uint64_t task;
+	int r;
+
+	if (!tarn__parse_number(&name, 10, &task) || *name != '\0' || task > INT32_MAX ||
+	    (int32_t)task == reading->pid)
+		return 0;
+	reading->task = (int32_t)task;
+	r = read_task(reading);
+	return r < 0 ? r : reading->lines > 0;
+}
+
+/* The first thread has ended, others have not: /proc/PID shows nothing, theirs do. */
+static int read_other_task(struct reading *reading)
+{
+	char path[TARN__HOST_PATH];
+
+	snprintf(path, sizeof(path), "%s/proc/%d/task", reading->host->root, reading->pid);
+	return tarn__plat_listdir(path, found_task, reading);
 }
 
 static int read_proc(struct tarn_host *host, int32_t pid)
 {
-	struct reading reading = { .host = host, .pid = pid };
-	char path[TARN__HOST_PATH]; /* host->path is used while this is read */
-	int maps, fds;
+	struct reading reading = { .host = host, .pid = pid, .task = pid };
+	bool threads_left;
+	int r;
 
 	host->stat.seen_count++;
-	if (snprintf(path, sizeof(path), "%s/proc/%d/maps", host->root, pid) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	maps = tarn__each_line(path, found_map, &reading);
-	if (maps == -ENOMEM || maps == -EMFILE)
-		return maps;
-	snprintf(path, sizeof(path), "%s/proc/%d/fd", host->root, pid);
-	fds = maps == -ESRCH ? 0 : tarn__plat_listdir(path, found_fd, &reading);
-	if (fds == -ENOMEM || fds == -EMFILE)
-		return fds;
-	if (maps == -EACCES || maps == -EPERM)
-		fds = maps;
-	if ((fds == -EACCES || fds == -EPERM) && !kernel_thread(host, pid))
-		tarn__unreadable(host, fds);
+	r = read_task(&reading);
+	if (r == -ENOMEM || r == -EMFILE || r == -ENAMETOOLONG)
+		return r;
+	if (reading.lines == 0 && !without_memory(host, pid, &threads_left)) {
+		if (threads_left)
+			r = read_other_task(&reading);
+		if (r == -ENOMEM || r == -EMFILE)
+			return r;
+		tarn__unreadable(host, r);
+	} else if (reading.lines > 0) {
+		tarn__unreadable(host, r);
+	}
 	return 0;
 }
 

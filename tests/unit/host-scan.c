@@ -4,6 +4,7 @@
 
 #include <tarn/region.h>
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/syscall.h>
 
@@ -356,6 +357,86 @@ static void a_segment_of_another_ipc_namespace_lives_and_is_named_by_its_mapping
 	munmap(at, 4096);
 }
 
+struct early {
+	int id, ready;
+};
+
+static void *goes_on(void *arg)
+{
+	struct early *early = arg;
+
+	if (write(early->ready, &early->id, sizeof(early->id)) == sizeof(early->id))
+		pause();
+	_exit(1);
+}
+
+/* Makes and uses a System V segment, maps a file, and ends its first thread. */
+static void end_first_thread(const char *path, int ready)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	void *map = MAP_FAILED, *data;
+	static struct early early;
+	pthread_t thread;
+
+	early = (struct early){ shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600), ready };
+	data = shmat(early.id, NULL, 0);
+	if (fd >= 0 && ftruncate(fd, 4096) == 0)
+		map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED || data == (void *)-1 || shmdt(data) != 0 ||
+	    pthread_create(&thread, NULL, goes_on, &early) != 0)
+		_exit(1);
+	pthread_exit(NULL);
+}
+
+static void wait_for_zombie(pid_t pid)
+{
+	char path[40], text[512] = "";
+	const char *end = NULL;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	while (end == NULL || strncmp(end, ") Z", 3) != 0) {
+		FILE *file = fopen(path, "re");
+
+		assert_non_null(file);
+		assert_non_null(fgets(text, sizeof(text), file));
+		fclose(file);
+		end = strrchr(text, ')');
+		usleep(1000);
+	}
+}
+
+static void a_process_lives_as_long_as_any_of_its_threads(void **state)
+{
+	const char *path = shm_name("thread");
+	const struct tarn_host_segment *seg;
+	struct tarn_host *host;
+	char addr[80];
+	int pair[2];
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(pair), 0);
+	pid = fork();
+	if (pid == 0)
+		end_first_thread(path, pair[1]);
+	assert_int_equal(read(pair[0], &sysv_id, sizeof(sysv_id)), sizeof(sysv_id));
+	close(pair[0]);
+	close(pair[1]);
+	wait_for_zombie(pid);
+	expect_sysv(TARN_STATE_IDLE);
+	host = picture(0);
+	snprintf(addr, sizeof(addr), "shm:%s", path + strlen("/dev/shm/"));
+	seg = found(host, addr);
+	assert_int_equal(seg->state, TARN_STATE_LIVE);
+	assert_int_equal(use_of(host, seg, pid).rights, TARN_HOST_READ | TARN_HOST_WRITE);
+	assert_int_equal(use_of(host, seg, pid).fd_count, 1);
+	tarn_host_free(host);
+	end(pid);
+	expect_sysv(TARN_STATE_ORPHAN);
+	assert_int_equal(shmctl(sysv_id, IPC_RMID, NULL), 0);
+	assert_int_equal(unlink(path), 0);
+}
+
 static void regions_are_known_and_stale_when_their_members_are_dead(void **state)
 {
 	struct tarn_region_opts opts = { .size = 4096, .flags = TARN_REGION_EPHEMERAL };
@@ -585,6 +666,12 @@ static void the_name_of_a_process_may_hold_anything(void **state)
 	assert_int_equal(line.state, 'S');
 	assert_int_equal(line.flags, 6);
 	assert_int_equal(line.start, 99);
+	assert_int_equal(line.threads, 17);
+	assert_false(tarn__stat_ended(&line));
+	line.state = 'Z';
+	assert_false(tarn__stat_ended(&line)); /* the first thread alone has ended */
+	line.threads = 1;
+	assert_true(tarn__stat_ended(&line));
 	assert_true(tarn__parse_stat(
 		"7 (x\n\033) Z 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 99", &line));
 	assert_string_equal(line.comm, "x??");
@@ -635,6 +722,7 @@ int main(void)
 		cmocka_unit_test(an_orphan_was_used_has_no_user_and_no_creator),
 		cmocka_unit_test(
 			a_segment_of_another_ipc_namespace_lives_and_is_named_by_its_mapping),
+		cmocka_unit_test(a_process_lives_as_long_as_any_of_its_threads),
 		cmocka_unit_test(regions_are_known_and_stale_when_their_members_are_dead),
 		cmocka_unit_test(odd_names_come_as_plain_text_and_are_found_by_it),
 		cmocka_unit_test(files_in_folders_of_dev_shm_are_shared_memory),
