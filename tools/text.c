@@ -47,6 +47,10 @@ bool text_size_parse(const char *text, uint64_t *ret_size)
 	char *end;
 
 	errno = 0;
+	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+		*ret_size = strtoull(text, &end, 16);
+		return errno == 0 && end > text + 2 && *end == '\0';
+	}
 	unsigned long long whole = strtoull(text, &end, 10);
 	if (errno != 0)
 		return false;
