@@ -44,7 +44,8 @@ listed() { run --separate-stderr tarn ls -J "$@"; [ "$status" -eq 0 ] || [ "$sta
 thing()
 {
 	local found
-	found=$(jq -c --argjson f "$(world ".$1")" ".items[] | select($2)" <<<"$output")
+	found=$(jq -c --argjson f "$(world ".$1")" ".items[] | select((.elsewhere | not) and ($2))" \
+		<<<"$output")
 	if [ "$(grep -c . <<<"$found")" -ne 1 ]; then
 		echo "not one, but: $found"
 		echo "among: $(jq -c '.items[] | [.name, .label, [.processes[].pid]]' <<<"$output")"
@@ -366,4 +367,93 @@ keyed()
 	tarn gc --foreign --yes >/dev/null
 	run tarn ls sysv:0x7a7a0001
 	is 3
+}
+
+# sharer NAME: map four pages of that file, touch them, say where they are, and stay
+sharer()
+{
+	exec python3 - "$1" <<-'END'
+		import mmap, os, sys, time
+		fd = os.open(sys.argv[1], os.O_RDWR)
+		room = mmap.mmap(-1, 4096 * (1 + os.getpid() % 5)) # so that they do not lie alike
+		view = mmap.mmap(fd, 16384)
+		for page in range(4):
+		    view[page * 4096] = 1
+		maps = [line for line in open("/proc/self/maps") if line.rstrip().endswith(sys.argv[1])]
+		open(f"{sys.argv[2] if len(sys.argv) > 2 else 'at'}.{os.getpid()}", "w").write(maps[0])
+		time.sleep(1000)
+	END
+}
+
+# The frames of four pages from ADDRESS of process PID, as its pagemap has them.
+pagemap()
+{
+	python3 - "$1" "$2" <<-'END'
+		import struct, sys
+		with open(f"/proc/{sys.argv[1]}/pagemap", "rb", buffering=0) as file:
+		    file.seek(int(sys.argv[2], 0) // 4096 * 8)
+		    print([entry & (1 << 55) - 1 for entry in struct.unpack("4Q", file.read(32))])
+	END
+}
+
+@test "info --frames: two processes, two virtual addresses, one frame a page; as pagemap has it" {
+	tarn info -h | grep -q -e --frames || skip LATER
+	[ "$(id -u)" -eq 0 ] || skip "frames are for root to see"
+	[ "$(getconf PAGESIZE)" -eq 4096 ] || skip "made for pages of 4 KiB"
+	local file=/dev/shm/$P.frames first second
+	head -c 16384 /dev/zero >"$file"
+	sharer "$file" 3>&- &
+	first=$!
+	sharer "$file" 3>&- &
+	second=$!
+	until_true test -s at.$first
+	until_true test -s at.$second
+	[ "$(pagemap $first 0x"$(cut -d- -f1 at.$first)")" != "[0, 0, 0, 0]" ] ||
+		skip "this machine shows frames not even to root"
+	run --separate-stderr tarn info --frames -J "shm:$P.frames"
+	[ "$status" -eq 0 ] || [ "$status" -eq 4 ]
+	so ".items[0].frames | group_by(.offset_bytes) | length == 4 and
+		all(map(.pid) == ([$first, $second] | sort)) and
+		all((map(.frame) | unique | length == 1 and .[0] > 0)) and
+		all((map(.address) | unique | length == 2)) and
+		(map(.[0].frame) | unique | length == 4)"
+	for pid in $first $second; do
+		at=$((0x$(cut -d- -f1 at.$pid)))
+		so "[.items[0].frames[] | select(.pid == $pid) | .address] == [range($at; $at + 16384; 4096)]"
+		[ "$(jq -c "[.items[0].frames[] | select(.pid == $pid) | .frame]" <<<"$output")" = \
+			"$(pagemap $pid $at | tr -d ' ')" ]
+	done
+	run tarn info --frames "shm:$P.frames"
+	says "0x$(cut -d- -f1 at.$first | sed 's/^0*//')"
+	says "0x$(cut -d- -f1 at.$second | sed 's/^0*//')"
+	says "$(printf '0x%x' "$(pagemap $first 0x"$(cut -d- -f1 at.$first)" | tr -d '[,' | cut -d' ' -f1)")"
+}
+
+@test "info --frames without rights: the addresses are there, and what is missing is said" {
+	tarn info -h | grep -q -e --frames || skip LATER
+	[ "$(id -u)" -eq 0 ] || skip "needs root, to have rights to go without"
+	need setpriv
+	local file=/dev/shm/$P.frames reach
+	reach=$(mktemp -d /tmp/tarn-frames-XXXXXX)
+	chmod 777 "$reach"
+	cp "$TARN" "$reach"
+	cp "$BUILD_DIR"/src/libtarn.so* "$reach" 2>/dev/null || true
+	cd "$reach" || return
+	head -c 16384 /dev/zero >"$file"
+	chown nobody "$file"
+	nobody=(setpriv --reuid=nobody --regid=nogroup --clear-groups --inh-caps=-all --)
+	for _ in 1 2; do
+		export -f sharer
+		"${nobody[@]}" bash -c "sharer $file" 3>&- &
+	done
+	until_true sh -c 'cat at.* | wc -l | grep -q 2'
+	nobody+=(env LD_LIBRARY_PATH="$reach" "$reach/tarn")
+	run "${nobody[@]}" info --frames "shm:$P.frames"
+	is 4
+	says "frame numbers need CAP_SYS_ADMIN"
+	run --separate-stderr "${nobody[@]}" info --frames -J "shm:$P.frames"
+	rm -r "$reach"
+	is 4
+	so '.complete == false and (.items[0].frames | length == 8 and all(.frame == null) and
+		(map(.address) | unique | length) == 8)'
 }

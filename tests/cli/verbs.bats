@@ -146,6 +146,8 @@ ls -J NAME
 ls --tree NAME
 info NAME
 info -J NAME
+cat NAME
+hexdump NAME
 check NAME
 gc NAME
 rm NAME
@@ -154,6 +156,7 @@ END
 
 @test "a name that is not there exits 3, of every kind of name" {
 	for call in "${NAMING[@]}"; do
+		tarn help "${call%% *}" >/dev/null 2>&1 || continue # LATER
 		for name in "$P.none" "shm:$P.none" sysv:0x7abcdef1 "sysv:#2147483000" "huge:$P.none" \
 			"file:/tmp/$P.none"; do
 			# shellcheck disable=SC2086 # words
@@ -163,9 +166,10 @@ END
 		done
 	done
 	for name in memfd:4194304:3 map:4194304:0x1000 memfd:no-such-name; do
-		for call in ls; do
-			run tarn $call $name
-			is_error 3 $call
+		for verb in ls cat hexdump; do
+			tarn help $verb >/dev/null 2>&1 || continue # LATER
+			run tarn $verb $name
+			is_error 3 $verb
 		done
 	done
 	run tarn ps 4194304
@@ -192,6 +196,7 @@ END
 
 @test "a name that is none is bad usage" {
 	for call in "${NAMING[@]}"; do
+		tarn help "${call%% *}" >/dev/null 2>&1 || continue # LATER
 		for name in "" "sysv:x" "memfd:1:x" "shm:a/b" "nokind:x:y"; do
 			[ -n "$name" ] || [ "${call%% *}" != gc ] || continue
 			words=()
@@ -232,7 +237,11 @@ as_nobody()
 	sleep 1000 9<"/dev/shm/$P.file" 3>&- &
 	local bad=0
 	for call in "check $P" "gc $P" "rm $P" "rm $P --yes" "send $P" "recv $P" "info $P" "ls $P" \
-		"ps $!" "ls -p $!" "ls memfd:$!:9" "ls map:$!:0x1000" "ps" "ls"; do
+		"ps $!" "ls -p $!" "ls memfd:$!:9" "ls map:$!:0x1000" "ps" "ls" \
+		"cat $P" "cat shm:$P.file" "cat sysv:#$id" "cat memfd:$!:9" "cat map:$!:0x1000" \
+		"hexdump $P" "hexdump shm:$P.file" "rm shm:$P.file --foreign --yes" \
+		"rm sysv:#$id --foreign --yes"; do
+		tarn help "${call%% *}" >/dev/null 2>&1 || continue # LATER
 		# shellcheck disable=SC2086 # words
 		run --separate-stderr as_nobody $call </dev/null
 		[ "$status" -eq 4 ] && [[ $stderr == "tarn ${call%% *}: "* ]] ||
