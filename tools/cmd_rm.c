@@ -127,6 +127,17 @@ static int rm_part(struct rm *rm, const struct tarn_host_segment *segment)
 	return CLI_FAILURE;
 }
 
+/* By the name that was given: of a file with several, the picture shows but one. */
+static int remove_name(const char *name, const struct tarn_segment_opts *opts)
+{
+	char addr[4200];
+
+	if (name[0] != '/')
+		return tarn_segment_remove(name, opts);
+	snprintf(addr, sizeof(addr), "file:%s", name);
+	return tarn_segment_remove(addr, opts);
+}
+
 static int rm_segment(struct rm *rm, const struct tarn_host_segment *segment, const char *name)
 {
 	const struct tarn_segment_opts opts = {
@@ -150,7 +161,7 @@ static int rm_segment(struct rm *rm, const struct tarn_host_segment *segment, co
 		return CLI_FAILURE;
 	}
 	if (rm->yes)
-		r = tarn_segment_remove(segment->addr, &opts);
+		r = remove_name(name, &opts);
 	if (r < 0)
 		return cli_fail(rm->cli, name, r);
 	put_row(rm, name, "segment",

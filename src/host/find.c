@@ -13,13 +13,38 @@ static int absent(struct tarn_diag *diag, const char *addr)
 	return tarn__diag(diag, -ENOENT, "%.200s: there is no such shared memory", addr);
 }
 
-/* An address as the picture itself writes it. */
-static struct tarn__seg *by_addr(const struct tarn_host *host, const char *addr)
+/* Is its address to the letter what it is called, with nothing replaced? */
+static bool to_the_letter(const struct tarn__seg *seg)
 {
-	for (uint32_t i = 0; i < host->seg_count; i++)
-		if (strcmp(host->segs[i]->pub.addr, addr) == 0)
-			return host->segs[i];
-	return NULL;
+	const char *raw = seg->path != NULL ? seg->path : seg->name, *base;
+	size_t size = strlen(seg->pub.addr), end;
+
+	if (raw == NULL || seg->path == NULL)
+		return true;
+	base = strrchr(raw, '/') + 1;
+	end = strlen(base);
+	return size >= end && strcmp(seg->pub.addr + size - end, base) == 0;
+}
+
+/* An address as the picture itself writes it. Several odd names may look the same in it; the one
+ * that really is called so comes first, and among others none is meant. */
+static struct tarn__seg *by_addr(const struct tarn_host *host, const char *addr,
+				 unsigned *ret_count)
+{
+	struct tarn__seg *found = NULL;
+
+	*ret_count = 0;
+	for (uint32_t i = 0; i < host->seg_count; i++) {
+		if (strcmp(host->segs[i]->pub.addr, addr) != 0)
+			continue;
+		found = host->segs[i];
+		(*ret_count)++;
+		if (to_the_letter(found)) {
+			*ret_count = 1;
+			break;
+		}
+	}
+	return found;
 }
 
 static bool denied(const char *path)
@@ -185,10 +210,16 @@ static int by_key_or_id(const struct tarn_host *host, const struct tarn__addr *p
 int tarn_host_find(struct tarn_host *host, const char *addr,
 		   const struct tarn_host_segment **ret_segment, struct tarn_diag *diag)
 {
-	struct tarn__seg *seg = by_addr(host, addr);
 	struct tarn__addr parsed;
+	unsigned count;
+	struct tarn__seg *seg = by_addr(host, addr, &count);
 	int r;
 
+	if (count > 1) {
+		tarn__diag(diag, -ENOTUNIQ, "%.100s: %u odd names look like that", addr, count);
+		tarn__diag_hint(diag, "ls -bi tells them apart; rm -i removes one");
+		return -ENOTUNIQ;
+	}
 	if (seg != NULL) {
 		*ret_segment = &seg->pub;
 		return 0;

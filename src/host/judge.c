@@ -65,8 +65,8 @@ static void creator_name(struct tarn_host *host, struct tarn_host_segment *pub)
 {
 	struct tarn__stat_line line;
 
-	if (pub->creator_pid <= 0 || host->pids_foreign ||
-	    tarn__pid_dead(host, pub->creator_pid) || !stat_of(host, pub->creator_pid, &line) ||
+	if (pub->creator_pid <= 0 || host->pids_foreign || tarn__pid_dead(host, pub->creator_pid) ||
+	    !stat_of(host, pub->creator_pid, &line) ||
 	    (pub->created_ns != 0 && start_of(host, &line) > pub->created_ns + REUSE_SLACK_NS))
 		return; /* none, or by its times another with the same number */
 	memcpy(pub->creator, line.comm, sizeof(pub->creator));
@@ -238,8 +238,7 @@ static int judge_sysv(struct tarn_host *host, struct tarn__seg *seg)
 
 	pub->state = TARN_STATE_IDLE;
 	if (pub->content == TARN_CONTENT_REGION || pub->detached_ns == 0 ||
-	    !tarn__pid_dead(host, pub->creator_pid) ||
-	    (pub->key != 0 && has_sibling(host, pub)))
+	    !tarn__pid_dead(host, pub->creator_pid) || (pub->key != 0 && has_sibling(host, pub)))
 		return 0;
 	pub->state = TARN_STATE_ORPHAN;
 	snprintf(text, sizeof(text),

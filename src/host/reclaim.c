@@ -27,6 +27,8 @@
  *                     name is to be put back and is taken, the file stays without a name with
  *                     those who knocked, and the result (1) says so
  *
+ * In a folder of another user's all of this goes by the open folder: see reclaim_file().
+ *
  * Only one who found the name before step 3, and did not get from there to the count of openers
  * all through the grace, could still end up with a file that has no name; step 9 sees it if it
  * knocks by then. On kernels that do not preempt kernel code there is no such one.
@@ -57,6 +59,7 @@
 struct removal {
 	struct tarn__seg *seg;
 	const struct tarn_host_segment *pub;
+	const char *path; /* of the file, by the open folder if that is another's */
 	bool dry;
 	struct tarn_diag *diag;
 };
@@ -199,6 +202,12 @@ static int compare_file(const struct removal *rm, int fd)
 	if (tarn__plat_pread(fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&
 	    memcmp(magic, TARN__MAGIC, sizeof(magic)) == 0)
 		return changed(rm);
+	if (st.st_nlink > 1) {
+		tarn__diag(rm->diag, -ESTALE, "%.100s: it has %llu names (hard links)",
+			   rm->pub->addr, (unsigned long long)st.st_nlink);
+		tarn__diag_hint(rm->diag, "its memory is freed with the last: remove each by name");
+		return -ESTALE;
+	}
 	return 0;
 }
 
@@ -213,7 +222,7 @@ static bool leads_to(const char *path, int fd)
 /* The name again, for @error; 1 if it is taken by a newer one. */
 static int put_back(const struct removal *rm, const char *passing, int error)
 {
-	int r = tarn__plat_rename(passing, rm->seg->path);
+	int r = tarn__plat_rename(passing, rm->path);
 
 	if (r == -EEXIST && error == -EBUSY) {
 		(void)tarn__plat_unlink(passing);
@@ -224,8 +233,8 @@ static int put_back(const struct removal *rm, const char *passing, int error)
 	}
 	/* -ENOENT: a second remover put it back. */
 	if (r < 0 && r != -ENOENT)
-		return tarn__diag(rm->diag, error, "%.100s: it is called %.120s now: %s",
-				  rm->pub->addr, passing, strerror(-r));
+		return tarn__diag(rm->diag, error, "%.100s: it is called %.120s there now: %s",
+				  rm->pub->addr, strrchr(passing, '/') + 1, strerror(-r));
 	return error == -EBUSY ? came(rm) : error;
 }
 
@@ -263,9 +272,9 @@ static int remove_leased(const struct removal *rm, int fd)
 	for (int i = 0; i < TRIES && r == -EEXIST; i++) {
 		free(passing);
 		passing = NULL;
-		r = tarn__passing_path(rm->seg->path, &passing);
+		r = tarn__passing_path(rm->path, &passing);
 		if (r == 0)
-			r = tarn__plat_rename(rm->seg->path, passing);
+			r = tarn__plat_rename(rm->path, passing);
 	}
 	if (r == 0)
 		r = unlink_passing(rm, fd, passing);
@@ -281,10 +290,10 @@ static int open_file(const struct removal *rm)
 {
 	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
 	/* Its owner may look without a trace in its times. */
-	int fd = tarn__plat_open(rm->seg->path, flags | O_NOATIME, 0);
+	int fd = tarn__plat_open(rm->path, flags | O_NOATIME, 0);
 
 	if (fd == -EPERM)
-		fd = tarn__plat_open(rm->seg->path, flags, 0);
+		fd = tarn__plat_open(rm->path, flags, 0);
 	if (fd == -EAGAIN)
 		return came(rm);
 	if (fd == -ENOENT)
@@ -308,7 +317,7 @@ static int lease_file(const struct removal *rm, int fd)
 	return r;
 }
 
-static int reclaim_file(const struct removal *rm)
+static int reclaim_at(const struct removal *rm)
 {
 	int r, fd = open_file(rm);
 
@@ -319,6 +328,33 @@ static int reclaim_file(const struct removal *rm)
 		r = compare_file(rm, fd);
 	if (r == 0 && !rm->dry)
 		r = remove_leased(rm, fd);
+	tarn__plat_close(fd);
+	return r;
+}
+
+/* A folder below /dev/shm may be another user's, who puts a link in its place at any moment; held
+ * open, it stays the one in which the file is, and nothing else can be renamed or removed. */
+static int reclaim_file(const struct removal *rm)
+{
+	struct removal inner = *rm;
+	char folder[TARN__HOST_PATH], path[NAME_MAX + 48];
+	const char *base = strrchr(rm->seg->path, '/');
+	int r, fd;
+
+	inner.path = rm->seg->path;
+	if (!rm->seg->stray)
+		return reclaim_at(&inner);
+	if ((size_t)snprintf(folder, sizeof(folder), "%.*s", (int)(base - rm->seg->path),
+			     rm->seg->path) >= sizeof(folder))
+		return told(rm, -ENAMETOOLONG, "opening its folder");
+	fd = tarn__plat_open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+	if (fd == -ENOENT)
+		return tarn__diag(rm->diag, fd, "%.100s: it is gone", rm->pub->addr);
+	if (fd < 0)
+		return told(rm, fd, "opening its folder");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d%s", fd, base);
+	inner.path = path;
+	r = reclaim_at(&inner);
 	tarn__plat_close(fd);
 	return r;
 }

@@ -67,6 +67,40 @@ PY
 	is_error 2 rm
 }
 
+@test "of a file with two names the one that is given goes" {
+	need_own_shm
+	: >"/dev/shm/$P"
+	ln "/dev/shm/$P" "/dev/shm/$P-a"
+	ln "/dev/shm/$P" "/dev/shm/$P-b"
+	for name in "shm:$P-a" "shm:$P"; do
+		run tarn rm "$name" --foreign --yes
+		is 0
+		says "$name"
+		[ ! -e "/dev/shm/${name#shm:}" ]
+	done
+	[ -e "/dev/shm/$P-b" ]
+	run tarn rm "/dev/shm/$P-b" --foreign --yes
+	is 0
+	shm_unchanged
+}
+
+@test "of odd names that look the same none is taken for another" {
+	need_own_shm
+	: >"/dev/shm/$P-$(printf '\001')"
+	: >"/dev/shm/$P-$(printf '\002')"
+	run tarn rm "shm:$P-?" --foreign --yes
+	is_error 3 rm
+	run tarn gc "shm:$P-?" --foreign --older 0s --yes
+	[ "$status" -ne 0 ]
+	: >"/dev/shm/$P-?"
+	run tarn rm "shm:$P-?" --foreign --yes
+	is 0
+	[ ! -e "/dev/shm/$P-?" ]
+	[ "$(find /dev/shm -name "$P-*" | wc -l)" -eq 2 ]
+	rm "/dev/shm/$P-$(printf '\001')" "/dev/shm/$P-$(printf '\002')"
+	shm_unchanged
+}
+
 @test "what has no name is told, with who keeps it; what is not there is not there" {
 	need python3
 	python3 - 3>&- <<'PY' &

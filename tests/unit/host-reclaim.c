@@ -337,6 +337,73 @@ static void another_users_is_refused(void **state)
 	unlink(path_buf);
 }
 
+static char trap_path[60], trap_moved[70], trap_other[70];
+static unsigned trap_renames;
+
+/* Whoever owns the folder puts a link in its place before the first rename, and takes it away. */
+static int swap_folder(enum tarn_plat_call call)
+{
+	if (call != TARN_PLAT_RENAME)
+		return 0;
+	trap_renames++;
+	if (trap_renames == 1 &&
+	    (rename(trap_path, trap_moved) != 0 || symlink(trap_other, trap_path) != 0))
+		return EIO;
+	if (trap_renames == 2 && (unlink(trap_path) != 0 || rename(trap_moved, trap_path) != 0))
+		return EIO;
+	return 0;
+}
+
+static void a_link_in_the_place_of_a_folder_leads_to_no_file_of_others(void **state)
+{
+	struct tarn_host *host;
+	char precious[80];
+	int r;
+
+	(void)state;
+	snprintf(trap_path, sizeof(trap_path), "/dev/shm/reclaim%dd", (int)getpid());
+	snprintf(trap_moved, sizeof(trap_moved), "%s-moved", trap_path);
+	snprintf(trap_other, sizeof(trap_other), "%s-other", trap_path);
+	snprintf(precious, sizeof(precious), "%s/x", trap_other);
+	assert_int_equal(mkdir(trap_path, 0700), 0);
+	assert_int_equal(mkdir(trap_other, 0700), 0);
+	close(open(precious, O_RDWR | O_CREAT | O_EXCL, 0600));
+	snprintf(path_buf, sizeof(path_buf), "%.60s/x", trap_path);
+	snprintf(addr_buf, sizeof(addr_buf), "file:%.70s", path_buf);
+	close(open(path_buf, O_RDWR | O_CREAT | O_EXCL, 0600));
+	host = picture(0);
+	trap_renames = 0;
+	tarn__plat_fault = swap_folder;
+	r = tarn_host_reclaim(host, found(host, addr_buf), 1, 0, &diag);
+	tarn__plat_fault = NULL;
+	tarn_host_free(host);
+	assert_int_equal(r, 0); /* the file went, by the folder it was in */
+	assert_int_equal(trap_renames, 1);
+	assert_true(there(precious));
+	(void)unlink(trap_path); /* the link, if it still is one */
+	(void)rename(trap_moved, trap_path);
+	(void)unlink(path_buf);
+	assert_int_equal(rmdir(trap_path), 0);
+	assert_int_equal(unlink(precious), 0);
+	assert_int_equal(rmdir(trap_other), 0);
+}
+
+static void of_a_file_with_two_names_neither_goes(void **state)
+{
+	char second[96];
+
+	(void)state;
+	make("two");
+	snprintf(second, sizeof(second), "%.80s-too", path_buf);
+	assert_int_equal(link(path_buf, second), 0);
+	/* the picture knows it by one of them, and either leads to it */
+	assert_int_equal(reclaim(addr_buf, 1), -ESTALE);
+	says("2 names");
+	assert_true(there(path_buf) && there(second));
+	assert_int_equal(unlink(second), 0);
+	assert_int_equal(unlink(path_buf), 0);
+}
+
 /* --- System V -------------------------------------------------------------------------------- */
 
 static int segment_id;
@@ -605,6 +672,8 @@ int main(void)
 		cmocka_unit_test(tarns_own_is_refused),
 		cmocka_unit_test(what_has_no_name_or_is_on_disk_is_refused),
 		cmocka_unit_test(another_users_is_refused),
+		cmocka_unit_test(a_link_in_the_place_of_a_folder_leads_to_no_file_of_others),
+		cmocka_unit_test(of_a_file_with_two_names_neither_goes),
 		cmocka_unit_test(an_orphan_of_system_v_goes_without_a_time),
 		cmocka_unit_test(one_that_nobody_ever_attached_or_whose_creator_lives_stays),
 		cmocka_unit_test(one_attached_since_the_picture_stays),
