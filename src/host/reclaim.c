@@ -328,6 +328,7 @@ static int reclaim_at(const struct removal *rm)
 		r = compare_file(rm, fd);
 	if (r == 0 && !rm->dry)
 		r = remove_leased(rm, fd);
+	tarn__plat_unlease(fd);
 	tarn__plat_close(fd);
 	return r;
 }

@@ -501,6 +501,11 @@ int tarn__plat_lease(int fd)
 	return set_lease(fd);
 }
 
+void tarn__plat_unlease(int fd)
+{
+	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+}
+
 /* Who opens a file is counted first, which makes F_SETLEASE fail; then the lease is marked as to be
  * given back, and stays so if the other went away again. Asked in this order nobody is missed. */
 bool tarn__plat_lease_wanted(int fd)
@@ -514,7 +519,7 @@ bool tarn__plat_leased(int fd)
 {
 	if (tarn__plat_lease(fd) < 0)
 		return false;
-	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+	tarn__plat_unlease(fd);
 	return true;
 }
 

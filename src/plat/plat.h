@@ -190,12 +190,14 @@ int tarn__plat_unlock(int fd, uint64_t off);
 /* Is @fd, which is open for reading and writing, the only descriptor that the file is open by? The
  * kernel grants a write lease only then; it is given back at once. */
 bool tarn__plat_leased(int fd);
-/* The same, and keep the lease until @fd is closed: whoever opens the file meanwhile waits in
+/* The same, and keep the lease until tarn__plat_unlease(): whoever opens the file meanwhile waits in
  * open() (O_NONBLOCK: gets EAGAIN) until then, at most /proc/sys/fs/lease-break-time. @fd may be
  * open for reading only, and is to be used for nothing else. No signal tells of it. -EAGAIN if
  * another has the file open, -EACCES if it is another user's, -EINVAL where the file system has
  * no leases. */
 int tarn__plat_lease(int fd);
+/* Give it back. To close @fd would not do where another thread has forked meanwhile. */
+void tarn__plat_unlease(int fd);
 /* Has anybody tried to open the file since the lease was taken, or is just about to have it? */
 bool tarn__plat_lease_wanted(int fd);
 /* 1 if another open file description holds a write lock on byte @off, 0 if none does. Asked as a

@@ -193,6 +193,7 @@ int tarn__passing_reclaim(const char *path, bool remove, struct tarn_leftover *l
 		r = -EBUSY;
 	if (r == 0)
 		r = judge_passing(fd, path, remove, leftover);
+	tarn__plat_unlease(fd);
 	tarn__plat_close(fd);
 	return r;
 }
