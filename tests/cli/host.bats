@@ -397,7 +397,6 @@ pagemap()
 }
 
 @test "info --frames: two processes, two virtual addresses, one frame a page; as pagemap has it" {
-	tarn info -h | grep -q -e --frames || skip LATER
 	[ "$(id -u)" -eq 0 ] || skip "frames are for root to see"
 	[ "$(getconf PAGESIZE)" -eq 4096 ] || skip "made for pages of 4 KiB"
 	local file=/dev/shm/$P.frames first second
@@ -430,7 +429,6 @@ pagemap()
 }
 
 @test "info --frames without rights: the addresses are there, and what is missing is said" {
-	tarn info -h | grep -q -e --frames || skip LATER
 	[ "$(id -u)" -eq 0 ] || skip "needs root, to have rights to go without"
 	need setpriv
 	local file=/dev/shm/$P.frames reach
