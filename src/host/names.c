@@ -138,8 +138,9 @@ static struct tarn__seg *by_key(const struct tarn_host *host, uint64_t key)
 }
 
 /* Tarn's control file says which System V segment of which IPC namespace is a region: inside by its
- * identifier, and by its name, which has the key, before its creator has got to that. */
-static bool control_file(struct tarn_host *host, int fd, const char *base)
+ * identifier, and by its name, which has the key, before its creator has got to that. Anybody may
+ * write such a file, so it is believed of the segments of @owner alone. */
+static bool control_file(struct tarn_host *host, int fd, const char *base, uint32_t owner)
 {
 	const char *ipc = base + strlen(TARN__CONTROL_PREFIX);
 	struct tarn__seg *seg;
@@ -153,7 +154,7 @@ static bool control_file(struct tarn_host *host, int fd, const char *base)
 	seg = tarn__seg_find(host, host->ipc, host->anon_dev, (uint64_t)(uint32_t)id);
 	if (seg == NULL && *ipc++ == '.' && tarn__parse_number(&ipc, 16, &key) && *ipc == '\0')
 		seg = by_key(host, key);
-	if (seg != NULL)
+	if (seg != NULL && (owner == 0 || owner == seg->pub.uid || owner == seg->pub.cuid))
 		seg->pub.content = TARN_CONTENT_REGION;
 	return true;
 }
@@ -180,7 +181,7 @@ void tarn__seg_inside(struct tarn_host *host, struct tarn__seg *seg, const char 
 	if (tarn__plat_pread(fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&
 	    memcmp(magic, TARN__MAGIC, sizeof(magic)) == 0)
 		seg->pub.content = TARN_CONTENT_REGION;
-	if (control_file(host, fd, base))
+	if (control_file(host, fd, base, seg->pub.uid))
 		seg->pub.content = TARN_CONTENT_CONTROL;
 	tarn__plat_close(fd);
 }

@@ -116,8 +116,8 @@ static int seg_nameless(struct tarn_host *host, struct tarn__seg *seg, enum tarn
 	seg->name = label_of(kind, path);
 	if (seg->name == NULL)
 		return -ENOMEM;
-	/* The path of a System V segment says "(deleted)" always; that it is marked for removal stands
-	 * in /proc/sysvipc/shm of its namespace alone. */
+	/* The path of a System V segment says "(deleted)" always; that it is marked for removal
+	 * stands in /proc/sysvipc/shm of its namespace alone. */
 	if (internal || kind == TARN_SEGMENT_SYSV)
 		return 0;
 	if (tarn__host_path(host, "%s", path) < 0 || tarn__plat_stat(host->path, false, &st) < 0 ||

@@ -7,6 +7,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/syscall.h>
+#include <time.h>
+
+#include "region/region.h"
 
 static char name_buf[64];
 
@@ -357,6 +360,48 @@ static void a_segment_of_another_ipc_namespace_lives_and_is_named_by_its_mapping
 	munmap(at, 4096);
 }
 
+static uid_t control_owner;
+
+static int chown_control(const char *name, void *arg)
+{
+	char path[300];
+
+	if (strncmp(name, TARN__CONTROL_PREFIX, strlen(TARN__CONTROL_PREFIX)) != 0 ||
+	    strstr(name, arg) == NULL)
+		return 0;
+	snprintf(path, sizeof(path), "/dev/shm/%s", name);
+	return chown(path, control_owner, (gid_t)-1) == 0 ? 1 : -errno;
+}
+
+static void a_control_file_is_believed_of_its_owners_segments_alone(void **state)
+{
+	struct tarn_region_opts opts = { .size = 4096 };
+	struct tarn_region *region = NULL;
+	struct tarn_host *host;
+	char addr[32], key[16];
+
+	(void)state;
+	if (geteuid() != 0) {
+		puts("# skip: to give a file away needs root");
+		skip();
+	}
+	snprintf(key, sizeof(key), "7b%06x", (unsigned)getpid() & 0xffffff);
+	snprintf(addr, sizeof(addr), "sysv:0x%s", key);
+	assert_int_equal(tarn_region_create(addr, &opts, &region), 0);
+	host = picture(0);
+	assert_int_equal(found(host, addr)->content, TARN_CONTENT_REGION);
+	tarn_host_free(host);
+	control_owner = 65534;
+	assert_int_equal(tarn__plat_listdir("/dev/shm", chown_control, key), 1);
+	host = picture(0);
+	assert_int_equal(found(host, addr)->content, TARN_CONTENT_UNKNOWN);
+	tarn_host_free(host);
+	control_owner = geteuid();
+	assert_int_equal(tarn__plat_listdir("/dev/shm", chown_control, key), 1);
+	tarn_region_close(region);
+	assert_int_equal(tarn_region_remove(addr, NULL), 0);
+}
+
 struct early {
 	int id, ready;
 };
@@ -401,7 +446,7 @@ static void wait_for_zombie(pid_t pid)
 		assert_non_null(fgets(text, sizeof(text), file));
 		fclose(file);
 		end = strrchr(text, ')');
-		usleep(1000);
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	}
 }
 
@@ -722,6 +767,7 @@ int main(void)
 		cmocka_unit_test(an_orphan_was_used_has_no_user_and_no_creator),
 		cmocka_unit_test(
 			a_segment_of_another_ipc_namespace_lives_and_is_named_by_its_mapping),
+		cmocka_unit_test(a_control_file_is_believed_of_its_owners_segments_alone),
 		cmocka_unit_test(a_process_lives_as_long_as_any_of_its_threads),
 		cmocka_unit_test(regions_are_known_and_stale_when_their_members_are_dead),
 		cmocka_unit_test(odd_names_come_as_plain_text_and_are_found_by_it),
