@@ -511,9 +511,12 @@ refused()
 
 @test "rm of a region in use says who uses it, and they go on" {
 	head -c 1000000 /dev/urandom >in
-	(sleep 0.5; cat in) 3>&- | tarn send "$P" 3>&- &
+	mkfifo input
+	tarn send "$P" <input 3>&- &
+	exec 8>input # the stream goes on until this is closed
+	head -c 1000 in >&8
 	until_true tarn info "$P"
-	tarn recv "$P" >out 3>&- &
+	tarn recv "$P" >out 3>&- 8>&- &
 	receiver=$!
 	until_true sh -c "tarn info $P -J | jq -e '.items[0].member_count == 2'"
 	run tarn rm "$P"
@@ -522,6 +525,8 @@ refused()
 	says "(tarn)"
 	run tarn rm "$P" --yes
 	is 0
+	tail -c +1001 in >&8
+	exec 8>&-
 	wait $receiver
 	cmp in out
 	shm_unchanged
