@@ -190,8 +190,8 @@ int tarn__plat_unlock(int fd, uint64_t off);
 /* Is @fd, which is open for reading and writing, the only descriptor that the file is open by? The
  * kernel grants a write lease only then; it is given back at once. */
 bool tarn__plat_leased(int fd);
-/* The same, and keep the lease until tarn__plat_unlease(): whoever opens the file meanwhile waits in
- * open() (O_NONBLOCK: gets EAGAIN) until then, at most /proc/sys/fs/lease-break-time. @fd may be
+/* The same, and keep the lease until tarn__plat_unlease(): whoever opens the file meanwhile waits
+ * in open() (O_NONBLOCK: gets EAGAIN) until then, at most /proc/sys/fs/lease-break-time. @fd may be
  * open for reading only, and is to be used for nothing else. No signal tells of it. -EAGAIN if
  * another has the file open, -EACCES if it is another user's, -EINVAL where the file system has
  * no leases. */

@@ -3,7 +3,8 @@
  * Others come while tarn_host_reclaim() removes: before each of its system calls, each thing that
  * another process can do. Two books are kept:
  *
- *   who got the object has it whole, and under its name, unless the result (1) says that it lost that
+ *   who got the object has it whole, and under its name, unless the result (1) says that it lost
+ *   that;
  *   the result tells the truth: 0 = gone and nobody has it, less than 0 = there, under its name
  *
  * The fault seam stops the remover before a call; what the others do is then done to the end, or as
