@@ -90,9 +90,14 @@ static int add_extent(const struct tarn_host_extent *extent, void *arg)
 
 int info_survey(struct info *info)
 {
-	int r = tarn_host_extents(info->host, info->target.segment, add_extent, info,
-				  &info->cli->diag);
+	const struct tarn_host_segment *segment = info->target.segment;
+	int r;
 
+	/* Looking into it would attach it, which its times and its last pid would show: evidence of
+	 * who used it last. Only where that is asked for. */
+	if (segment->kind == TARN_SEGMENT_SYSV && segment->process_count == 0 && !info->extents)
+		return 0;
+	r = tarn_host_extents(info->host, segment, add_extent, info, &info->cli->diag);
 	info->sums.known = r == 0;
 	return r;
 }

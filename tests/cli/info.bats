@@ -115,7 +115,14 @@ print("ready", flush=True); time.sleep(60)' >ready 3>&- &
 	need ipcmk
 	need python3
 	id=$(ipcmk -M 10000 -p 0640 | grep -o '[0-9]*$')
+	run tarn info "sysv:#$id" --extents -J
+	json '.items[0].hole_bytes > 0'
 	run tarn info "sysv:#$id" -J
+	json '.items[0].attached_ns > 0'
+	ipcrm -m "$id"
+	id=$(ipcmk -M 10000 -p 0640 | grep -o '[0-9]*$')
+	tarn info "sysv:#$id" >/dev/null || true
+	run tarn info "sysv:#$id" -J # no trace of having looked
 	ipcrm -m "$id"
 	json ".items[0] | .type == \"sysv\" and .id == $id and .key > 0 and .mode == \"0640\" and .total_bytes == 10000 and .attach_count == 0 and .creator_pid > 0 and .attached_ns == null"
 	python3 -c '
