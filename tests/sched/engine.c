@@ -163,12 +163,10 @@ enum outcome engine_outside(void (*fn)(void))
 	return OUTCOME_DONE;
 }
 
-void engine_tell(const char *format, ...)
+void engine_print(const char *format, ...)
 {
 	va_list args;
 
-	if (!engine.telling)
-		return;
 	printf("#   P%d ", engine.current);
 	va_start(args, format);
 	vprintf(format, args);
@@ -419,15 +417,24 @@ uint64_t engine_state(void)
 
 /* --- the hooks' side ----------------------------------------------------------------------- */
 
+/* Words of any alignment and type; not by memcpy(), which comes by here. */
+struct any64 {
+	uint64_t value;
+} __attribute__((packed, may_alias));
+struct any32 {
+	uint32_t value;
+} __attribute__((packed, may_alias));
+
 static uint64_t value_at(const unsigned char *at, size_t size)
 {
 	uint64_t value = 0, h = 0;
 
-	for (; size > 8; size -= 8, at += 8) {
-		memcpy(&value, at, 8);
-		h = mix(h, value);
-	}
-	value = 0;
+	for (; size > 8; size -= 8, at += 8)
+		h = mix(h, ((const struct any64 *)(const void *)at)->value);
+	if (size == 8)
+		return h ^ ((const struct any64 *)(const void *)at)->value;
+	if (size == 4)
+		return h ^ ((const struct any32 *)(const void *)at)->value;
 	for (size_t i = 0; i < size; i++)
 		value |= (uint64_t)at[i] << 8 * i;
 	return h ^ value;
@@ -446,6 +453,7 @@ static bool looks_again(struct proc *me, size_t off, enum sched_access kind)
 void sched_access(const void *at, size_t size, enum sched_access kind)
 {
 	static const char *const words[] = { "loads", "stores to", "changes", "tries" };
+	uint64_t value;
 	size_t off;
 
 	if (!engine.running || engine.current < 0)
@@ -464,9 +472,9 @@ void sched_access(const void *at, size_t size, enum sched_access kind)
 	if (!looks_again(&engine.procs[engine.current], off, kind))
 		decide(kind == SCHED_STORE || kind == SCHED_CHANGE,
 		       world.heat[off / 8] == WORLD_BEACON);
-	engine_tell("%s %s: 0x%llx", words[kind], world_name(off),
-		    (unsigned long long)value_at(world.base[engine.current] + off, size));
-	note(kind == SCHED_STORE ? 1 : value_at(world.base[engine.current] + off, size));
+	value = value_at(world.base[engine.current] + off, size);
+	engine_tell("%s %s: 0x%llx", words[kind], world_name(off), (unsigned long long)value);
+	note(kind == SCHED_STORE ? 1 : value);
 	if (kind != SCHED_LOAD)
 		world_touch(off, size);
 }

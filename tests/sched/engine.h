@@ -80,7 +80,9 @@ enum outcome engine_outside(void (*fn)(void));
 void engine_end(enum outcome outcome) __attribute__((noreturn));
 /* The state as a number: of all that decides what can happen from here on. */
 uint64_t engine_state(void);
-void engine_tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void engine_print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same, while a schedule is replayed. */
+#define engine_tell(...) (engine.telling ? engine_print(__VA_ARGS__) : (void)0)
 
 /* --- explore.c ----------------------------------------------------------------------------- */
 

@@ -86,6 +86,19 @@ void __tsan_write_range(void *at, size_t size)
 						   __ATOMIC_SEQ_CST);                              \
 	}
 
+/* The form that clang calls: the value found is what it returns. */
+#define COMPARE_VALUE(bits, type)                                                                  \
+	type __tsan_atomic##bits##_compare_exchange_val(type *at, type expected, type value,       \
+							int order, int failed)                     \
+	{                                                                                          \
+		(void)order;                                                                       \
+		(void)failed;                                                                      \
+		sched_access(at, sizeof(type), *at == expected ? SCHED_CHANGE : SCHED_ATTEMPT);    \
+		(void)__atomic_compare_exchange_n(at, &expected, value, 0, __ATOMIC_SEQ_CST,       \
+						  __ATOMIC_SEQ_CST);                               \
+		return expected;                                                                   \
+	}
+
 #define ATOMIC(bits, type)                                                                         \
 	type __tsan_atomic##bits##_load(const type *at, int order)                                 \
 	{                                                                                          \
@@ -111,7 +124,8 @@ void __tsan_write_range(void *at, size_t size)
 	FETCH(bits, type, or)                                                                      \
 	FETCH(bits, type, xor)                                                                     \
 	COMPARE(bits, type, strong)                                                                \
-	COMPARE(bits, type, weak)
+	COMPARE(bits, type, weak)                                                                  \
+	COMPARE_VALUE(bits, type)
 
 ATOMIC(8, uint8_t)
 ATOMIC(16, uint16_t)

@@ -3,11 +3,12 @@
  * main.c - explore the scenarios, or replay one schedule.
  *
  *   sched                    every scenario within its quick bound
- *   sched --full             ... its full bound
+ *   sched --full             ... its full bounds
  *   sched --only=TEXT        those whose name has TEXT in it
  *   sched --bound=P.K        at most P preemptions and K kills, whatever the scenario says
  *   sched --no-merge         go through states that were seen before again
  *   sched --first            stop at the first violation
+ *   sched --limit=N          no more than N executions a scenario
  *   sched --list
  *   sched --replay=NAME:SCHEDULE
  *
@@ -58,6 +59,8 @@ static bool parse(int argc, char **argv)
 			o.only = argv[i] + 7;
 		else if (strncmp(argv[i], "--replay=", 9) == 0)
 			o.replay = argv[i] + 9;
+		else if (sscanf(argv[i], "--limit=%" SCNu64, &o.how.limit) == 1)
+			continue;
 		else if (sscanf(argv[i], "--bound=%d.%d", &o.how.bound.preemptions,
 				&o.how.bound.kills) == 2)
 			o.bounded = true;
@@ -129,24 +132,38 @@ static double rate(const struct sched_result *result)
 	return (double)result->executions / ((double)(result->ns + 1) * 1e-9);
 }
 
-/* Explore one; true if it broke a rule. */
-static bool run(const struct sched_scenario *scenario, struct sched_result *sum)
+/* Explore one within @bound; true if it broke a rule. */
+static bool run(const struct sched_scenario *scenario, struct sched_bound bound,
+		struct sched_result *sum)
 {
 	struct sched_result result;
 	struct sched_how how = o.how;
 
-	if (!o.bounded)
-		how.bound = o.full ? scenario->full : scenario->quick;
+	how.bound = bound;
 	sched_explore(scenario, &how, &result);
 	printf("# %-12s %d processes, %d preemptions, %d kills: %" PRIu64 " executions (%" PRIu64
-	       " merged), %" PRIu64 " states, %" PRIu64 " ends, %.1f s, %.0f/s\n",
+	       " merged), %" PRIu64 " states, %" PRIu64 " ends, %.1f s, %.0f/s%s\n",
 	       scenario->name, scenario->procs, how.bound.preemptions, how.bound.kills,
 	       result.executions, result.merged, result.states, result.ends,
-	       (double)result.ns * 1e-9, rate(&result));
+	       (double)result.ns * 1e-9, rate(&result), result.cut ? ", cut short" : "");
 	add(sum, &result);
 	if (result.violated)
 		tell_violation(scenario, &how, &result);
 	return result.violated;
+}
+
+static bool run_all(const struct sched_scenario *scenario, struct sched_result *sum)
+{
+	bool violated = false;
+
+	if (o.bounded)
+		return run(scenario, o.how.bound, sum);
+	if (!o.full)
+		return run(scenario, scenario->quick, sum);
+	for (int i = 0; i < SCHED_BOUNDS && !violated; i++)
+		if (scenario->full[i].preemptions + scenario->full[i].kills != 0)
+			violated = run(scenario, scenario->full[i], sum);
+	return violated;
 }
 
 int main(int argc, char **argv)
@@ -157,7 +174,8 @@ int main(int argc, char **argv)
 
 	if (!parse(argc, argv)) {
 		fprintf(stderr,
-			"usage: %s [--full] [--only=TEXT] [--bound=P.K] [--no-merge] [--first] "
+			"usage: %s [--full] [--only=TEXT] [--bound=P.K] [--no-merge] [--limit=N] "
+			"[--first] "
 			"[--list] [--replay=NAME:SCHEDULE]\n",
 			argv[0]);
 		return 2;
@@ -172,7 +190,7 @@ int main(int argc, char **argv)
 			printf("%-12s %s\n", scenario->name, scenario->text);
 			continue;
 		}
-		violations += run(scenario, &sum);
+		violations += run_all(scenario, &sum);
 		scenarios++;
 		if (violations != 0 && o.first)
 			break;

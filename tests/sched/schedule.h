@@ -40,7 +40,7 @@
 
 struct tarn_region;
 
-enum { SCHED_PROCS = 3 };
+enum { SCHED_PROCS = 3, SCHED_BOUNDS = 3 };
 
 /* How far to go. */
 struct sched_bound {
@@ -54,7 +54,8 @@ struct sched_scenario {
 	int procs;
 	bool timers; /* time limits may pass at any time */
 	bool slow;   /* deaths that take a while */
-	struct sched_bound quick, full;
+	struct sched_bound quick;
+	struct sched_bound full[SCHED_BOUNDS]; /* one after the other; 0.0 is none */
 	void (*setup)(void); /* objects and handles; sched_region(), sched_hot(), sched_private() */
 	void (*body)(int me);
 	void (*verify)(void); /* as an observer, when nobody runs any more */
