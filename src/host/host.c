@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* host.c - the tables of a picture: filled, gone through, freed. See host.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,6 +173,27 @@ void tarn__seg_fill(struct tarn_host *host, struct tarn__seg *seg, const struct 
 		pub->created_ns = birth;
 	if (host->no_swap && pub->kind != TARN_SEGMENT_FILE)
 		pub->swap = 0;
+}
+
+int tarn__seg_open(const struct tarn__seg *seg, int flags)
+{
+	struct stat st;
+	int path_fd, fd;
+
+	if (!seg->stray)
+		return tarn__plat_open(seg->path, flags | O_NOFOLLOW | O_NONBLOCK, 0);
+	/* A folder on the way may be anybody's, and lead elsewhere by now: to a device, say, which
+	 * opening does things to. */
+	path_fd = tarn__plat_open(seg->path, O_PATH | O_NOFOLLOW, 0);
+	if (path_fd < 0)
+		return path_fd;
+	if (tarn__plat_fstat(path_fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (uint64_t)st.st_dev == seg->pub.dev && (uint64_t)st.st_ino == seg->pub.inode)
+		fd = tarn__plat_reopen(path_fd, flags | O_NONBLOCK);
+	else
+		fd = -ENOENT;
+	tarn__plat_close(path_fd);
+	return fd;
 }
 
 const struct tarn__fs *tarn__fs_of(const struct tarn_host *host, uint64_t dev)

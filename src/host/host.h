@@ -105,6 +105,8 @@ struct tarn__seg *tarn__seg_get(struct tarn_host *host, uint64_t domain, uint64_
 struct tarn__seg *tarn__seg_find(const struct tarn_host *host, uint64_t domain, uint64_t dev,
 				 uint64_t inode);
 void tarn__seg_chain(struct tarn_host *host, struct tarn__seg *seg);
+/* Open the file of @seg, which has a path, if that still leads to it. */
+int tarn__seg_open(const struct tarn__seg *seg, int flags);
 struct tarn__proc *tarn__proc_new(struct tarn_host *host, int32_t pid);
 struct tarn_host_mapping *tarn__mapping_new(struct tarn_host *host);
 /* The use of @seg by @proc, which is the process being read; made if it is not there. */

@@ -203,7 +203,7 @@ static bool surely_unused(const struct tarn_host *host, const struct tarn__seg *
 		return true;
 	if (host->root[0] != '\0' || seg->path == NULL)
 		return false;
-	fd = tarn__plat_open(seg->path, O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+	fd = tarn__seg_open(seg, O_RDWR);
 	if (fd < 0)
 		return false;
 	unused = tarn__plat_leased(fd);

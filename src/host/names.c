@@ -161,7 +161,6 @@ static bool control_file(struct tarn_host *host, int fd, const char *base, uint3
 
 void tarn__seg_inside(struct tarn_host *host, struct tarn__seg *seg, const char *base)
 {
-	const int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
 	unsigned char magic[8];
 	int fd;
 
@@ -173,9 +172,9 @@ void tarn__seg_inside(struct tarn_host *host, struct tarn__seg *seg, const char 
 	if (seg->pub.content != TARN_CONTENT_UNKNOWN)
 		return;
 	/* Its owner may read without a trace in its times. */
-	fd = tarn__plat_open(seg->path, flags | O_NOATIME, 0);
+	fd = tarn__seg_open(seg, O_RDONLY | O_NOATIME);
 	if (fd == -EPERM)
-		fd = tarn__plat_open(seg->path, flags, 0);
+		fd = tarn__seg_open(seg, O_RDONLY);
 	if (fd < 0)
 		return;
 	if (tarn__plat_pread(fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&

@@ -542,7 +542,8 @@ static void files_in_folders_of_dev_shm_are_shared_memory(void **state)
 {
 	char dir[64], path[96], addr[112];
 	struct tarn_host *host;
-	int fd;
+	struct tarn__seg *seg;
+	int fd, again;
 
 	(void)state;
 	snprintf(dir, sizeof(dir), "%s", shm_name("d"));
@@ -555,6 +556,17 @@ static void files_in_folders_of_dev_shm_are_shared_memory(void **state)
 	snprintf(addr, sizeof(addr), "file:%s", path);
 	assert_string_equal(found(host, addr)->addr, addr);
 	assert_int_equal(found(host, addr)->kind, TARN_SEGMENT_POSIX);
+	/* another file by that path is not opened for it */
+	seg = tarn__seg_of(found(host, addr));
+	again = tarn__seg_open(seg, O_RDONLY);
+	assert_true(again >= 0);
+	close(again);
+	unlink(path);
+	close(open(path, O_RDWR | O_CREAT | O_EXCL, 0600));
+	assert_int_equal(tarn__seg_open(seg, O_RDONLY), -ENOENT);
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(tarn__seg_open(seg, O_RDONLY), -ENOENT);
 	tarn_host_free(host);
 	close(fd);
 	unlink(path);
