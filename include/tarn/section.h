@@ -234,11 +234,12 @@ static inline void tarn__tx_log(struct tarn_tx *tx, uint32_t unit, const void *w
 {
 	uint64_t off = (uint64_t)((uintptr_t)word - (uintptr_t)tx->heap);
 	struct tarn_tx_entry *entry = &tx->journal[unit];
+	uint32_t *count = tx->count;
 
-	entry->where = (off << 16) + (tx->mark | logarithm);
+	entry->where = (off << 16) + tx->mark + logarithm;
 	entry->old = old;
 	/* release: the entry before its count, the count before the store that it undoes */
-	__atomic_store_n(tx->count, unit + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(count, unit + 1, __ATOMIC_RELEASE);
 }
 
 /** tarn_tx_set8 - a logged store of one byte. Return: as tarn_tx_store(). Since: 0.1 */

@@ -10,24 +10,25 @@
  *     ASIDE             -ENOTRECOVERABLE
  *
  * Who sleeps sets bit 0 first, and takes the word with bit 0 set afterwards, since others may sleep
- * behind; so each unlock wakes one, until one finds nobody. Who gives up wakes one, too. A waker
- * that is killed between giving the word back and waking, or a woken one before taking it, leaves
- * sleepers behind; and who fell asleep while another had the lock watches that one's beacon,
- * not its successor's. For them each sleep ends after NET_NS at the latest.
+ * behind; so each unlock wakes one, until one finds nobody. Who gives up wakes one, too. A sleeper
+ * hears at once of the death of the owner under whom it fell asleep. Of others who die while they
+ * have the word, or owe a wake, it does not: for that each sleep ends after NET_NS at the latest,
+ * and looks again.
  *
  * A sleeper writes itself down among the waiters, and when it first saw this owner. Those words
  * are for the eye and for deadlock.c; a sleeper that dies leaves its entry to the next one.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/futex.h>
 
 #include "sync/section.h"
 
-#define NET_NS INT64_C(10000000) /* a wake that went to the dead is made up for after this */
+#define NET_NS INT64_C(4000000) /* a wake that went to the dead is made up for after this */
 
 enum {
 	SPINS_MIN = 16,
-	SPINS_MAX = 1024,  /* about what a sleep and a wake cost */
+	SPINS_MAX = 128, /* a few microseconds: the one inside should be able to go on meanwhile */
 	TRIES_MAX = 10000, /* changes of the word in a row without a sleep: a peer that does nothing
 			      else must not keep us here past the deadline */
 };
@@ -37,6 +38,7 @@ struct wait {
 	int64_t deadline;
 	uint32_t mine; /* our id, with bit 0 once we have slept */
 	bool slept;
+	bool probe; /* ask the kernel whether the owner lives, whatever its slot and beacon say */
 	struct waiter_shm *place; /* where it is written down that we wait */
 	struct graph_seen seen;
 	struct tarn_diag *diag;
@@ -56,30 +58,53 @@ bool tarn__section_owned(struct tarn_section *section, uint32_t seen)
 	       (owner == id_of(section) || tarn__member_alive(section->region, owner));
 }
 
+/*
+ * What the slot and the beacon of @owner's member say, which are in the cache. A question to the
+ * kernel takes longer than many passes of others; while they all say that it lives, it is asked
+ * after each slice only.
+ */
+static bool seems_alive(const struct tarn_section *section, uint32_t owner)
+{
+	const struct tarn_region *region = section->region;
+	uint32_t slot = tarn__id_slot(owner);
+	/* relaxed, both: hints */
+	uint32_t state =
+		atomic_load_explicit(&tarn__member_at(region, slot)->state, memory_order_relaxed);
+	uint32_t beacon =
+		atomic_load_explicit(tarn__member_beacon(region, slot), memory_order_relaxed);
+
+	return state == (owner | TARN__ID_FLAG) && (beacon & FUTEX_TID_MASK) != 0 &&
+	       (beacon & FUTEX_OWNER_DIED) == 0;
+}
+
 /* --- who waits, and for how long ------------------------------------------------------------ */
+
+/* Claim @place if it is free, or, where @of_dead, a dead member's. */
+static bool claim(struct wait *w, struct waiter_shm *place, bool of_dead)
+{
+	/* relaxed, all: for the eye, and for deadlock.c, which looks twice */
+	uint32_t id = atomic_load_explicit(&place->id, memory_order_relaxed);
+
+	if (id != 0 &&
+	    (!of_dead || id == id_of(w->section) || tarn__member_alive(w->section->region, id)))
+		return false;
+	/* not seen as ours with another's token */
+	atomic_store_explicit(&place->token, 0, memory_order_relaxed);
+	if (!atomic_compare_exchange_strong_explicit(&place->id, &id, id_of(w->section),
+						     memory_order_relaxed, memory_order_relaxed))
+		return false;
+	atomic_store_explicit(&place->tid, tarn__self.tid, memory_order_relaxed);
+	atomic_store_explicit(&place->token, tarn__self.token, memory_order_relaxed);
+	w->place = place;
+	return true;
+}
 
 static void write_down(struct wait *w)
 {
-	struct tarn_section *section = w->section;
-
-	for (int i = 0; i < TARN_SECTION_WAITERS; i++) {
-		struct waiter_shm *place = &section->shm->waiters[i];
-		/* relaxed: for the eye, and for deadlock.c, which looks twice */
-		uint32_t id = atomic_load_explicit(&place->id, memory_order_relaxed);
-
-		if (id != 0 && (id == id_of(section) || tarn__member_alive(section->region, id)))
-			continue;
-		/* not seen as ours with another's token */
-		atomic_store_explicit(&place->token, 0, memory_order_relaxed);
-		if (!atomic_compare_exchange_strong_explicit(&place->id, &id, id_of(section),
-							     memory_order_relaxed,
-							     memory_order_relaxed))
-			continue;
-		atomic_store_explicit(&place->tid, tarn__self.tid, memory_order_relaxed);
-		atomic_store_explicit(&place->token, tarn__self.token, memory_order_relaxed);
-		w->place = place;
-		return;
-	}
+	for (int of_dead = 0; of_dead < 2; of_dead++)
+		for (int i = 0; i < TARN_SECTION_WAITERS; i++)
+			if (claim(w, &w->section->shm->waiters[i], of_dead != 0))
+				return;
 }
 
 static void cross_out(struct wait *w)
@@ -181,7 +206,7 @@ static int look(struct wait *w, uint32_t seen)
 		return -ENOTRECOVERABLE;
 	if (tarn__id_slot(owner) >= section->region->member_max)
 		return -EUCLEAN; /* I2 */
-	if (tarn__section_owned(section, seen))
+	if ((!w->probe && seems_alive(section, owner)) || tarn__section_owned(section, seen))
 		return 0;
 	r = tarn__section_clear_leader(section);
 	if (r == -EAGAIN)
@@ -215,6 +240,7 @@ static int sleep_on(struct wait *w, uint32_t seen)
 	stamp(w->section->shm, now);
 	r = tarn__region_sleep(w->section->region, lock, seen | TARN__ID_FLAG,
 			       seen & ~TARN__ID_FLAG, slice < w->deadline ? slice : w->deadline);
+	w->probe = tarn__plat_now() >= slice;
 	return r == -ETIMEDOUT ? 0 : r;
 }
 
@@ -278,7 +304,11 @@ int tarn__section_lock(struct tarn_section *section, int64_t deadline, bool wait
 		       struct tarn_diag *diag)
 {
 	struct wait w = {
-		.section = section, .deadline = deadline, .mine = id_of(section), .diag = diag
+		.section = section,
+		.deadline = deadline,
+		.mine = id_of(section),
+		.probe = !wait,
+		.diag = diag,
 	};
 	int r;
 

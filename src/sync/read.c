@@ -50,13 +50,12 @@ bool tarn_section_read_valid(struct tarn_section *section, uint32_t version)
 
 static bool readable(const struct tarn_section *section, const void *from, size_t size)
 {
-	const struct tarn_region *region = section->region;
 	uint64_t off = (uint64_t)((uintptr_t)from - (uintptr_t)section->tx.pub.heap);
 
 	if (TARN__LIKELY(tarn__inside(off, size, section->heap_size)))
 		return true;
 	/* The region may have grown since. */
-	return tarn__inside(off, size, tarn__region_size(region) - region->heap_off);
+	return tarn__inside(off, size, tarn__heap_size(section->region));
 }
 
 /* What is most of what is read: a few whole words. */

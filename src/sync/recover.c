@@ -26,12 +26,12 @@ struct step {
 };
 
 /* The entry whose unit is @at - 1. NULL, or what is wrong with it. */
-static const char *read_step(const struct tarn_section *section, uint32_t at, uint32_t seq,
-			     struct step *ret)
+static const char *read_step(const struct tarn_section *section, uint64_t heap, uint32_t at,
+			     uint32_t seq, struct step *ret)
 {
 	const struct tarn_region *region = section->region;
 	struct tarn_tx_entry entry = tarn__load_unit(&section->shm->journal[at - 1]);
-	uint64_t heap = tarn__region_size(region) - region->heap_off, units;
+	uint64_t units;
 
 	ret->off = entry.where >> 16;
 	ret->code = entry.where & CODE_MASK;
@@ -64,13 +64,14 @@ static const char *read_step(const struct tarn_section *section, uint32_t at, ui
 const char *tarn__journal_fault(const struct tarn_section *section, uint32_t count, uint32_t seq,
 				uint32_t *ret_unit)
 {
+	uint64_t heap = tarn__heap_size(section->region);
 	struct step step;
 
 	*ret_unit = count;
 	if (count > section->units)
 		return "count is larger than the journal"; /* I4 */
 	for (uint32_t at = count; at > 0; at = step.data) {
-		const char *fault = read_step(section, at, seq, &step);
+		const char *fault = read_step(section, heap, at, seq, &step);
 
 		*ret_unit = at - 1;
 		if (fault != NULL)
@@ -91,13 +92,14 @@ static void put_back(struct tarn_section *section, const struct step *step)
 
 int tarn__journal_undo(struct tarn_section *section, uint32_t count, uint32_t seq)
 {
+	uint64_t heap = tarn__heap_size(section->region);
 	struct step step;
 	uint32_t unit;
 
 	if (tarn__journal_fault(section, count, seq, &unit) != NULL)
 		return -EUCLEAN; /* rule 6 */
 	for (uint32_t at = count; at > 0; at = step.data) {
-		if (read_step(section, at, seq, &step) != NULL)
+		if (read_step(section, heap, at, seq, &step) != NULL)
 			return -EUCLEAN; /* changed since */
 		put_back(section, &step);
 	}
@@ -107,12 +109,13 @@ int tarn__journal_undo(struct tarn_section *section, uint32_t count, uint32_t se
 /* What can be undone of a journal that fails: up to the first entry that does. */
 static void undo_forced(struct tarn_section *section, uint32_t count, uint32_t seq)
 {
+	uint64_t heap = tarn__heap_size(section->region);
 	struct step step;
 
 	if (count > section->units)
 		return;
 	for (uint32_t at = count; at > 0; at = step.data) {
-		if (read_step(section, at, seq, &step) == NULL)
+		if (read_step(section, heap, at, seq, &step) == NULL)
 			put_back(section, &step);
 		else
 			step.data = at - 1;

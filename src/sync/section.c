@@ -13,7 +13,7 @@
 #define JOURNAL_MIN     UINT64_C(64)
 #define JOURNAL_MAX     (UINT64_C(1) << 30)
 
-enum { TRIES = 100, SPINS_FIRST = 128 };
+enum { TRIES = 100, SPINS_FIRST = 64 };
 
 /* --- make and open ------------------------------------------------------------------------- */
 
@@ -73,6 +73,15 @@ static int find_or_make(struct tarn_region *region, const char *name,
 	return r;
 }
 
+uint64_t tarn__heap_size(const struct tarn_region *region)
+{
+	uint64_t size = tarn__region_size(region), file = tarn_segment_size(region->seg);
+
+	if (size > file)
+		size = file;
+	return size > region->heap_off ? size - region->heap_off : 0;
+}
+
 int tarn__section_handle(struct tarn_region *region, const struct tarn__object *object,
 			 const char *name, struct tarn_section *ret_section, struct tarn_diag *diag)
 {
@@ -103,7 +112,7 @@ int tarn__section_handle(struct tarn_region *region, const struct tarn__object *
 	section->tx.depth = 1;
 	section->tx.simple = true;
 	section->tx.pub.heap = region->base + region->heap_off;
-	section->heap_size = tarn__region_size(region) - region->heap_off;
+	section->heap_size = tarn__heap_size(region);
 	section->tx.pub.span = section->heap_size;
 	section->tx.pub.journal = shm->journal;
 	section->tx.pub.count = (uint32_t *)(void *)&shm->count;

@@ -209,6 +209,8 @@ bool tarn__section_next(struct tarn_region *region, uint32_t *index,
 			struct tarn__object *ret_object, struct entry *ret_entry);
 /* A handle for the section at @off of the region. 0, -ENOENT, -EUCLEAN. */
 int tarn__section_at(struct tarn_region *region, uint64_t off, struct tarn_section *ret_section);
+/* Bytes of the heap that are there: what the superblock says, and no more than the file has. */
+uint64_t tarn__heap_size(const struct tarn_region *region);
 void tarn__section_read_stat(struct tarn_section *section, struct tarn_section_stat *ret_stat);
 /* A handle after fork(): a member anew. 0, -EPERM, -EUCLEAN, or what joining returns. */
 int tarn__section_rejoin(struct tarn_section *section);

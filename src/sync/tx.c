@@ -368,7 +368,7 @@ static int prepare(struct tx *tx, const void *at, uint64_t size, uint64_t units,
 
 	if (TARN__UNLIKELY(!tarn__inside(off, size, tx->pub.span))) {
 		/* The region may have grown since. */
-		tx->pub.span = tarn__region_size(leader->region) - leader->region->heap_off;
+		tx->pub.span = tarn__heap_size(leader->region);
 		if (!tarn__inside(off, size, tx->pub.span))
 			return fail(tx, -EINVAL);
 	}

@@ -21,7 +21,13 @@
 
 #include "harness.h"
 
-enum { PAGE = 4096, HOT_AREAS = 5, RING_HEADER = 320, ENTRY_SIZE = 128 };
+enum {
+	PAGE = 4096,
+	HOT_AREAS = 6,
+	SECTIONS = 2 * (384 + 320),
+	RING_HEADER = 320,
+	ENTRY_SIZE = 128
+};
 
 struct peer {
 	struct hostile_arena *arena;
@@ -44,7 +50,7 @@ static unsigned char *map_file(struct hostile_arena *arena)
 }
 
 /* An offset in one of the areas, each as likely as the others: superblock, its changing words,
- * directory and members, the heap's first bytes with the ring's header, anywhere. */
+ * directory and members, the heap's first bytes with the ring's header, the sections, anywhere. */
 static size_t choose_offset(struct peer *peer)
 {
 	uint64_t r = hostile_random(&peer->random);
@@ -59,6 +65,8 @@ static size_t choose_offset(struct peer *peer)
 		return PAGE + (size_t)(r >> 8) % (2 * PAGE);
 	case 3:
 		return (heap + (size_t)(r >> 8) % PAGE) & ~(size_t)3;
+	case 4:
+		return hostile_find_section(peer->arena) + ((size_t)(r >> 8) % SECTIONS);
 	default:
 		return (size_t)(r >> 8) % size;
 	}

@@ -100,8 +100,10 @@ static inline uint64_t hostile_random(uint64_t *state)
 /* --- victims.c: each walks through the public calls of one part ------------------------------ */
 
 hostile_victim_fn victim_producer, victim_consumer, victim_manager, victim_newcomer;
+hostile_victim_fn victim_changer, victim_onlooker; /* of what sections guard */
 /* The same behind tarn_segment_guard(). */
 hostile_victim_fn guarded_producer, guarded_consumer, guarded_manager, guarded_newcomer;
+hostile_victim_fn guarded_changer, guarded_onlooker;
 /* One waits for ever for what the other pushes now and then. */
 hostile_victim_fn waiting_consumer, feeding_producer;
 /* Make the region that they all expect; returns its descriptor. */
@@ -109,6 +111,8 @@ int victims_region(size_t *ret_size);
 
 /* Where the ring's header lies in the image: it begins with a word of its own. */
 size_t hostile_find_ring(const struct hostile_arena *arena);
+/* The same for the first section; the second one lies behind it. */
+size_t hostile_find_section(const struct hostile_arena *arena);
 
 /* --- attacks.c ------------------------------------------------------------------------------- */
 

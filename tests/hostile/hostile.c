@@ -77,6 +77,13 @@ static void a_scribbling_peer_costs_errors_only(void **state)
 				       .seconds = seconds_all * 0.2,
 				       .seed = seed + 2 },
 	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "sections under scribbling",
+				       .victims = { victim_changer, victim_changer, victim_onlooker,
+						    victim_onlooker },
+				       .attack = attack_scribble,
+				       .seconds = seconds_all * 0.3,
+				       .seed = seed + 3 },
+	       HOSTILE_CALM);
 }
 
 static void a_truncating_peer_is_an_error_with_the_guard(void **state)
@@ -87,6 +94,13 @@ static void a_truncating_peer_is_an_error_with_the_guard(void **state)
 						    guarded_manager, guarded_newcomer },
 				       .attack = attack_truncate,
 				       .seconds = seconds_all * 0.15,
+				       .seed = seed },
+	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "truncation under sections",
+				       .victims = { guarded_changer, guarded_onlooker,
+						    guarded_changer },
+				       .attack = attack_truncate,
+				       .seconds = seconds_all * 0.1,
 				       .seed = seed },
 	       HOSTILE_CALM);
 }

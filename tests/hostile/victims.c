@@ -24,6 +24,8 @@ enum {
 	RING_CAPACITY = 8 << 10,
 	SLICE_NS = 300000, /* of a wait; short, so that there are many */
 	ROUND_CALLS = 300,
+	JOURNAL = 320,
+	CELLS = 64,
 };
 
 /* What opening a region may say. -ETIMEDOUT: the region lock names a live member, for ever. */
@@ -35,6 +37,12 @@ static const int ring_errors[] = { EAGAIN,   EPIPE,  ENODATA, EUCLEAN, ETIMEDOUT
 				   EMSGSIZE, EINVAL, EIO,     EBUSY,   0 };
 static const int object_errors[] = { EEXIST,  ENOENT, ENOSPC,    ENFILE, EPROTO,
 				     EUCLEAN, EIO,    ETIMEDOUT, EINVAL, 0 };
+static const int section_open_errors[] = { ENOENT,  EEXIST, EPROTO,    ENOSPC, ENFILE,
+					   EUCLEAN, EIO,    ETIMEDOUT, EUSERS, 0 };
+static const int section_errors[] = { ETIMEDOUT, EAGAIN, EDEADLK,    EUCLEAN,         EIO, EINVAL,
+				      ENOSPC,    EPERM,  EOWNERDEAD, ENOTRECOVERABLE, 0 };
+static const int mend_errors[] = { ENOENT,  EPROTO, EBUSY,     ENOTRECOVERABLE,
+				   EUCLEAN, EIO,    ETIMEDOUT, 0 };
 static const int look_errors[] = { EUCLEAN, EIO, ETIMEDOUT, ENOSPC, ENOMEM, 0 };
 
 /* --- the region they expect ------------------------------------------------------------------ */
@@ -58,6 +66,21 @@ static void fill_ring(struct tarn_region *region)
 	tarn_ring_close(ring);
 }
 
+static void make_sections(struct tarn_region *region)
+{
+	const struct tarn_section_opts opts = { .journal_size = JOURNAL };
+	struct tarn_section *section;
+	void *data;
+
+	for (int i = 0; i < 2; i++) {
+		must("section",
+		     tarn_section_open(region, i == 0 ? "left" : "right", &opts, &section));
+		tarn_section_close(section);
+	}
+	must("cells", tarn_object_create(region, "cells", CELLS * 8, &data, NULL));
+	tarn_object_close(region, data);
+}
+
 int victims_region(size_t *ret_size)
 {
 	const struct tarn_region_opts opts = {
@@ -72,6 +95,7 @@ int victims_region(size_t *ret_size)
 
 	must("region", tarn_region_create("memfd:hostile", &opts, &region));
 	fill_ring(region);
+	make_sections(region);
 	for (int i = 0; i < 4; i++) {
 		char name[24];
 
@@ -85,15 +109,23 @@ int victims_region(size_t *ret_size)
 	return fd;
 }
 
-size_t hostile_find_ring(const struct hostile_arena *arena)
+static size_t find_magic(const struct hostile_arena *arena, const char *magic)
 {
-	static const char magic[4] = { 'R', 'i', 'n', 'g' };
-
 	for (size_t off = 0; off + 64 <= arena->size; off += 64) {
-		if (memcmp(arena->image + off, magic, sizeof(magic)) == 0)
+		if (memcmp(arena->image + off, magic, 4) == 0)
 			return off;
 	}
 	abort();
+}
+
+size_t hostile_find_ring(const struct hostile_arena *arena)
+{
+	return find_magic(arena, "Ring");
+}
+
+size_t hostile_find_section(const struct hostile_arena *arena)
+{
+	return find_magic(arena, "Sect");
 }
 
 /* --- one victim ------------------------------------------------------------------------------ */
@@ -424,6 +456,160 @@ void victim_newcomer(struct hostile_arena *arena, unsigned index)
 	}
 }
 
+/* --- those who use sections ------------------------------------------------------------------ */
+
+struct guarded {
+	struct tarn_section *left, *right;
+	uint64_t *cells;
+	uint64_t count;
+};
+
+static bool open_guarded(struct victim *v, struct guarded *g)
+{
+	const struct tarn_section_opts opts = { .journal_size = JOURNAL };
+	uint64_t size = 0;
+	void *data;
+
+	memset(g, 0, sizeof(*g));
+	if (CALL(v, tarn_section_open(v->region, "left", &opts, &g->left), section_open_errors) <
+		    0 ||
+	    CALL(v, tarn_section_open(v->region, "right", NULL, &g->right), section_open_errors) <
+		    0 ||
+	    CALL(v, tarn_object_open(v->region, "cells", &data, &size), object_errors) < 0)
+		return false;
+	g->cells = data;
+	g->count = size / 8;
+	return true;
+}
+
+static void close_guarded(struct victim *v, struct guarded *g)
+{
+	hostile_enter(v->arena, v->index, "tarn_section_close");
+	tarn_section_close(g->left);
+	tarn_section_close(g->right);
+	if (g->cells != NULL)
+		tarn_object_close(v->region, g->cells);
+}
+
+static void store_some(struct victim *v, struct guarded *g, struct tarn_tx *tx)
+{
+	uint64_t r = hostile_random(&v->random);
+
+	for (uint64_t i = 0; i < r % 24; i++) { /* at times more than the journal takes */
+		uint64_t *cell = &g->cells[(r >> 8) * (i + 1) % g->count];
+
+		v->sink += *cell;
+		if (i % 5 == 4)
+			(void)CALL(v, tarn_tx_write(tx, cell, "a payload", 8), section_errors);
+		else
+			(void)CALL(v, tarn_tx_set64(tx, cell, r), section_errors);
+	}
+}
+
+static int enter_one(struct victim *v, struct tarn_section *section, struct tarn_tx **ret_tx)
+{
+	struct tarn_diag diag = { 0 };
+	int r = CALL(v, tarn_section_enter(section, tarn_deadline_after(SLICE_NS), ret_tx, &diag),
+		     section_errors);
+
+	if (r < 0 && diag.what[0] == '\0')
+		hostile_lie(v->arena, "tarn_section_enter", "refused without a word", r);
+	return r;
+}
+
+static void change_guarded(struct victim *v, struct guarded *g)
+{
+	uint64_t r = hostile_random(&v->random);
+	struct tarn_section *section = r % 3 == 0 ? g->right : g->left;
+	struct tarn_tx *tx;
+
+	if (g->count == 0 || enter_one(v, section, &tx) < 0)
+		return;
+	store_some(v, g, tx);
+	if (r % 3 == 1 && enter_one(v, g->right, &tx) == 0) {
+		store_some(v, g, tx);
+		if (r % 2 == 0)
+			(void)CALL(v, tarn_section_leave(g->right), section_errors);
+	}
+	if ((r >> 8) % 4 == 0)
+		(void)CALL(v, tarn_section_abort(section), section_errors);
+	else
+		(void)CALL(v, tarn_section_leave(section), section_errors);
+	if (r % 3 == 1) /* if it is inside still */
+		(void)CALL(v, tarn_section_leave(g->right), section_errors);
+}
+
+static void look_at_guarded(struct victim *v, struct guarded *g)
+{
+	struct tarn_section_stat stat;
+	unsigned char buf[64];
+	uint32_t version;
+
+	if (g->count >= 8)
+		(void)CALL(v,
+			   tarn_section_read(g->left, buf, g->cells, sizeof(buf),
+					     tarn_deadline_after(SLICE_NS)),
+			   section_errors);
+	read_all(v, buf, 0);
+	if (CALL(v, tarn_section_read_begin(g->right, &version), section_errors) == 0 &&
+	    CALL(v, tarn_section_load(g->right, buf, (void *)(uintptr_t)v->random, 64),
+		 section_errors) == 0)
+		hostile_lie(v->arena, "tarn_section_load", "a wild address was read", 0);
+	(void)CALL(v, tarn_section_stat(g->left, &stat), section_errors);
+	v->sink += stat.waiter_count;
+}
+
+/* As a user would: mended, by force if need be; else removed and made anew. */
+static void mend_guarded(struct victim *v)
+{
+	static const char *const names[] = { "left", "right" };
+
+	for (int i = 0; i < 2; i++) {
+		struct tarn_diag diag = { 0 };
+		int r = CALL(v, tarn_section_recover(v->region, names[i], 0, &diag), mend_errors);
+
+		if (r == -ENOTRECOVERABLE)
+			r = CALL(v,
+				 tarn_section_recover(v->region, names[i], TARN_SECTION_FORCE,
+						      &diag),
+				 mend_errors);
+		if (r < 0 && diag.what[0] == '\0')
+			hostile_lie(v->arena, "tarn_section_recover", "refused without a word", r);
+		if (r == -EUCLEAN || r == -EPROTO)
+			(void)CALL(v, tarn_object_remove(v->region, names[i]), object_errors);
+	}
+}
+
+static void use_guarded(struct hostile_arena *arena, unsigned index, uint32_t flags,
+			void (*act)(struct victim *, struct guarded *))
+{
+	struct victim v = { .arena = arena, .index = index };
+	struct guarded g;
+
+	v.random = arena->seed * 43 + index + 1;
+	while (!hostile_over(arena)) {
+		if (enter_region(&v, flags) < 0)
+			continue;
+		if (open_guarded(&v, &g))
+			for (int i = 0; i < ROUND_CALLS / 4 && !hostile_over(arena); i++)
+				act(&v, &g);
+		close_guarded(&v, &g);
+		if (flags == 0)
+			mend_guarded(&v);
+		leave_region(&v);
+	}
+}
+
+void victim_changer(struct hostile_arena *arena, unsigned index)
+{
+	use_guarded(arena, index, 0, change_guarded);
+}
+
+void victim_onlooker(struct hostile_arena *arena, unsigned index)
+{
+	use_guarded(arena, index, index % 2 == 0 ? TARN_REGION_OBSERVE : 0, look_at_guarded);
+}
+
 /* --- behind the guard ------------------------------------------------------------------------ */
 
 void guarded_producer(struct hostile_arena *arena, unsigned index)
@@ -448,6 +634,18 @@ void guarded_newcomer(struct hostile_arena *arena, unsigned index)
 {
 	must("tarn_segment_guard", tarn_segment_guard());
 	victim_newcomer(arena, index);
+}
+
+void guarded_changer(struct hostile_arena *arena, unsigned index)
+{
+	must("tarn_segment_guard", tarn_segment_guard());
+	victim_changer(arena, index);
+}
+
+void guarded_onlooker(struct hostile_arena *arena, unsigned index)
+{
+	must("tarn_segment_guard", tarn_segment_guard());
+	victim_onlooker(arena, index);
 }
 
 /* --- waiters --------------------------------------------------------------------------------- */
