@@ -375,7 +375,7 @@ static int stat_sysv(const struct removal *rm, struct shmid_ds *ret_ds)
 {
 	int r = tarn__plat_shm_stat(rm->pub->id, ret_ds);
 
-	if (r == -EINVAL || r == -EIDRM)
+	if (r == -EINVAL || r == -EIDRM || (r == 0 && (ret_ds->shm_perm.mode & SHM_DEST) != 0))
 		return tarn__diag(rm->diag, -ENOENT, "%.100s: it is gone", rm->pub->addr);
 	return r < 0 ? told(rm, r, "looking at it") : 0;
 }
@@ -392,7 +392,7 @@ static bool same_segment(const struct tarn_host_segment *pub, const struct shmid
 {
 	return (int32_t)ds->shm_perm.__key == pub->key && ds->shm_segsz == pub->size &&
 	       (int64_t)ds->shm_ctime * SECOND_NS == pub->created_ns &&
-	       (int32_t)ds->shm_cpid == pub->creator_pid && (ds->shm_perm.mode & SHM_DEST) == 0;
+	       (int32_t)ds->shm_cpid == pub->creator_pid;
 }
 
 static int compare_sysv(const struct removal *rm, const struct shmid_ds *ds)

@@ -14,6 +14,7 @@
 #include "host.h"
 
 #include <sched.h>
+#include <sys/prctl.h>
 
 #include "harness.h"
 
@@ -142,6 +143,7 @@ static void start(void (*what)(void))
 	memset(other, 0, sizeof(*other));
 	other_pid = fork();
 	if (other_pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		other->begun = 1;
 		what();
 		for (;;)
