@@ -10,6 +10,7 @@ struct view_item {
 	uint64_t inode;        /* of the file; a segment's identifier */
 	bool segment;
 	unsigned char *map; /* of the file or the segment, read-only */
+	bool made_up;       /* map is memory that holds what it is taken to hold */
 };
 
 struct kill_view {

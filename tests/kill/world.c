@@ -197,7 +197,9 @@ struct kill_image *kill_world_take(const struct kill_world *world)
 
 static void drop_item(struct view_item *item)
 {
-	if (item->map != NULL && item->segment)
+	if (item->made_up)
+		free(item->map);
+	else if (item->map != NULL && item->segment)
 		shmdt(item->map);
 	else if (item->map != NULL)
 		munmap(item->map, item->file.size);
@@ -213,6 +215,28 @@ static struct view_item *next_item(struct kill_view *view)
 	return &view->items[view->count];
 }
 
+static void make_up(const struct kill_view *view, struct view_item *item)
+{
+	item->made_up = true;
+	item->map = must_alloc(item->file.size);
+	memset(item->map, view->world->untouched, item->file.size);
+}
+
+static void see_closed(struct kill_view *view, struct view_item *item, const char *name,
+		       const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode))
+		return;
+	snprintf(item->file.name, WORLD_NAME, "%s", name);
+	item->file.mode = st.st_mode & 07777;
+	item->file.size = (size_t)st.st_size;
+	item->inode = st.st_ino;
+	make_up(view, item);
+	view->count++;
+}
+
 static void see_file(const char *name, void *arg)
 {
 	struct kill_view *view = arg;
@@ -223,6 +247,10 @@ static void see_file(const char *name, void *arg)
 	if (strlen(name) >= WORLD_NAME)
 		return;
 	snprintf(path, sizeof(path), "%s/%s", view->world->dir, name);
+	if (view->world->untouched != 0) {
+		see_closed(view, item, name, path);
+		return;
+	}
 
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 
@@ -255,6 +283,11 @@ static void see_segment(struct kill_view *view, int id)
 	item->file.size = ds.shm_segsz;
 	item->inode = (uint64_t)id;
 	item->segment = true;
+	if (view->world->untouched != 0) {
+		make_up(view, item);
+		view->count++;
+		return;
+	}
 	/* Attached from one system call of the process being stepped to the next: it may see an
 	 * attach count that is one too high. Nothing in the library decides by it. */
 	item->map = shmat(id, NULL, SHM_RDONLY);

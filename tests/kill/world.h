@@ -22,7 +22,10 @@ struct kill_world {
 	int32_t key;     /* of its System V segment, for ops that use one */
 	char addr[160];  /* for the op's own use: the address of the region */
 	char addr2[160]; /* another */
-	void *shared;    /* 4 KiB that every process of a sweep shares, not part of the image */
+	/* Not 0: the operation goes by who has a thing open or attached, so nothing is, to look at
+	 * it; all is taken to hold this byte, and only real kills tell whether it does. */
+	unsigned char untouched;
+	void *shared; /* 4 KiB that every process of a sweep shares, not part of the image */
 };
 
 /* One file, or one segment (name empty). */

@@ -496,22 +496,35 @@ static void one_that_came_and_went_saves_it_and_one_removed_is_gone(void **state
 	assert_true(spared > 0);
 }
 
+/* What a test that failed has left. */
+static int clean(void **state)
+{
+	(void)state;
+	tarn__plat_fault = NULL;
+	end_others();
+	harness_sweep_away("/dev/shm", harness_sysv_key(7));
+	snprintf(addr, sizeof(addr), "shm:%srace", harness_prefix());
+	memset(other, 0, sizeof(*other));
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_opener_has_it_under_its_name_or_not_at_all),
-		cmocka_unit_test(who_makes_a_new_one_keeps_it),
-		cmocka_unit_test(an_opener_and_a_maker_of_a_new_one_get_both_or_are_told),
-		cmocka_unit_test(what_was_put_in_its_place_stays),
-		cmocka_unit_test(what_was_used_meanwhile_stays),
-		cmocka_unit_test(an_attacher_has_it_whole_and_is_told_of),
-		cmocka_unit_test(one_that_came_and_went_saves_it_and_one_removed_is_gone),
+		cmocka_unit_test_setup(an_opener_has_it_under_its_name_or_not_at_all, clean),
+		cmocka_unit_test_setup(who_makes_a_new_one_keeps_it, clean),
+		cmocka_unit_test_setup(an_opener_and_a_maker_of_a_new_one_get_both_or_are_told,
+				       clean),
+		cmocka_unit_test_setup(what_was_put_in_its_place_stays, clean),
+		cmocka_unit_test_setup(what_was_used_meanwhile_stays, clean),
+		cmocka_unit_test_setup(an_attacher_has_it_whole_and_is_told_of, clean),
+		cmocka_unit_test_setup(one_that_came_and_went_saves_it_and_one_removed_is_gone,
+				       clean),
 	};
 
 	if (!harness_isolate())
 		print_message("# no private /dev/shm here: others may come in between\n");
 	snprintf(path, sizeof(path), "/dev/shm/%srace", harness_prefix());
-	snprintf(addr, sizeof(addr), "shm:%srace", harness_prefix());
 	other = harness_shared(sizeof(*other));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
