@@ -59,6 +59,16 @@ static int reclaim(const char *addr, int64_t idle_ns)
 	return r;
 }
 
+/* Who looks at /proc/PID/fd just when a file is closed keeps it open for a moment. */
+static int reclaim_soon(const char *addr, int64_t idle_ns)
+{
+	int r = reclaim(addr, idle_ns);
+
+	for (int i = 0; i < 200 && r == -EBUSY; i++)
+		r = reclaim(addr, idle_ns);
+	return r;
+}
+
 static void says(const char *word)
 {
 	if (strstr(diag.what, word) == NULL && strstr(diag.hint, word) == NULL)
@@ -77,7 +87,7 @@ static void an_idle_file_goes_only_if_a_time_is_given_and_over(void **state)
 	says("used 0 s ago");
 	assert_int_equal(reclaim(addr_buf, -1), -EINVAL);
 	assert_true(there(path_buf));
-	assert_int_equal(reclaim(addr_buf, 1), 0);
+	assert_int_equal(reclaim_soon(addr_buf, 1), 0);
 	assert_string_equal(diag.what, "");
 	assert_false(there(path_buf));
 }
@@ -93,7 +103,7 @@ static void a_name_of_any_length_goes(void **state)
 		path[strlen("/dev/shm/") + length] = '\0';
 		snprintf(addr, sizeof(addr), "shm:%s", path + strlen("/dev/shm/"));
 		close(open(path, O_RDWR | O_CREAT | O_EXCL, 0600));
-		assert_int_equal(reclaim(addr, 1), 0);
+		assert_int_equal(reclaim_soon(addr, 1), 0);
 		assert_false(there(path));
 	}
 }
@@ -129,7 +139,7 @@ static void what_is_open_or_mapped_stays_and_its_users_are_named(void **state)
 		end(pid);
 	}
 	assert_true(there(path_buf));
-	assert_int_equal(reclaim(addr_buf, 1), 0);
+	assert_int_equal(reclaim_soon(addr_buf, 1), 0);
 }
 
 static void what_was_opened_since_the_picture_stays(void **state)
@@ -206,7 +216,7 @@ static void a_file_in_a_folder_of_dev_shm_goes(void **state)
 	snprintf(addr, sizeof(addr), "file:%s", path);
 	assert_int_equal(mkdir(dir, 0700), 0);
 	close(open(path, O_RDWR | O_CREAT | O_EXCL, 0600));
-	assert_int_equal(reclaim(addr, 1), 0);
+	assert_int_equal(reclaim_soon(addr, 1), 0);
 	assert_false(there(path));
 	assert_int_equal(rmdir(dir), 0);
 }
@@ -222,7 +232,7 @@ static void a_semaphore_goes_as_other_files_do(void **state)
 	assert_int_equal(reclaim(addr, 1), -EBUSY); /* this process has it open */
 	assert_int_equal(close_range(3, 1023, 0), 0);
 	assert_int_equal(reclaim(addr, 0), -ESTALE);
-	assert_int_equal(reclaim(addr, 1), 0);
+	assert_int_equal(reclaim_soon(addr, 1), 0);
 	assert_false(there(path));
 }
 
@@ -444,7 +454,7 @@ static void an_orphan_of_system_v_goes_without_a_time(void **state)
 {
 	(void)state;
 	make_segment(IPC_PRIVATE, true);
-	assert_int_equal(reclaim(addr_buf, 0), 0);
+	assert_int_equal(reclaim_soon(addr_buf, 0), 0);
 	assert_false(segment_there());
 }
 
@@ -480,7 +490,7 @@ static void one_attached_since_the_picture_stays(void **state)
 	assert_int_equal(tarn_host_reclaim(host, found(host, addr_buf), 0, 0, &diag), -ESTALE);
 	tarn_host_free(host);
 	assert_true(segment_there());
-	assert_int_equal(reclaim(addr_buf, 0), 0);
+	assert_int_equal(reclaim_soon(addr_buf, 0), 0);
 }
 
 /* Its control file gone, nothing but its bytes says what it is. */
@@ -630,7 +640,7 @@ static void in_a_folder_too_a_dead_removers_is_reclaimed(void **state)
 	close(open(path, O_RDWR | O_CREAT | O_EXCL, 0600));
 	next_tick();
 	assert_int_equal(chmod(path, 0600), 0); /* a later ctime, as of a renaming */
-	assert_int_equal(reclaim(addr, 0), 0);
+	assert_int_equal(reclaim_soon(addr, 0), 0);
 	assert_int_equal(rmdir(dir), 0);
 }
 
