@@ -107,6 +107,10 @@ const char *look_kind(uint32_t kind)
 		return "ring";
 	case TARN_OBJECT_SECTION:
 		return "section";
+	case TARN_OBJECT_ARENA:
+		return "arena";
+	case TARN_OBJECT_EXTENT:
+		return "extent";
 	}
 	return "unknown";
 }

@@ -64,6 +64,8 @@ enum tarn_object_kind {
 	TARN_OBJECT_BYTES = 1, /* plain memory: the user's own */
 	TARN_OBJECT_RING = 2,
 	TARN_OBJECT_SECTION = 3,
+	TARN_OBJECT_ARENA = 4,
+	TARN_OBJECT_EXTENT = 5, /* memory that an arena grew by */
 };
 
 struct tarn_region_stat {

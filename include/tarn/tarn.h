@@ -3,6 +3,7 @@
 #ifndef TARN_TARN_H
 #define TARN_TARN_H
 
+#include <tarn/arena.h>
 #include <tarn/base.h>
 #include <tarn/host.h>
 #include <tarn/region.h>

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "arena/arena.h"
 #include "flow/ring.h"
 #include "sync/section.h"
 
@@ -18,6 +19,10 @@ static int check_object(struct tarn_region *region, const struct entry *entry,
 	case TARN_OBJECT_SECTION:
 		snprintf(where, sizeof(where), "section %s", entry->name);
 		return tarn__section_check(region, object, where, fn, arg);
+	case TARN_OBJECT_ARENA:
+		return tarn__arena_check(region, object, entry->name, fn, arg);
+	case TARN_OBJECT_EXTENT:
+		return tarn__extent_check_owner(region, object, entry->name, fn, arg);
 	default:
 		return 0;
 	}
