@@ -389,6 +389,7 @@ struct size_class {
 	uint8_t pages;    /* of a slab */
 	uint8_t slots;    /* in a slab */
 	uint32_t inverse; /* 2^32 / size, rounded up: divides what is inside of a slab exactly */
+	uint64_t full[4]; /* the bits of a slab all of whose blocks are free */
 };
 
 extern const struct size_class tarn__classes[CLASSES];
@@ -406,14 +407,9 @@ static inline uint32_t words_of(uint32_t class)
 	return class < IN_SLAB_CLASSES ? 4 : 1;
 }
 
-/* The bits of word @word of a slab all of whose blocks are free. */
 static inline uint64_t full_word(uint32_t class, uint32_t word)
 {
-	uint32_t slots = tarn__classes[class].slots, before = word * 64;
-
-	if (slots >= before + 64)
-		return UINT64_MAX;
-	return slots <= before ? 0 : (UINT64_C(1) << (slots - before)) - 1;
+	return tarn__classes[class].full[word];
 }
 
 /* Where the tags of a slab begin. */

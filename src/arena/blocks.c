@@ -312,16 +312,15 @@ int tarn_arena_usable_size(struct tarn_arena *arena, tarn_ref ref, uint64_t *ret
 
 /* --- free ------------------------------------------------------------------------------------ */
 
-/* The slab has become empty: it stays if no other one of its class is, and then as the last. */
+/* The slab has become empty, and is not the last of its list. It stays if no other one is empty,
+ * and then as the last. */
 static void slab_emptied(struct tarn_arena *arena, struct tarn_tx *tx, const struct run *slab,
 			 uint32_t class)
 {
-	uint32_t *list = &arena->shm->classes[class], first = load32(list), last;
+	uint32_t *list = &arena->shm->classes[class], first = load32(list);
+	uint32_t last = tarn__list_last(arena, list, KIND_SLAB);
 	struct run other;
 
-	if (link_next(load64(&slab->meta->link)) == first)
-		return; /* it is the last already */
-	last = tarn__list_last(arena, list, KIND_SLAB);
 	if (last == 0 || !run_at(arena, last, &other) || !is_slab(&other) ||
 	    info_class(other.info) != class) {
 		(void)tx_fail(tx, -EUCLEAN);
@@ -350,7 +349,9 @@ static void free_slot(struct tarn_arena *arena, struct tarn_tx *tx, const struct
 	found->run.meta->mark = mark_of(tx);
 	if (was_full)
 		tarn__list_add(arena, tx, &arena->shm->classes[class], KIND_SLAB, found->run.page);
-	else if (TARN__UNLIKELY(bits == full_word(class, word)) &&
+	else if (bits == full_word(class, word) &&
+		 /* if it is the last of its list, it may be empty */
+		 link_next(load64(&found->run.meta->link)) != load32(&arena->shm->classes[class]) &&
 		 tarn__slab_empty(&found->run, class))
 		slab_emptied(arena, tx, &found->run, class);
 }

@@ -10,9 +10,18 @@
  */
 #include "arena/arena.h"
 
+/* Bits of word @word where there are @slots blocks. */
+#define FULL(slots, word)                                                                          \
+	((slots) >= 64 * (word) + 64 ? UINT64_MAX                                                  \
+	 : (slots) <= 64 * (word)    ? 0                                                           \
+				     : (UINT64_C(1) << ((slots) % 64)) - 1)
+
 #define ROW(size, pages, slots)                                                                    \
 	{                                                                                          \
-		(size), (pages), (slots), (uint32_t)(((UINT64_C(1) << 32) + (size)-1) / (size))    \
+		(size), (pages), (slots), (uint32_t)(((UINT64_C(1) << 32) + (size)-1) / (size)),   \
+		{                                                                                  \
+			FULL(slots, 0), FULL(slots, 1), FULL(slots, 2), FULL(slots, 3)             \
+		}                                                                                  \
 	}
 
 /* clang-format off */
