@@ -24,7 +24,7 @@
 
 #include "sync/section.h"
 
-#define NET_NS INT64_C(4000000) /* a wake that went to the dead is made up for after this */
+#define NET_NS INT64_C(10000000) /* a wake that went to the dead is made up for after this */
 
 enum {
 	SPINS_MIN = 16,
