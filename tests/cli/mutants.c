@@ -4,7 +4,7 @@
  * dev/killpairs sees it:
  *
  *   drop    write fewer bytes to standard output than are said to be written
- *   blind   see nothing in any directory, so that gc finds nothing
+ *   blind   tarn sees nothing in any directory, so that gc finds nothing
  *   lie     take a dead peer for one that finished: recv ends with 0 in the middle of a stream
  */
 #include <dirent.h>
@@ -44,17 +44,14 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 	return n < 0 ? n : n + 1;
 }
 
-int scandir(const char *dir, struct dirent ***ret_entries, int (*choose)(const struct dirent *),
-	    int (*compare)(const struct dirent **, const struct dirent **))
+/* The name under which programs of 64-bit offsets call readdir(). */
+struct dirent64 *readdir64(DIR *dir)
 {
-	int (*real)(const char *, struct dirent ***, int (*)(const struct dirent *),
-		    int (*)(const struct dirent **, const struct dirent **));
+	struct dirent64 *(*real)(DIR *);
 
-	*(void **)&real = next("scandir");
-
-	int count = real(dir, ret_entries, choose, compare);
-
-	return is("blind") && count > 0 ? 0 : count;
+	*(void **)&real = next("readdir64");
+	/* it is preloaded into the script as well */
+	return is("blind") && strcmp(program_invocation_short_name, "tarn") == 0 ? NULL : real(dir);
 }
 
 int tarn_ring_peek_wait(struct tarn_ring *ring, int64_t deadline, const void **ret_data,
