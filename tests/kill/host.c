@@ -161,7 +161,7 @@ static int leftovers(struct kill_world *world, struct harness_report *report)
 
 static int check_file(struct kill_world *world, struct harness_report *report)
 {
-	char name[200] = "", tail[240];
+	char name[200] = "", tail[512];
 	bool named = whole(world, "target");
 	char path[200];
 
