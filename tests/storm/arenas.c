@@ -13,22 +13,15 @@
  * Some tx are aborted half way, after blocks were freed, allocated again and stored over.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <tarn/arena.h>
 
-#include "storm.h"
+#include "crowd.h"
 
-enum { PROCESSES = 4, THREADS = 2, BOOKS = PROCESSES * THREADS, KEYS = 120, BUCKETS = 16 };
+enum { KEYS = 120, BUCKETS = 16 };
 
-enum mutant { NO_MUTANT, UNLOGGED, LEAK, COPY_APART, NO_MUTANT_KNOWN };
-static const char *const mutant_names[] = { "none", "unlogged", "leak", "copy-apart" };
+enum mutant { NO_MUTANT, UNLOGGED, LEAK, COPY_APART };
+static const char *const mutant_names[] = { "none", "unlogged", "leak", "copy-apart", NULL };
 
 struct node {
 	tarn_ref next;
@@ -52,79 +45,17 @@ struct pool {
 	uint64_t changes[BOOKS];
 };
 
-struct ledger {
-	_Atomic uint64_t begun;
-	_Atomic uint64_t final;
-};
-
-struct shared {
-	char addr[96];
-	enum mutant mutant;
-	_Atomic uint32_t stop;
-	_Atomic uint64_t full;
-	struct ledger ledgers[BOOKS];
-	_Atomic uint32_t log_count;
-	char log[LOG_LINES][200];
-};
-
-static struct shared *shared;
 static struct tarn_region *region;
 static struct tarn_section *section;
 static struct tarn_arena *arena;
 static struct pool *pool;
-
-static void violation(const char *what, int64_t one, int64_t other)
-{
-	uint32_t line = atomic_fetch_add(&shared->log_count, 1);
-
-	if (line < LOG_LINES)
-		snprintf(shared->log[line], sizeof(shared->log[line]), "%s (%lld, %lld)", what,
-			 (long long)one, (long long)other);
-}
-
-static bool settling; /* in the parent, at the end */
-
-/* Print the account; the exit status. */
-static int tell(uint64_t kills, uint64_t changes)
-{
-	for (uint32_t i = 0; i < shared->log_count && i < LOG_LINES; i++)
-		printf("# violation: %s\n", shared->log[i]);
-	printf("arenas: %llu kills, %llu changes, %llu times full, %u violations\n",
-	       (unsigned long long)kills, (unsigned long long)changes,
-	       (unsigned long long)shared->full, shared->log_count);
-	fflush(stdout);
-	harness_sweep_away(harness_isolated() ? "/dev/shm" : NULL, harness_sysv_key(9));
-	if (shared->mutant != NO_MUTANT) {
-		printf("# the mutant was %s\n", shared->log_count != 0 ? "found" : "missed");
-		fflush(stdout);
-		return shared->log_count == 0;
-	}
-	return shared->log_count != 0 || kills == 0;
-}
-
-static void must(const char *what, int r)
-{
-	if (r == 0)
-		return;
-	violation(what, r, 0);
-	_exit(settling ? tell(0, 0) : 1);
-}
-
-static struct tarn_tx *enter(void)
-{
-	struct tarn_tx *tx;
-
-	must("enter",
-	     tarn_section_enter(section, tarn_deadline_after(INT64_C(60000000000)), &tx, NULL));
-	return tx;
-}
 
 static struct node *node_at(tarn_ref ref)
 {
 	struct node *node = tarn_arena_at(arena, ref, sizeof(*node));
 
 	if (node == NULL)
-		must("a ref leads astray", (int)(ref >> 12));
+		crowd_must("a ref leads astray", (int)(ref >> 12));
 	return node;
 }
 
@@ -134,7 +65,7 @@ static tarn_ref *link_before(tarn_ref *head, uint64_t key)
 
 	for (int steps = 0; *link != 0; steps++) {
 		if (steps > KEYS)
-			must("a list that does not end", steps);
+			crowd_must("a list that does not end", steps);
 		if (node_at(*link)->key >= key)
 			break;
 		link = &node_at(*link)->next;
@@ -149,7 +80,7 @@ static struct node *found(tarn_ref *link, uint64_t key)
 
 static void set_link(struct tarn_tx *tx, tarn_ref *link, tarn_ref to)
 {
-	if (shared->mutant == UNLOGGED)
+	if (crowd->mutant == UNLOGGED)
 		*link = to;
 	else
 		tarn_tx_set64(tx, link, to);
@@ -176,7 +107,7 @@ static int drop_node(struct tarn_tx *tx, tarn_ref *link)
 	int r = node->value != 0 ? tarn_arena_free(arena, tx, node->value) : 0;
 
 	set_link(tx, link, node->next);
-	if (shared->mutant == LEAK && ref % 5 == 0)
+	if (crowd->mutant == LEAK && ref % 5 == 0)
 		return r;
 	return r == 0 ? tarn_arena_free(arena, tx, ref) : r;
 }
@@ -252,7 +183,7 @@ static int set_value(struct tarn_tx *tx, uint64_t key, uint32_t size, uint32_t f
 	}
 	if (r < 0)
 		return r;
-	if (shared->mutant == COPY_APART)
+	if (crowd->mutant == COPY_APART)
 		pool->copies[key - 1] = now;
 	else
 		r = tarn_tx_write(tx, &pool->copies[key - 1], &now, sizeof(now));
@@ -286,7 +217,7 @@ static uint32_t draw_size(uint64_t draw)
 /* One to four changes in one tx; now and then undone. */
 static void change(int n, uint64_t *seed)
 {
-	struct tarn_tx *tx = enter();
+	struct tarn_tx *tx = crowd_enter(section);
 	uint64_t draw = storm_random(seed);
 	int done = 0, r = 0;
 
@@ -303,46 +234,42 @@ static void change(int n, uint64_t *seed)
 		done += r > 0;
 	}
 	if (r == -ENOMEM || r == -ENOSPC)
-		atomic_fetch_add(&shared->full, 1);
+		atomic_fetch_add(&crowd->counted, 1);
 	else if (r < 0)
-		must("a change", r);
+		crowd_must("a change", r);
 	if (r < 0 || done == 0 || draw / 4 % 8 == 0) {
-		must("abort", tarn_section_abort(section));
+		crowd_must("abort", tarn_section_abort(section));
 		return;
 	}
 	tarn_tx_set64(tx, &pool->changes[n], pool->changes[n] + 1);
-	atomic_fetch_add(&shared->ledgers[n].begun, 1);
+	crowd_begun(n);
 	r = tarn_section_leave(section);
 	if (r == -ENOSPC)
-		must("a store was refused and nobody noticed", r);
-	must("leave", r);
-	atomic_fetch_add(&shared->ledgers[n].final, 1);
+		crowd_must("a store was refused and nobody noticed", r);
+	crowd_must("leave", r);
+	crowd_final(n);
 }
 
-static void work(int n, uint64_t seed)
+static void act(int n, uint64_t *seed)
 {
-	while (atomic_load(&shared->stop) == 0) {
-		uint64_t draw = storm_random(&seed);
-
-		if (draw % 200 == 0)
-			must("trim",
-			     tarn_arena_trim(arena, section,
-					     tarn_deadline_after(INT64_C(60000000000)), NULL));
-		else
-			change(n, &seed);
-	}
+	if (storm_random(seed) % 200 == 0)
+		crowd_must("trim",
+			   tarn_arena_trim(arena, section,
+					   tarn_deadline_after(INT64_C(60000000000)), NULL));
+	else
+		change(n, seed);
 }
 
-/* --- processes ----------------------------------------------------------------------------- */
+/* --- the region ----------------------------------------------------------------------------- */
 
 static void join(void)
 {
 	void *data;
 
-	must("open", tarn_region_open(shared->addr, NULL, &region));
-	must("section", tarn_section_open(region, "s", NULL, &section));
-	must("arena", tarn_arena_open(region, "arena", NULL, &arena));
-	must("pool", tarn_object_open(region, "pool", &data, NULL));
+	crowd_must("open", tarn_region_open(crowd->addr, NULL, &region));
+	crowd_must("section", tarn_section_open(region, "s", NULL, &section));
+	crowd_must("arena", tarn_arena_open(region, "arena", NULL, &arena));
+	crowd_must("pool", tarn_object_open(region, "pool", &data, NULL));
 	pool = data;
 }
 
@@ -354,36 +281,6 @@ static void part(void)
 	tarn_region_close(region);
 }
 
-struct job {
-	int n;
-	uint64_t seed;
-};
-
-static void *run_job(void *arg)
-{
-	const struct job *job = arg;
-
-	work(job->n, job->seed);
-	return NULL;
-}
-
-static pid_t start(int process, uint64_t seed)
-{
-	pid_t pid = fork();
-	struct job jobs[THREADS];
-	pthread_t thread;
-
-	if (pid != 0)
-		return pid;
-	join();
-	for (int i = 0; i < THREADS; i++)
-		jobs[i] = (struct job){ .n = process * THREADS + i, .seed = seed + (uint64_t)i };
-	must("thread", pthread_create(&thread, NULL, run_job, &jobs[1]));
-	work(jobs[0].n, jobs[0].seed);
-	pthread_join(thread, NULL);
-	_exit(0);
-}
-
 static void make(void)
 {
 	const struct tarn_region_opts opts = { .size = 256 << 10,
@@ -393,31 +290,23 @@ static void make(void)
 	struct tarn_arena_opts aopts = { .size = 64 << 10, .max_size = 320 << 10 };
 	void *data;
 
-	must("create", tarn_region_create(shared->addr, &opts, &region));
-	must("section", tarn_section_open(region, "s", &journal, &section));
+	crowd_must("create", tarn_region_create(crowd->addr, &opts, &region));
+	crowd_must("section", tarn_section_open(region, "s", &journal, &section));
 	aopts.section = section;
-	must("arena", tarn_arena_open(region, "arena", &aopts, &arena));
-	must("pool", tarn_object_create(region, "pool", sizeof(*pool), &data, NULL));
+	crowd_must("arena", tarn_arena_open(region, "arena", &aopts, &arena));
+	crowd_must("pool", tarn_object_create(region, "pool", sizeof(*pool), &data, NULL));
 	pool = data;
 	part();
 }
 
 /* --- the account --------------------------------------------------------------------------- */
 
-static void take_finding(const struct tarn_finding *finding, void *arg)
-{
-	(void)arg;
-	printf("# %s: %s %s\n", finding->where, finding->field, finding->rule);
-	violation("the checker found something", (int64_t)finding->found,
-		  (int64_t)finding->expected);
-}
-
 static uint64_t bytes_of(tarn_ref ref)
 {
 	uint64_t size = 0;
 
 	if (tarn_arena_usable_size(arena, ref, &size) < 0)
-		violation("a block is not there", (int64_t)ref, 0);
+		crowd_violation("a block is not there", (int64_t)ref, 0);
 	return size;
 }
 
@@ -431,7 +320,7 @@ static uint64_t settle_list(void)
 		uint64_t key = node_at(ref)->key;
 
 		if (key <= last || key > KEYS) {
-			violation("the list is not in order", (int64_t)key, (int64_t)last);
+			crowd_violation("the list is not in order", (int64_t)key, (int64_t)last);
 			return bytes;
 		}
 		seen[key] = true;
@@ -440,7 +329,7 @@ static uint64_t settle_list(void)
 	}
 	for (int key = 1; key <= KEYS; key++)
 		if (seen[key] != (pool->copies[key - 1].listed != 0))
-			violation("the list is not what the copy says", key, seen[key]);
+			crowd_violation("the list is not what the copy says", key, seen[key]);
 	return bytes;
 }
 
@@ -454,14 +343,16 @@ static uint64_t settle_table(void)
 		const struct node *node = found(link, key);
 
 		if ((node != NULL) != (copy->size != 0)) {
-			violation("the table is not what the copy says", (int64_t)key, copy->size);
+			crowd_violation("the table is not what the copy says", (int64_t)key,
+					copy->size);
 			continue;
 		}
 		if (node == NULL)
 			continue;
 		if (node->size != copy->size || node->fill != copy->fill ||
 		    !value_filled(node->value, node->size, node->fill))
-			violation("a value is not what the copy says", (int64_t)key, copy->size);
+			crowd_violation("a value is not what the copy says", (int64_t)key,
+					copy->size);
 		bytes += bytes_of(*link) + bytes_of(node->value);
 	}
 	return bytes;
@@ -476,16 +367,17 @@ static void free_all(void)
 		tarn_ref *head = i < 0 ? &pool->list : &pool->buckets[i];
 
 		while (*head != 0) {
-			struct tarn_tx *tx = enter();
+			struct tarn_tx *tx = crowd_enter(section);
 
-			must("free", drop_node(tx, head));
-			must("leave", tarn_section_leave(section));
+			crowd_must("free", drop_node(tx, head));
+			crowd_must("leave", tarn_section_leave(section));
 		}
 	}
-	must("trim", tarn_arena_trim(arena, section, TARN_FOREVER, NULL));
-	must("stat", tarn_arena_stat(arena, &st));
+	crowd_must("trim", tarn_arena_trim(arena, section, TARN_FOREVER, NULL));
+	crowd_must("stat", tarn_arena_stat(arena, &st));
 	if (st.used != 0 || st.extents != 1 || st.free != st.size || st.largest != st.size)
-		violation("bytes are lost", (int64_t)st.used, (int64_t)(st.size - st.largest));
+		crowd_violation("bytes are lost", (int64_t)st.used,
+				(int64_t)(st.size - st.largest));
 }
 
 static uint64_t settle(void)
@@ -494,109 +386,35 @@ static uint64_t settle(void)
 	uint64_t bytes, changes = 0;
 
 	join();
-	(void)enter();
+	(void)crowd_enter(section);
 	for (int i = 0; i < BOOKS; i++) {
-		uint64_t final = shared->ledgers[i].final, begun = shared->ledgers[i].begun;
-
-		if (pool->changes[i] < final || pool->changes[i] > begun)
-			violation("a book", (int64_t)pool->changes[i], (int64_t) final);
+		crowd_book(i, pool->changes[i]);
 		changes += pool->changes[i];
 	}
 	bytes = settle_list() + settle_table();
-	must("stat", tarn_arena_stat(arena, &st));
+	crowd_must("stat", tarn_arena_stat(arena, &st));
 	if (st.used != bytes)
-		violation("the arena has other bytes than the structs need", (int64_t)st.used,
-			  (int64_t)bytes);
-	must("leave", tarn_section_leave(section));
-	(void)!tarn_region_gc(region, NULL);
-	(void)!tarn_region_check(region, take_finding, NULL);
-	if (shared->log_count == 0)
+		crowd_violation("the arena has other bytes than the structs need", (int64_t)st.used,
+				(int64_t)bytes);
+	crowd_must("leave", tarn_section_leave(section));
+	crowd_check(region);
+	if (crowd->log_count == 0)
 		free_all();
 	part();
 	return changes;
 }
 
-static uint64_t rage(pid_t *pids, int64_t end, uint64_t *seed)
-{
-	uint64_t kills = 0;
-
-	while (harness_now() < end && shared->log_count == 0) {
-		int i = (int)(storm_random(seed) % PROCESSES), status;
-
-		harness_sleep_us((int64_t)(storm_random(seed) % 3000));
-		kill(pids[i], SIGKILL);
-		waitpid(pids[i], &status, 0);
-		if (!WIFSIGNALED(status))
-			violation("a process ended by itself", status, i);
-		kills++;
-		pids[i] = start(i, storm_random(seed));
-	}
-	return kills;
-}
-
-static void calm(pid_t *pids)
-{
-	atomic_store(&shared->stop, 1);
-	for (int i = 0; i < PROCESSES; i++) {
-		int status = 0;
-
-		if (harness_reap(pids[i], 30000, &status) == 0 && status == 0)
-			continue;
-		violation("a process hangs or failed", i, status);
-		kill(pids[i], SIGKILL);
-		waitpid(pids[i], &status, 0);
-	}
-}
-
-static bool parse(int argc, char **argv, int64_t *seconds, uint64_t *seed)
-{
-	*seconds = 5;
-	*seed = (uint64_t)harness_now();
-	for (int i = 1; i < argc; i++) {
-		if (strncmp(argv[i], "--seconds=", 10) == 0) {
-			*seconds = strtol(argv[i] + 10, NULL, 10);
-		} else if (strncmp(argv[i], "--seed=", 7) == 0) {
-			*seed = strtoull(argv[i] + 7, NULL, 0);
-		} else if (strncmp(argv[i], "--mutant=", 9) == 0) {
-			int m = NO_MUTANT_KNOWN - 1;
-
-			while (m > 0 && strcmp(mutant_names[m], argv[i] + 9) != 0)
-				m--;
-			shared->mutant = (enum mutant)m;
-			if (m == 0)
-				return false;
-		} else {
-			return false;
-		}
-	}
-	return *seconds > 0;
-}
+static const struct crowd_plan the_plan = {
+	.name = "arenas",
+	.mutants = mutant_names,
+	.counts = "times full",
+	.make = make,
+	.join = join,
+	.act = act,
+	.settle = settle,
+};
 
 int main(int argc, char **argv)
 {
-	pid_t pids[PROCESSES];
-	int64_t seconds;
-	uint64_t seed, kills, changes;
-
-	shared = harness_shared(sizeof(*shared));
-	if (!parse(argc, argv, &seconds, &seed)) {
-		fprintf(stderr,
-			"usage: %s [--seconds=N] [--seed=N] "
-			"[--mutant=unlogged|leak|copy-apart]\n",
-			argv[0]);
-		return 2;
-	}
-	if (!harness_isolate())
-		printf("# no private /dev/shm here: only names of this run are looked at\n");
-	snprintf(shared->addr, sizeof(shared->addr), "%sarenas", harness_prefix());
-	printf("# arenas: seed %llu, %lld s\n", (unsigned long long)seed, (long long)seconds);
-	fflush(stdout);
-	make();
-	for (int i = 0; i < PROCESSES; i++)
-		pids[i] = start(i, storm_random(&seed));
-	kills = rage(pids, harness_now() + seconds * INT64_C(1000000000), &seed);
-	calm(pids);
-	settling = true;
-	changes = settle();
-	return tell(kills, changes);
+	return crowd_main(argc, argv, &the_plan);
 }
