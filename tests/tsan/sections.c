@@ -1,36 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Sections used by threads of one process, for ThreadSanitizer, which sees races between threads
- * only. Between processes the code and the memory are the same.
- *
- *   sections CASE    0 all well, 1 something came out wrong, 66 (by TSAN_OPTIONS) a race
- */
-#include <errno.h>
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <tarn/tarn.h>
+/* Sections used by two threads: changed, aborted, read without entering, looked at. */
+#include "duet.h"
 
 enum { ROUNDS = 5000, WORDS = 8 };
 
-static struct tarn_region *region;
 static struct tarn_section *first, *second;
 static uint64_t *words; /* under both: 0 to 3 first, 4 to 7 second */
-
-static void must(const char *what, int r)
-{
-	if (r == 0)
-		return;
-	fprintf(stderr, "sections: %s: %d\n", what, r);
-	exit(1);
-}
-
-static void expect(const char *what, bool good)
-{
-	must(what, good ? 0 : 1);
-}
 
 static struct tarn_tx *enter(struct tarn_section *section)
 {
@@ -162,11 +137,7 @@ static void *short_lives(void *arg)
 	return arg;
 }
 
-static const struct {
-	const char *name;
-	void *(*one)(void *);
-	void *(*other)(void *);
-} cases[] = {
+static const struct duet cases[] = {
 	{ "two that change", change, change },
 	{ "two that change, by two handles", change, change_by_another },
 	{ "one and two sections", change_both, change_second },
@@ -180,30 +151,18 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	const size_t count = sizeof(cases) / sizeof(cases[0]);
 	const struct tarn_section_opts opts = { .journal_size = 256 };
-	size_t i = argc == 2 ? (size_t)strtoul(argv[1], NULL, 10) : count;
-	pthread_t one, other;
+	size_t i = duet_begin(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 	void *data;
 
-	if (i >= count) {
-		for (i = 0; i < count; i++)
-			puts(cases[i].name);
-		return 2;
-	}
-	must("region", tarn_region_create("anon:", NULL, &region));
 	must("first", tarn_section_open(region, "first", &opts, &first));
 	must("second", tarn_section_open(region, "second", &opts, &second));
 	must("words", tarn_object_create(region, "words", WORDS * 8, &data, NULL));
 	words = data;
-	must("thread", pthread_create(&one, NULL, cases[i].one, NULL));
-	must("thread", pthread_create(&other, NULL, cases[i].other, NULL));
-	pthread_join(one, NULL);
-	pthread_join(other, NULL);
+	duet_run(&cases[i]);
 	expect("sums", words[0] + words[1] == 0 && words[4] + words[5] == 0);
-	must("check", tarn_region_check(region, NULL, NULL));
 	tarn_section_close(first);
 	tarn_section_close(second);
-	tarn_region_close(region);
+	duet_end();
 	return 0;
 }

@@ -1,38 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Producer and consumer as threads of one process over one region, for ThreadSanitizer, which sees
- * races between threads only. Between processes the code and the memory are the same.
- *
- *   threads CASE    0 all well, 1 something came out wrong, 66 (by TSAN_OPTIONS) a race
+ * Producer and consumer as threads; and objects made and removed.
  *
  * Records hold their number in every byte; each case moves COUNT of them through a ring so small
  * that it wraps, fills and runs empty all the time.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <sched.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <tarn/tarn.h>
+#include "duet.h"
 
 enum { COUNT = 20000, RECORD_MAX = 40, CAPACITY = 256, LEGS = 20 };
-
-static struct tarn_region *region;
-
-static void die(const char *what, int r)
-{
-	fprintf(stderr, "threads: %s: %d\n", what, r);
-	exit(1);
-}
-
-static void must(const char *what, int r)
-{
-	if (r < 0)
-		die(what, r);
-}
 
 static size_t size_of(unsigned n)
 {
@@ -245,7 +224,7 @@ static void *push_relay(void *arg)
 	for (unsigned first = 0; first < COUNT; first += COUNT / LEGS) {
 		pthread_t thread;
 
-		must("thread", -pthread_create(&thread, NULL, push_leg, &first));
+		must("thread", pthread_create(&thread, NULL, push_leg, &first));
 		pthread_join(thread, NULL);
 	}
 	return arg;
@@ -276,11 +255,7 @@ static void *churn_objects(void *arg)
 	return arg;
 }
 
-static const struct {
-	const char *name;
-	void *(*one)(void *);
-	void *(*other)(void *);
-} cases[] = {
+static const struct duet cases[] = {
 	{ "push and pop", push_busy, pop_busy },
 	{ "push and pop, sleeping", push_wait, pop_wait },
 	{ "reserve and peek, in place", fill_in_place, read_in_place },
@@ -291,21 +266,9 @@ static const struct {
 
 int main(int argc, char **argv)
 {
-	const size_t count = sizeof(cases) / sizeof(cases[0]);
-	size_t i = argc == 2 ? (size_t)strtoul(argv[1], NULL, 10) : count;
-	pthread_t one, other;
+	size_t i = duet_begin(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 
-	if (i >= count) {
-		for (i = 0; i < count; i++)
-			puts(cases[i].name);
-		return 2;
-	}
-	must("region", tarn_region_create("anon:", NULL, &region));
-	must("thread", -pthread_create(&one, NULL, cases[i].one, NULL));
-	must("thread", -pthread_create(&other, NULL, cases[i].other, NULL));
-	pthread_join(one, NULL);
-	pthread_join(other, NULL);
-	must("check", tarn_region_check(region, NULL, NULL));
-	tarn_region_close(region);
+	duet_run(&cases[i]);
+	duet_end();
 	return 0;
 }
