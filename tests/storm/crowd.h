@@ -4,10 +4,10 @@
  * region, are killed at random and succeeded, and have exact books kept about them.
  *
  * A program says what is made, joined, changed and settled; crowd_main() does the rest, and is its
- * main. Each thread has a number, and under it a ledger outside of the region: it says there what it
- * is about to make final, before leaving, and that it is final once leave has returned. The region
- * counts the same change in the tx itself. So a death leaves a doubt of one change: what the region
- * counts is at least what was final, and at most what was begun.
+ * main. Each thread has a number, and under it a ledger outside of the region: it says there what
+ * it is about to make final, before leaving, and that it is final once leave has returned. The
+ * region counts the same change in the tx itself. So a death leaves a doubt of one change: what
+ * the region counts is at least what was final, and at most what was begun.
  */
 #ifndef TESTS_STORM_CROWD_H
 #define TESTS_STORM_CROWD_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * duet.h - two threads of one process over one region, for ThreadSanitizer, which sees races between
- * threads only. Between processes the code and the memory are the same. What the programs of this
- * folder share; each is one C file beside it:
+ * duet.h - two threads of one process over one region, for ThreadSanitizer, which sees races
+ * between threads only. Between processes the code and the memory are the same. What the programs
+ * of this folder share; each is one C file beside it:
  *
  *   PROGRAM         the names of its cases, one a line; status 2
  *   PROGRAM CASE    by number: 0 all well, 1 something came out wrong, 66 (by TSAN_OPTIONS) a race
