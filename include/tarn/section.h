@@ -77,6 +77,11 @@ struct tarn_section_opts {
 	uint64_t reserved[2]; /* zero */
 };
 
+/* The region's own section: one for all who want no more than one. A section like any other, made
+ * by whoever first opens it with options; in the directory, and for tarn_section_remove() and
+ * tarn_section_recover(), it has this name. */
+#define TARN_SECTION_REGION "tarn.region"
+
 #define TARN_SECTION_WAITERS 8
 
 /* A thread that is inside, or waits. */
@@ -106,6 +111,7 @@ struct tarn_section_stat {
 
 /**
  * tarn_section_open - open section @name of @region.
+ * @name:        NULL: the region's own, TARN_SECTION_REGION
  * @opts:        the section is created with it if it is absent. NULL: it must exist.
  * @ret_section: handle on success, untouched on failure; tarn_section_close() it
  * Where the region was opened to look on, the handle serves for reading and tarn_section_stat().

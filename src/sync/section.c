@@ -234,6 +234,8 @@ int tarn_section_open(struct tarn_region *region, const char *name,
 	struct tarn_diag words = { .what = "" }; /* not finding it, for one, may yet end well */
 	struct tarn_section_opts with;
 
+	if (name == NULL)
+		name = TARN_SECTION_REGION;
 	if (opts == NULL)
 		return open_section(region, name, NULL, ret_section);
 	with = *opts;

@@ -450,6 +450,28 @@ static void opening_keeps_the_contract(void **state)
 	tarn_section_close(NULL);
 }
 
+static void the_region_has_a_section_of_its_own_for_who_wants_one(void **state)
+{
+	const struct tarn_section_opts opts = { .journal_size = 0 };
+	struct tarn_section *own, *named;
+
+	(void)state;
+	assert_int_equal(tarn_section_open(region, NULL, NULL, &own), -ENOENT);
+	assert_int_equal(tarn_section_open(region, NULL, &opts, &own), 0);
+	assert_int_equal(tarn_section_open(region, TARN_SECTION_REGION, NULL, &named), 0);
+	assert_int_equal(own->object.off, named->object.off);
+	enter(own);
+	assert_int_equal(tarn_tx_set64(tx, word(0), 1), 0);
+	assert_int_equal(tarn_section_try(named, &tx, NULL), -EDEADLK);
+	assert_int_equal(tarn_section_abort(own), 0);
+	assert_int_equal(*word(0), 0);
+	tarn_section_close(own);
+	tarn_section_close(named);
+	assert_int_equal(tarn_region_check(region, NULL, NULL), 0);
+	assert_int_equal(tarn_section_recover(region, TARN_SECTION_REGION, 0, NULL), 0);
+	assert_int_equal(tarn_section_remove(region, TARN_SECTION_REGION, NULL), 0);
+}
+
 static void closing_inside_aborts(void **state)
 {
 	struct tarn_section *third;
@@ -535,6 +557,7 @@ int main(void)
 		TEST(readers_see_what_was_whole),
 		TEST(reads_are_bounded_by_the_region),
 		TEST(opening_keeps_the_contract),
+		TEST(the_region_has_a_section_of_its_own_for_who_wants_one),
 		TEST(closing_inside_aborts),
 		TEST(two_regions_are_two_txs),
 		TEST(the_facts_are_told),
