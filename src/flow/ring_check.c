@@ -28,29 +28,6 @@ const char *tarn__ring_fault(const struct ring_shm *shm, uint64_t size)
 	return NULL;
 }
 
-struct audit {
-	const char *where;
-	tarn_report_fn *fn;
-	void *arg;
-	int r;
-};
-
-static void report(struct audit *a, const char *field, const char *rule, uint64_t found,
-		   uint64_t expected)
-{
-	const struct tarn_finding finding = {
-		.where = a->where,
-		.field = field,
-		.rule = rule,
-		.found = found,
-		.expected = expected,
-	};
-
-	a->r = -EUCLEAN;
-	if (a->fn != NULL)
-		a->fn(&finding, a->arg);
-}
-
 static uint32_t load(const _Atomic uint32_t *word)
 {
 	/* acquire: loads stay in the order written, so a head that did not move proves the rest */
@@ -58,8 +35,8 @@ static uint32_t load(const _Atomic uint32_t *word)
 }
 
 /* Walk [head, tail): I3, I5. Stops where the consumer has moved on. */
-static void check_records(struct audit *a, struct ring_shm *shm, uint32_t capacity, uint32_t head,
-			  uint32_t tail)
+static void check_records(struct tarn__audit *a, struct ring_shm *shm, uint32_t capacity,
+			  uint32_t head, uint32_t tail)
 {
 	const struct tarn_ring ring = { .records = shm->records,
 					.capacity = capacity,
@@ -76,20 +53,22 @@ static void check_records(struct audit *a, struct ring_shm *shm, uint32_t capaci
 		if (load(&shm->head.pos) != head)
 			return; /* units before the new head may be anything by now */
 		if (!skip && (word & 3u) != RECORD_DATA) {
-			report(a, "word", "has the kind of a record", word & 3u, RECORD_DATA);
+			tarn__audit_report(a, "word", "has the kind of a record", word & 3u,
+					   RECORD_DATA);
 			return;
 		}
 		if (mark != pos) {
-			report(a, "mark", "is the record's position", mark, pos);
+			tarn__audit_report(a, "mark", "is the record's position", mark, pos);
 			return;
 		}
 		if (units > left || (skip && units != left) || units > tail - pos) {
-			report(a, "word", "ends inside the ring and before tail", units, left);
+			tarn__audit_report(a, "word", "ends inside the ring and before tail", units,
+					   left);
 			return;
 		}
 		if (!skip && shm->record_size != 0 && word >> 2 != shm->record_size)
-			report(a, "word", "has the ring's record size", word >> 2,
-			       shm->record_size);
+			tarn__audit_report(a, "word", "has the ring's record size", word >> 2,
+					   shm->record_size);
 		pos += units;
 	}
 }
@@ -97,7 +76,7 @@ static void check_records(struct audit *a, struct ring_shm *shm, uint32_t capaci
 int tarn__ring_check(struct tarn_region *region, const struct tarn__object *object,
 		     const char *where, tarn_report_fn *fn, void *arg)
 {
-	struct audit audit = { .where = where, .fn = fn, .arg = arg };
+	struct tarn__audit audit = { .where = where, .fn = fn, .arg = arg };
 	struct ring_shm *shm = (struct ring_shm *)(void *)object->base;
 	const char *fault =
 		object->size < sizeof(*shm) ? "size" : tarn__ring_fault(shm, object->size);
@@ -106,8 +85,8 @@ int tarn__ring_check(struct tarn_region *region, const struct tarn__object *obje
 	(void)region;
 	if (fault != NULL || !tarn__is_pow2(capacity) ||
 	    (uint64_t)capacity * RING_UNIT > object->size - sizeof(*shm)) {
-		report(&audit, fault != NULL ? fault : "capacity", "is as the creator wrote it", 1,
-		       0);
+		tarn__audit_report(&audit, fault != NULL ? fault : "capacity",
+				   "is as the creator wrote it", 1, 0);
 		return audit.r;
 	}
 
@@ -118,8 +97,8 @@ int tarn__ring_check(struct tarn_region *region, const struct tarn__object *obje
 	if (tail - head >= capacity && head_again == head) { /* I2 */
 		/* A consumer may have passed a tail that its producer is just about to store. */
 		if ((int32_t)(head - tail) <= 0 || head - tail >= capacity)
-			report(&audit, "tail", "is less than a capacity ahead of head", tail - head,
-			       capacity - 1);
+			tarn__audit_report(&audit, "tail", "is less than a capacity ahead of head",
+					   tail - head, capacity - 1);
 		return audit.r;
 	}
 	if (head_again == head)

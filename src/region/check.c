@@ -13,18 +13,11 @@
 #include "base/bits.h"
 #include "region/region.h"
 
-struct audit {
-	struct tarn_region *region;
-	tarn_report_fn *fn;
-	void *arg;
-	int r;
-};
-
-static void report(struct audit *a, const char *where, const char *field, const char *rule,
-		   uint64_t found, uint64_t expected, bool repairable)
+static void report(struct tarn__audit *a, const char *field, const char *rule, uint64_t found,
+		   uint64_t expected, bool repairable)
 {
 	const struct tarn_finding finding = {
-		.where = where,
+		.where = a->where,
 		.field = field,
 		.rule = rule,
 		.found = found,
@@ -37,9 +30,14 @@ static void report(struct audit *a, const char *where, const char *field, const 
 		a->fn(&finding, a->arg);
 }
 
-static void check_super(struct audit *a)
+void tarn__audit_report(struct tarn__audit *audit, const char *field, const char *rule,
+			uint64_t found, uint64_t expected)
 {
-	struct tarn_region *region = a->region;
+	report(audit, field, rule, found, expected, false);
+}
+
+static void check_super(struct tarn__audit *a, struct tarn_region *region)
+{
 	struct super_shm copy;
 	uint32_t lock, state;
 
@@ -55,28 +53,28 @@ static void check_super(struct audit *a)
 	if (tarn__super_check(&copy, tarn_segment_size(region->seg), NULL, a->fn, a->arg) < 0)
 		a->r = -EUCLEAN;
 	if (state != TARN__OPEN && state != TARN__CLOSED)
-		report(a, "superblock", "state", "is open or closed", state, TARN__OPEN, false);
+		report(a, "state", "is open or closed", state, TARN__OPEN, false);
 	if ((lock & ~TARN__ID_FLAG) != 0 && tarn__id_slot(lock) >= region->member_max)
-		report(a, "superblock", "lock", "names a member slot", tarn__id_slot(lock),
+		report(a, "lock", "names a member slot", tarn__id_slot(lock),
 		       region->member_max - 1, true);
 }
 
-static void check_member(struct audit *a, uint32_t slot)
+static void check_member(struct tarn__audit *a, struct tarn_region *region, uint32_t slot)
 {
-	struct tarn_region *region = a->region;
 	struct member_shm *member = tarn__member_at(region, slot);
 	/* relaxed: single words, each judged by itself */
 	uint32_t state = atomic_load_explicit(&member->state, memory_order_relaxed);
 	char where[32];
 
 	snprintf(where, sizeof(where), "member %u", slot);
+	a->where = where;
 	if ((state & ~TARN__ID_FLAG) != 0 && tarn__id_slot(state) != slot)
-		report(a, where, "state", "names its own slot", tarn__id_slot(state), slot, true);
+		report(a, "state", "names its own slot", tarn__id_slot(state), slot, true);
 	for (uint32_t i = region->object_max / 32; i < TARN__OBJECTS_MAX / 32; i++) {
 		uint32_t bits = atomic_load_explicit(&member->holds[i], memory_order_relaxed);
 
 		if (bits != 0)
-			report(a, where, "holds", "has no bits beyond object_max", bits, 0, true);
+			report(a, "holds", "has no bits beyond object_max", bits, 0, true);
 	}
 }
 
@@ -93,19 +91,18 @@ static const char *entry_where(const struct entry *entry, uint32_t index, char b
 }
 
 /* E2 and E3 between entries: no two live of one name, no two on the same bytes. */
-static void check_pair(struct audit *a, const char *where, const struct entry *x,
-		       const struct entry *y, bool both_live)
+static void check_pair(struct tarn__audit *a, const struct entry *x, const struct entry *y,
+		       bool both_live)
 {
 	if (both_live && strncmp(x->name, y->name, TARN__NAME_SIZE) == 0)
-		report(a, where, "name", "no other object has it", 1, 0, false);
+		report(a, "name", "no other object has it", 1, 0, false);
 	if (x->off < y->off + y->size && y->off < x->off + x->size)
-		report(a, where, "off", "its bytes are no other object's", y->off, x->off + x->size,
+		report(a, "off", "its bytes are no other object's", y->off, x->off + x->size,
 		       false);
 }
 
-static void check_entry(struct audit *a, uint32_t index)
+static void check_entry(struct tarn__audit *a, struct tarn_region *region, uint32_t index)
 {
-	struct tarn_region *region = a->region;
 	struct entry entry, other;
 	uint32_t state = tarn__entry_read(region, index, &entry);
 	const char *fault;
@@ -113,18 +110,18 @@ static void check_entry(struct audit *a, uint32_t index)
 
 	if (state == TARN__ENTRY_FREE)
 		return;
-	entry_where(&entry, index, where);
+	a->where = entry_where(&entry, index, where);
 	if ((state & 3u) == 3u)
-		report(a, where, "state", "is free, live or removed", 3, TARN__ENTRY_LIVE, true);
+		report(a, "state", "is free, live or removed", 3, TARN__ENTRY_LIVE, true);
 	fault = tarn__entry_fault(region, index, &entry);
 	if (fault != NULL && strcmp(fault, "off") == 0)
-		report(a, where, fault, "is a multiple of 64 in the heap", entry.off,
-		       region->heap_off, false);
+		report(a, fault, "is a multiple of 64 in the heap", entry.off, region->heap_off,
+		       false);
 	else if (fault != NULL && strcmp(fault, "size") == 0)
-		report(a, where, fault, "ends inside the region", entry.off + entry.size,
+		report(a, fault, "ends inside the region", entry.off + entry.size,
 		       tarn__region_size(region), false);
 	else if (fault != NULL)
-		report(a, where, fault, "is as it was written", 1, 0, false);
+		report(a, fault, "is as it was written", 1, 0, false);
 	if (fault != NULL)
 		return;
 	for (uint32_t i = 0; i < index; i++) {
@@ -134,7 +131,7 @@ static void check_entry(struct audit *a, uint32_t index)
 		if (other_state != TARN__ENTRY_FREE &&
 		    tarn__entry_fault(region, i, &other) == NULL &&
 		    tarn__entry_read(region, index, &entry) == state)
-			check_pair(a, where, &entry, &other,
+			check_pair(a, &entry, &other,
 				   (state & 3u) == TARN__ENTRY_LIVE &&
 					   (other_state & 3u) == TARN__ENTRY_LIVE);
 	}
@@ -142,12 +139,12 @@ static void check_entry(struct audit *a, uint32_t index)
 
 int tarn__region_check_self(struct tarn_region *region, tarn_report_fn *fn, void *arg)
 {
-	struct audit audit = { .region = region, .fn = fn, .arg = arg };
+	struct tarn__audit audit = { .where = "superblock", .fn = fn, .arg = arg };
 
-	check_super(&audit);
+	check_super(&audit, region);
 	for (uint32_t slot = 0; slot < region->member_max; slot++)
-		check_member(&audit, slot);
+		check_member(&audit, region, slot);
 	for (uint32_t i = 0; i < region->object_max; i++)
-		check_entry(&audit, i);
+		check_entry(&audit, region, i);
 	return audit.r;
 }

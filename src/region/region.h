@@ -226,6 +226,18 @@ int tarn__region_become_member(struct tarn_region *region, struct tarn_diag *dia
 
 /* --- check.c ------------------------------------------------------------------------------- */
 
+/* A check of one thing under way, here and in the layers above. */
+struct tarn__audit {
+	const char *where;
+	tarn_report_fn *fn; /* may be NULL */
+	void *arg;
+	int r; /* -EUCLEAN once something was found */
+};
+
+/* @field of what is checked breaks @rule. */
+void tarn__audit_report(struct tarn__audit *audit, const char *field, const char *rule,
+			uint64_t found, uint64_t expected);
+
 /* Test superblock, members and directory; objects are the business of the layers above. */
 int tarn__region_check_self(struct tarn_region *region, tarn_report_fn *fn, void *arg);
 

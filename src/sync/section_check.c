@@ -27,29 +27,6 @@ const char *tarn__section_fault(const struct section_shm *shm, uint64_t size)
 	return NULL;
 }
 
-struct audit {
-	const char *where;
-	tarn_report_fn *fn;
-	void *arg;
-	int r;
-};
-
-static void report(struct audit *a, const char *field, const char *rule, uint64_t found,
-		   uint64_t expected)
-{
-	const struct tarn_finding finding = {
-		.where = a->where,
-		.field = field,
-		.rule = rule,
-		.found = found,
-		.expected = expected,
-	};
-
-	a->r = -EUCLEAN;
-	if (a->fn != NULL)
-		a->fn(&finding, a->arg);
-}
-
 static uint32_t load(const _Atomic uint32_t *word)
 {
 	/* acquire: loads stay in the order written, so a word that did not move proves the rest */
@@ -57,7 +34,7 @@ static uint32_t load(const _Atomic uint32_t *word)
 }
 
 /* Of one whose owner is dead or that is set aside: I4, I5. */
-static void check_tx(struct audit *a, struct tarn_section *section, uint32_t lock)
+static void check_tx(struct tarn__audit *a, struct tarn_section *section, uint32_t lock)
 {
 	struct section_shm *shm = section->shm;
 	uint32_t seq = load(&shm->seq), count = load(&shm->count), leader = load(&shm->leader);
@@ -75,27 +52,28 @@ static void check_tx(struct audit *a, struct tarn_section *section, uint32_t loc
 	if (load(&shm->lock) != lock || load(&shm->seq) != seq || fault == NULL)
 		return;
 	if (leader != place_of(section))
-		report(a, "leader", fault, leader, place_of(section));
+		tarn__audit_report(a, "leader", fault, leader, place_of(section));
 	else if (count > section->units)
-		report(a, "count", "is at most the journal's units", count, section->units);
+		tarn__audit_report(a, "count", "is at most the journal's units", count,
+				   section->units);
 	else
-		report(a, "journal", fault, unit, count);
+		tarn__audit_report(a, "journal", fault, unit, count);
 }
 
-static void check_lock(struct audit *a, struct tarn_section *section)
+static void check_lock(struct tarn__audit *a, struct tarn_section *section)
 {
 	struct section_shm *shm = section->shm;
 	uint32_t lock = load(&shm->lock), owner = lock & ~TARN__ID_FLAG;
 	uint32_t seq = load(&shm->seq), count = load(&shm->count), leader = load(&shm->leader);
 
 	if (owner == LOCK_ASIDE) {
-		report(a, "lock", "is not set aside (tarn_section_recover)", lock, 0);
+		tarn__audit_report(a, "lock", "is not set aside (tarn_section_recover)", lock, 0);
 		check_tx(a, section, lock);
 		return;
 	}
 	if (owner != 0 && tarn__id_slot(owner) >= section->region->member_max) { /* I2 */
-		report(a, "lock", "names a member slot", tarn__id_slot(owner),
-		       section->region->member_max - 1);
+		tarn__audit_report(a, "lock", "names a member slot", tarn__id_slot(owner),
+				   section->region->member_max - 1);
 		return;
 	}
 	if (owner == 0) { /* I3 */
@@ -103,12 +81,13 @@ static void check_lock(struct audit *a, struct tarn_section *section)
 		if (load(&shm->lock) != lock || load(&shm->seq) != seq)
 			return;
 		if ((seq & 1) != 0)
-			report(a, "seq", "is even while nobody is inside", seq, seq + 1);
+			tarn__audit_report(a, "seq", "is even while nobody is inside", seq,
+					   seq + 1);
 		if (count != 0)
-			report(a, "count", "is 0 while nobody is inside", count, 0);
+			tarn__audit_report(a, "count", "is 0 while nobody is inside", count, 0);
 		if (leader != place_of(section))
-			report(a, "leader", "is itself while nobody is inside", leader,
-			       place_of(section));
+			tarn__audit_report(a, "leader", "is itself while nobody is inside", leader,
+					   place_of(section));
 		return;
 	}
 	if (!tarn__section_owned(section, lock))
@@ -118,7 +97,7 @@ static void check_lock(struct audit *a, struct tarn_section *section)
 int tarn__section_check(struct tarn_region *region, const struct tarn__object *object,
 			const char *where, tarn_report_fn *fn, void *arg)
 {
-	struct audit audit = { .where = where, .fn = fn, .arg = arg };
+	struct tarn__audit audit = { .where = where, .fn = fn, .arg = arg };
 	struct section_shm *shm = (struct section_shm *)(void *)object->base;
 	const char *fault = tarn__section_fault(shm, object->size);
 	struct tarn_section section;
@@ -126,7 +105,7 @@ int tarn__section_check(struct tarn_region *region, const struct tarn__object *o
 	if (fault == NULL && tarn__section_handle(region, object, "", &section, NULL) < 0)
 		fault = "units";
 	if (fault != NULL)
-		report(&audit, fault, "is as the creator wrote it", 1, 0);
+		tarn__audit_report(&audit, fault, "is as the creator wrote it", 1, 0);
 	else
 		check_lock(&audit, &section);
 	return audit.r;
