@@ -310,21 +310,31 @@ static int check_room(const struct super_shm *super, const struct tarn_region_op
 	return -EMSGSIZE;
 }
 
+/* More than once, since the region may grow while it is read; by then it may be longer than what is
+ * mapped, too. */
+static int read_super(struct tarn_segment *seg, struct super_shm *ret_super, struct tarn_diag *diag)
+{
+	uint64_t size = 0;
+	int r = -EUCLEAN;
+
+	for (int i = 0; i < 3 && r == -EUCLEAN; i++) {
+		r = tarn__super_read(seg, ret_super, diag);
+		if (r == 0)
+			r = tarn__size_now(seg, &size);
+		if (r == 0)
+			r = tarn__super_check(ret_super, size, diag, NULL, NULL);
+	}
+	return r;
+}
+
 /* Everything after the segment is mapped; takes @seg over, also on failure. */
 static int open_segment(struct tarn_segment *seg, const struct tarn_region_opts *opts,
 			struct tarn_region **ret_region)
 {
 	struct super_shm super;
 	struct tarn_region *region = NULL;
-	int r = -EUCLEAN;
+	int r = read_super(seg, &super, opts->diag);
 
-	/* More than once, since the region may grow while it is read. */
-	for (int i = 0; i < 3 && r == -EUCLEAN; i++) {
-		r = tarn__super_read(seg, &super, opts->diag);
-		if (r == 0)
-			r = tarn__super_check(&super, tarn_segment_size(seg), opts->diag, NULL,
-					      NULL);
-	}
 	if (r == 0)
 		r = check_state(&super, opts->diag);
 	if (r == 0)

@@ -98,8 +98,6 @@ int tarn__check_owner(uint32_t uid, uint32_t mode, const struct tarn_segment_opt
 		      const char *name);
 /* [off, off + size) of a mapping limited to @limit bytes, @size 0 for all the rest. */
 int tarn__range(const struct tarn_segment *seg, uint64_t off, uint64_t *size, uint64_t limit);
-/* The object's bytes now, by the kernel's word. */
-int tarn__size_now(const struct tarn_segment *seg, uint64_t *ret_size);
 
 /* --- numa.c ---------------------------------------------------------------------------------- */
 

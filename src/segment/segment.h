@@ -66,6 +66,8 @@ int tarn__segment_publish(struct tarn_segment *seg, struct tarn_diag *diag);
 
 /* Remove the name of @seg only if it still leads to this very object; 0, -ENOENT if it does not. */
 int tarn__segment_unname(struct tarn_segment *seg);
+/* The object's bytes now, by the kernel's word, whatever of it is mapped. */
+int tarn__size_now(const struct tarn_segment *seg, uint64_t *ret_size);
 
 /* Map @seg anew, over @max_size bytes of address space; its base changes. Not for System V. On
  * failure @seg has no mapping and can only be closed. */

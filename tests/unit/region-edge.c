@@ -30,7 +30,7 @@ static struct tarn_region *region;
 
 static int make_region(void **state)
 {
-	const struct tarn_region_opts opts = { .member_max = 4 };
+	const struct tarn_region_opts opts = { .member_max = 4, .max_size = 4 << 20 };
 
 	(void)state;
 	snprintf(name, sizeof(name), "tarn-edge-%d", (int)getpid());
@@ -533,6 +533,28 @@ static void words_are_for_failures_alone(void **state)
 	region->id = 0;
 }
 
+/* It is mapped, its superblock is not yet read. */
+static int grow_before_it_is_read(enum tarn_plat_call call)
+{
+	if (call != TARN_PLAT_PREAD)
+		return 0;
+	tarn__plat_fault = NULL;
+	assert_int_equal(tarn_region_grow(region, 2 << 20, NULL), 0);
+	return 0;
+}
+
+static void a_region_that_grows_while_it_is_opened_is_opened(void **state)
+{
+	struct tarn_region *other = NULL;
+
+	(void)state;
+	tarn__plat_fault = grow_before_it_is_read;
+	assert_int_equal(tarn_region_open(name, NULL, &other), 0);
+	assert_null(tarn__plat_fault);
+	assert_true(tarn__region_size(other) > 2 << 20);
+	tarn_region_close(other);
+}
+
 static void memory_of_a_region_is_never_lazy(void **state)
 {
 	const struct tarn_region_opts opts = { .flags = TARN_SEGMENT_LAZY };
@@ -556,6 +578,7 @@ int main(void)
 		TEST(a_remover_takes_only_the_region_that_it_found),
 		TEST(an_ephemeral_region_that_its_last_member_cannot_remove_stays_open),
 		TEST(a_directory_that_is_not_there_is_told_at_once),
+		TEST(a_region_that_grows_while_it_is_opened_is_opened),
 		TEST(words_are_for_failures_alone),
 		TEST(memory_of_a_region_is_never_lazy),
 	};
