@@ -10,7 +10,9 @@
  *
  * Each arrow is one store of entry_shm.state, under the region lock. An entry that is removed
  * keeps its memory while any live member has it open: each member says so in hold bits of its
- * own slot, and its death takes them away. There are no reference counts.
+ * own slot, and its death takes them away. There are no reference counts. It keeps it, too,
+ * while a section is still to be rolled back into it: what a dead one changed there would else be
+ * undone in the next object's bytes.
  *
  * Who writes what: entries, the holder of the region lock; hold bits, their member.
  *
@@ -288,6 +290,16 @@ static int lookup(struct tarn_region *region, const char *name, uint32_t *ret_in
 	return -ENOENT;
 }
 
+/* Asked after the holders: who changed it and dies had it open until then. */
+static bool owed(struct tarn_region *region, uint32_t index)
+{
+	struct entry entry;
+
+	return tarn__entry_read(region, index, &entry) != TARN__ENTRY_FREE &&
+	       tarn__entry_fault(region, index, &entry) == NULL &&
+	       tarn__object_owed(region, entry.off, entry.size);
+}
+
 uint32_t tarn__object_reap(struct tarn_region *region)
 {
 	uint32_t count = 0;
@@ -299,7 +311,7 @@ uint32_t tarn__object_reap(struct tarn_region *region)
 
 		if ((state & STATE_MASK) == TARN__ENTRY_FREE ||
 		    (state & STATE_MASK) == TARN__ENTRY_LIVE ||
-		    tarn__object_holders(region, i) != 0)
+		    tarn__object_holders(region, i) != 0 || owed(region, i))
 			continue;
 		/* D3 -> D4 in tarn__entry_read(): state first, then other words */
 		atomic_store_explicit(&shm->state, (state & ~STATE_MASK) + STATE_MASK + 1,

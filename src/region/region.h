@@ -172,6 +172,9 @@ void tarn__object_drop(struct tarn_region *region, uint32_t index);
 void tarn__object_rehold(struct tarn_region *region);
 /* Free removed objects that nobody alive holds; the lock is held. Their number. */
 uint32_t tarn__object_reap(struct tarn_region *region);
+/* May a section yet be rolled back into the object at @off, or need the journal that is there?
+ * sync/recover.c: the one thing that this layer asks of one above. Under the region lock. */
+bool tarn__object_owed(struct tarn_region *region, uint64_t off, uint64_t size);
 /* Copy entry @index; its state, or TARN__ENTRY_FREE when it changes under our eyes. */
 uint32_t tarn__entry_read(const struct tarn_region *region, uint32_t index,
 			  struct entry *ret_entry);

@@ -204,6 +204,79 @@ int tarn__section_roll_back(struct tarn_section *section)
 	return 0;
 }
 
+/* --- what may yet be undone ---------------------------------------------------------------- */
+
+static bool overlaps(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return a < b + b_size && b < a + a_size;
+}
+
+/* Has the journal an entry for a byte of [@off, @off + @size)? */
+static bool journal_names(const struct tarn_section *section, uint32_t count, uint32_t seq,
+			  uint64_t off, uint64_t size)
+{
+	uint64_t heap = tarn__heap_size(section->region);
+	struct step step;
+
+	if (count > section->units)
+		return false; /* I4: such a one is not undone */
+	for (uint32_t at = count; at > 0; at = step.data) {
+		if (read_step(section, heap, at, seq, &step) != NULL)
+			step.data = at - 1; /* as in undo_forced() */
+		else if (overlaps(step.off, step.size, off, size))
+			return true;
+	}
+	return false;
+}
+
+/* Is it the journal of a tx whose fate is open, that of another section at @place? */
+static bool leads(struct tarn_region *region, uint32_t place, uint32_t leader_seq)
+{
+	struct tarn_section leader;
+
+	return tarn__section_at(region, (uint64_t)place * TARN__CACHE_LINE, &leader) == 0 &&
+	       leader_open(&leader, leader_seq);
+}
+
+static bool owes(struct tarn_section *section, uint64_t off, uint64_t size)
+{
+	struct section_shm *shm = section->shm;
+	/* relaxed: whoever is undoing it has its id there until the last store to the section */
+	uint32_t lock = atomic_load_explicit(&shm->lock, memory_order_relaxed);
+	/* V2 <- V1 in settle(): if it is even, what was put back is there */
+	uint32_t seq = atomic_load_explicit(&shm->seq, memory_order_acquire);
+	/* relaxed, both: constant while it is undone; a live one's tx is not about memory that
+	 * nobody holds */
+	uint32_t count = atomic_load_explicit(&shm->count, memory_order_relaxed);
+	uint32_t place = atomic_load_explicit(&shm->leader, memory_order_relaxed);
+	uint64_t at = (uint64_t)place * TARN__CACHE_LINE;
+	bool odd = (seq & 1) != 0, aside = (lock & ~TARN__ID_FLAG) == LOCK_ASIDE;
+
+	if (overlaps(section->object.off, section->object.size, off, size) &&
+	    ((odd && !aside) || tarn__section_owned(section, lock)))
+		return true;
+	if (!odd)
+		return false;
+	if (place == place_of(section))
+		return journal_names(section, count, seq, off, size);
+	return overlaps(at, 1, off, size) &&
+	       leads(section->region, place,
+		     atomic_load_explicit(&shm->leader_seq, memory_order_relaxed));
+}
+
+bool tarn__object_owed(struct tarn_region *region, uint64_t off, uint64_t size)
+{
+	struct tarn_section section;
+	struct tarn__object object;
+	struct entry entry;
+
+	for (uint32_t i = 0; tarn__section_next(region, &i, &object, &entry); i++)
+		if (tarn__section_handle(region, &object, entry.name, &section, NULL) == 0 &&
+		    owes(&section, off, size))
+			return true;
+	return false;
+}
+
 /* --- tarn_section_recover() ----------------------------------------------------------------- */
 
 static int say_fault(struct tarn_section *section, uint32_t seq, uint32_t count,

@@ -168,22 +168,74 @@ static void a_dead_tx_over_two_sections_is_undone_from_either(void **state)
 	assert_int_equal(tarn_section_leave(second), 0);
 }
 
-/* A leader whose journal is gone: what it changed under the follower cannot be known. */
-static void a_follower_without_its_leader_is_not_handed_out(void **state)
+/* Nobody holds it any more, but the follower needs its journal. */
+static void a_removed_leader_is_kept_for_its_follower(void **state)
 {
-	struct tarn_diag diag = { .what = "" };
+	void *p;
 
 	(void)state;
 	assert_int_equal(in_child(change_two_and_die), 1000 + SIGKILL);
 	tarn_section_close(first);
 	first = NULL;
 	assert_int_equal(tarn_object_remove(region, "first"), 0);
+	assert_int_equal(tarn_object_create(region, "next", 512, &p, NULL), 0);
+	memset(p, 0xee, 512);
+	assert_int_equal(tarn_section_enter(second, 0, &tx, NULL), 0);
+	assert_int_equal(words[0], 0);
+	assert_int_equal(words[1], 0);
+	assert_int_equal(tarn_section_leave(second), 0);
+	no_findings();
+}
+
+/* A leader that is none: what was changed under the follower cannot be known. */
+static void a_follower_without_its_leader_is_not_handed_out(void **state)
+{
+	struct tarn_diag diag = { .what = "" };
+
+	(void)state;
+	assert_int_equal(in_child(change_two_and_die), 1000 + SIGKILL);
+	atomic_store(&second->shm->leader, 1);
 	assert_int_equal(tarn_section_enter(second, 0, &tx, &diag), -ENOTRECOVERABLE);
 	assert_int_equal(tarn_region_check(region, NULL, NULL), -EUCLEAN);
 	assert_int_equal(tarn_section_recover(region, "second", 0, &diag), -ENOTRECOVERABLE);
 	assert_int_equal(tarn_section_recover(region, "second", TARN_SECTION_FORCE, &diag), 0);
 	assert_int_equal(tarn_section_enter(second, 0, &tx, &diag), 0);
 	assert_int_equal(tarn_section_leave(second), 0);
+	no_findings();
+}
+
+static int change_an_object_and_die(void)
+{
+	void *p;
+
+	if (tarn_object_open(region, "short-lived", &p, NULL) != 0 ||
+	    tarn_section_enter(first, TARN_FOREVER, &tx, NULL) != 0)
+		return 1;
+	if (tarn_tx_set64(tx, p, 1) != 0)
+		return 2;
+	raise(SIGKILL);
+	return 3;
+}
+
+/* What is undone late goes where it belongs, and not over another object's bytes. */
+static void removed_memory_is_not_reused_while_it_may_be_rolled_back(void **state)
+{
+	void *p, *next, *last;
+
+	(void)state;
+	assert_int_equal(tarn_object_create(region, "short-lived", 4096, &p, NULL), 0);
+	assert_int_equal(in_child(change_an_object_and_die), 1000 + SIGKILL);
+	tarn_object_close(region, p);
+	assert_int_equal(tarn_object_remove(region, "short-lived"), 0);
+	assert_int_equal(tarn_object_create(region, "next", 4096, &next, NULL), 0);
+	assert_ptr_not_equal(next, p);
+	assert_int_equal(tarn_section_enter(first, 0, &tx, NULL), 0);
+	assert_int_equal(*(uint64_t *)p, 0);
+	assert_int_equal(tarn_section_leave(first), 0);
+	/* now nothing is owed */
+	assert_int_equal(tarn_region_gc(region, NULL), 0);
+	assert_int_equal(tarn_object_create(region, "last", 4096, &last, NULL), 0);
+	assert_ptr_equal(last, p);
 	no_findings();
 }
 
@@ -659,7 +711,9 @@ int main(void)
 		TEST(what_the_dead_have_changed_is_undone),
 		TEST(try_and_recover_undo_it_too),
 		TEST(a_dead_tx_over_two_sections_is_undone_from_either),
+		TEST(a_removed_leader_is_kept_for_its_follower),
 		TEST(a_follower_without_its_leader_is_not_handed_out),
+		TEST(removed_memory_is_not_reused_while_it_may_be_rolled_back),
 		TEST(sleepers_are_woken_by_a_death),
 		TEST(a_stopped_owner_is_waited_for_and_named),
 		TEST(a_thread_that_ends_inside_aborts),
