@@ -74,6 +74,12 @@ SEEDS = [
     ("docs", "a file that is gone", "seed.md", "See `src/gone/gone.c`.\n"),
     ("docs", "a make target that is gone", "seed.md", "Say `make " + "coffee`.\n"),
     ("docs", "a function that is gone", "seed.md", "Call tarn_" + "gone().\n"),
+    ("docs", "a program in README that is no file", "README.md",
+     "\n```c\nint seed(void);\n```\n"),
+    ("docs", "a program of examples that is not in README", "examples/readme/seed.c",
+     HEAD + "int x;\n"),
+    ("docs", "a program in README that has changed", "examples/readme/sorted.c",
+     "int seed;\n"),
     ("format", "a line laid out by hand", "src/base/seed.c", HEAD + "int  f( void ) {return 0 ;}\n"),
     ("scripts", "an unquoted word", "dev/seed", "#!/bin/bash\nrm $1\n"),
 ]
@@ -133,7 +139,8 @@ def try_seed(tap, copy, seed):
     if code == 77:
         tap(True, name, skip=skip_reason(output))
     else:
-        tap(code == 1 and re.search(r"seed|tarn_x\*", output) is not None, name, output)
+        named = re.search(r"seed|tarn_x\*|" + re.escape(path), output)
+        tap(code == 1 and named is not None, name, output)
 
 
 def try_objects(tap, work):
