@@ -245,6 +245,7 @@ static inline void unlock(struct section_shm *shm, uint32_t value)
  * @wait false: -EAGAIN instead of waiting. */
 int tarn__section_lock(struct tarn_section *section, int64_t deadline, bool wait,
 		       struct tarn_diag *diag);
+extern int64_t tarn__section_net_ns; /* how long a sleep lasts at most */
 /* Does the member live that the lock word @seen names? */
 bool tarn__section_owned(struct tarn_section *section, uint32_t seen);
 void tarn__section_who(struct tarn_section *section, uint32_t id, uint32_t tid,
