@@ -369,8 +369,8 @@ static void hold(struct kill_world *world, struct harness_report *report)
 	_exit(0);
 }
 
-/* Another process is inside, and changes the list; it ends when this one does. Who is stepped through
- * takes longer to fall asleep than a sleep lasts. */
+/* Another process is inside, and changes the list; it ends when this one does. Who is stepped
+ * through takes longer to fall asleep than a sleep lasts. */
 int beside_holder(struct kill_world *world, struct harness_report *report)
 {
 	struct state *st = state_of(world);
