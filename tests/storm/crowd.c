@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* crowd.c - starting, killing, succeeding and counting of processes. See crowd.h. */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -116,6 +117,10 @@ static pid_t start(int process, uint64_t seed)
 	struct job jobs[THREADS];
 	pthread_t thread;
 
+	if (pid < 0) { /* it must never come to kill(-1) */
+		atomic_store(&crowd->stop, 1);
+		crowd_must("fork", -errno);
+	}
 	if (pid != 0)
 		return pid;
 	plan->join();
