@@ -150,6 +150,8 @@ int cli_worse(int a, int b);
 
 /* --- words -------------------------------------------------------------------------------- */
 
+/* Print @text from column @at on, its other lines at @indent; an empty line parts paragraphs. */
+void cli_wrap(const char *text, int at, int indent);
 void cli_help_short(const struct cli_cmd *cmd);
 void cli_help_long(const struct cli_cmd *cmd);
 void cli_help_all(void);

@@ -26,11 +26,9 @@ static const struct cli_opt info_opts[] = {
 };
 
 static const struct out_list *const info_lists[] = {
-	&info_fact_list,    &info_member_list,
-	&info_object_list,  &info_process_list,
-	&info_mapping_list, &info_lock_list,
-	&info_node_list,    &info_extent_list,
-	&info_frame_list,   NULL,
+	&info_fact_list,  &info_member_list,  &info_object_list,  &info_section_list,
+	&info_arena_list, &info_process_list, &info_mapping_list, &info_lock_list,
+	&info_node_list,  &info_extent_list,  &info_frame_list,   NULL,
 };
 
 /* Is what it says here a region by its name alone, whatever is found there? */
@@ -95,6 +93,7 @@ static int put_lists(struct info *info)
 	bool seen = info->target.segment != NULL;
 	int code = worse(info, CLI_OK, info_region(info));
 
+	code = worse(info, code, info_objects(info));
 	info_processes(info);
 	if (info->maps)
 		info_mappings(info);

@@ -8,8 +8,6 @@
 
 #include "doctor.h"
 
-enum { WIDTH = 79 };
-
 /* From bad to good, as they are listed. */
 static const uint32_t by_gravity[] = { TARN_SEVERITY_CRITICAL, TARN_SEVERITY_WARNING,
 				       TARN_SEVERITY_UNKNOWN, TARN_SEVERITY_OK };
@@ -40,29 +38,6 @@ uint32_t doctor_worst(const struct doctor *doctor)
 
 /* --- text ---------------------------------------------------------------------------------- */
 
-/* @text from column @indent on, where the cursor stands, broken at blanks. */
-static void paragraph(int indent, const char *text)
-{
-	int column = indent;
-
-	while (*text != '\0') {
-		int length = (int)strcspn(text, " ");
-
-		if (column > indent && column + 1 + length > WIDTH) {
-			printf("\n%*s", indent, "");
-			column = indent;
-		} else if (column > indent) {
-			putchar(' ');
-			column++;
-		}
-		printf("%.*s", length, text);
-		column += length;
-		text += length;
-		text += strspn(text, " ");
-	}
-	putchar('\n');
-}
-
 static void put_finding(const struct doctor_finding *finding, bool color)
 {
 	static const char *const colors[] = { "\033[32m", "\033[33m", "\033[31m", "\033[35m" };
@@ -72,11 +47,11 @@ static void put_finding(const struct doctor_finding *finding, bool color)
 
 	printf("%s%s%s", color ? colors[severity] : "", heads[severity], color ? "\033[0m" : "");
 	snprintf(line, sizeof(line), "%s: %s", finding->check, finding->what);
-	paragraph(9, line);
+	cli_wrap(line, 9, 9);
 	if (severity == TARN_SEVERITY_OK)
 		return;
 	if (finding->breaks != NULL)
-		paragraph(printf("         breaks: "), finding->breaks);
+		cli_wrap(finding->breaks, printf("         breaks: "), 17);
 	/* in one line, so that it can be copied */
 	if (finding->fix != NULL)
 		printf("         fix:    %s\n", finding->fix);

@@ -21,7 +21,7 @@ static const char *plain(void)
 }
 
 /* Print @text from column @at on, broken at blanks, later lines at column @indent. */
-static void wrap(const char *text, int at, int indent)
+void cli_wrap(const char *text, int at, int indent)
 {
 	int column = at;
 
@@ -65,7 +65,7 @@ static void option(const struct cli_opt *opt)
 		width = 0;
 	}
 	printf("%*s", 28 - width, "");
-	wrap(opt->help, 28, 28);
+	cli_wrap(opt->help, 28, 28);
 }
 
 static void options(const struct cli_cmd *cmd)
@@ -106,14 +106,14 @@ void cli_help_long(const struct cli_cmd *cmd)
 	printf("tarn %s - %s\n\n", cmd->name, cmd->summary);
 	usage(cmd);
 	putchar('\n');
-	wrap(cmd->about, 0, 0);
+	cli_wrap(cmd->about, 0, 0);
 	putchar('\n');
 	options(cmd);
 	if (cmd->exits != NULL) {
 		printf("\n%sExit codes:%s\n", bold(), plain());
 		for (const struct cli_exit_note *e = cmd->exits; e->what != NULL; e++) {
 			printf("  %3d  ", e->code);
-			wrap(e->what, 7, 7);
+			cli_wrap(e->what, 7, 7);
 		}
 	}
 	if (cmd->examples != NULL) {

@@ -51,6 +51,13 @@ void info_facts(struct info *info);
 extern const struct out_list info_member_list, info_object_list;
 int info_region(struct info *info); /* 0 or an error of the library's */
 
+/* info_objects.c */
+extern const struct out_list info_section_list, info_arena_list;
+int info_objects(struct info *info); /* 0 or an error of the library's */
+/* "free", "held", "dead" or "set aside" */
+struct tarn_section_stat;
+const char *info_section_state(const struct tarn_section_stat *stat);
+
 /* info_users.c: who has it */
 extern const struct out_list info_process_list, info_mapping_list, info_lock_list;
 void info_processes(struct info *info);

@@ -17,7 +17,7 @@ const struct out_list info_member_list = { "members", member_cols };
 
 static const struct out_col object_cols[] = {
 	{ "object", "OBJECT", OUT_TEXT, "its name; REGION/OBJECT is its address", false },
-	{ "kind", "KIND", OUT_TEXT, "bytes, ring or section", false },
+	{ "kind", "KIND", OUT_TEXT, "bytes, ring, section, arena or extent (of an arena)", false },
 	{ "size_bytes", "SIZE", OUT_SIZE, "bytes that it occupies", false },
 	{ "offset_bytes", "OFFSET", OUT_OFFSET, "from the region's first byte", false },
 	{ "holders", "HOLDERS", OUT_COUNT, "live members that have it open", false },

@@ -265,7 +265,7 @@ static int error_words(struct tarn_section *section, int r, struct tarn_diag *di
 	default:
 		return tarn__diag(diag, r, "section %s: %s", section->name, strerror(-r));
 	}
-	tarn__diag_hint(diag, "tarn_section_recover()");
+	tarn__diag_hint(diag, "tarn_section_recover(), or tarn recover");
 	return r;
 }
 

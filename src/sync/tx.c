@@ -243,7 +243,7 @@ static int enter_locked(struct tarn_section *section, struct tx **tx, struct tar
 		unlock(section->shm, 0);
 		tarn__diag(diag, r, "section %s is free, and its version says that it is not",
 			   section->name);
-		tarn__diag_hint(diag, "tarn_section_recover()");
+		tarn__diag_hint(diag, "tarn_section_recover(), or tarn recover");
 	}
 	return r;
 }

@@ -54,6 +54,12 @@ speak()
 	said info -J --maps --extents --frames "$P" "shm:$P.file" "sysv:#$id" "memfd:$holder:$fd"
 	said info -J --maps --frames "map:$holder:0x$(awk '/zero/ { print $1 }' "/proc/$holder/maps" |
 		cut -d- -f1)"
+	"$BUILD_DIR/tests/cli/inside" "${P}d" 3>&-
+	said info -J "${P}d"
+	said recover -J "${P}d"
+	said recover -J --yes "${P}d"
+	said info -J "${P}d"
+	tarn rm "${P}d" --yes >/dev/null
 	said check -J "$P"
 	said gc -J
 	said gc -J "$P"

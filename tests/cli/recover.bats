@@ -1,0 +1,128 @@
+# recover, and what info says of sections and arenas.
+load lib.bash
+
+inside() { "$BUILD_DIR/tests/cli/inside" "$@" 3>&-; }
+
+# Where section $1 begins in the file.
+section_at() { tarn info "$P" -J | jq ".items[0].objects[] | select(.object == \"$1\").offset_bytes"; }
+
+# Its first word of data.
+first_word() { tarn cat "$P/data" | od -An -N8 -tx8 | tr -d ' '; }
+
+@test "what a dead owner left is shown, and undone only with --yes" {
+	inside "$P"
+	[ "$(first_word)" = 00006675006c6c00 ]
+	run tarn recover "$P"
+	is 0
+	says "$P/list"
+	says "would roll back"
+	says "dry run"
+	[ "$(first_word)" = 00006675006c6c00 ]
+	run tarn recover "$P" -J
+	json '.schema == "tarn.recover/1" and (.items | length) == 1'
+	json '.items[0] | .state == "dead" and .pid > 0 and .journal_used_bytes == 128'
+	run tarn recover "$P" --yes
+	is 0
+	says "rolled back"
+	[ "$(first_word)" = 0000000000000000 ]
+	run tarn recover "$P" --yes -J
+	is 0
+	json '.items == []'
+	run tarn check "$P"
+	is 0
+	tarn rm "$P" --yes
+}
+
+@test "info tells owner, journal and version of sections, and what arenas have" {
+	inside "$P"
+	run tarn info "$P" -J
+	is 0
+	json '.items[0].sections | length == 2'
+	json '.items[0].sections[] | select(.section == "list") | .state == "dead" and .pid > 0
+	      and .journal_bytes == 4096 and .journal_used_bytes == 128 and .version % 2 == 1'
+	json '.items[0].sections[] | select(.section == "tree") | .state == "free" and .pid == null'
+	json '.items[0].arenas == [.items[0].arenas[0]] and .items[0].arenas[0].used_bytes == null'
+	tarn recover "$P" --yes >/dev/null
+	run tarn info "$P" -J
+	json '.items[0].arenas[0] | .arena == "heap" and .section == "list" and .blocks == 1
+	      and .used_bytes == 112 and .size_bytes == 65536 and .used_bytes + .free_bytes <= 65536'
+	run tarn info "$P/tree"
+	is 0
+	says "SECTION"
+	[[ $output != *ARENA* && $output != *list* ]]
+	tarn rm "$P" --yes
+}
+
+@test "a live owner, a stopped one too, is left alone and named" {
+	inside "$P"
+	tarn recover "$P" --yes >/dev/null
+	"$BUILD_DIR/tests/cli/inside" "$P" hold >pid 3>&- &
+	until_true test -s pid
+	pid=$(cat pid)
+	kill -STOP "$pid"
+	run tarn recover "$P" --yes -J
+	is 0
+	json '.items == []'
+	run tarn recover "$P/list" --yes -J
+	is 1
+	json ".items[0] | .state == \"held\" and .pid == $pid and .action == \"none\""
+	run tarn info "$P" -J
+	json ".items[0].sections[] | select(.section == \"list\") | .state == \"held\" and .pid == $pid"
+	kill -9 "$pid"
+	wait || true
+	run tarn recover "$P/list" --yes
+	is 0
+	says "rolled back"
+	tarn rm "$P" --yes
+}
+
+@test "a damaged journal sets the section aside, and --force frees it" {
+	inside "$P"
+	at=$(section_at list)
+	poke "$P" $((at + 384 + 16)) '\377\377\377\377\377\377\377\377' # the second entry's where
+	run tarn recover "$P" --yes
+	is 6
+	says "failed"
+	says "journal"
+	run tarn check "$P"
+	is 6
+	says "set aside"
+	run tarn info "$P" -J
+	json '.items[0].sections[] | select(.section == "list").state == "set aside"'
+	run tarn recover "$P/list" --force
+	is 0
+	says "would free by force"
+	run tarn recover "$P/list" --force --yes
+	is 0
+	says "freed by force"
+	run tarn check "$P"
+	is 0
+	[ "$(first_word)" = 0000000000000000 ] # its entry could be undone
+	tarn rm "$P" --yes
+}
+
+@test "what is not there, and what is no section" {
+	inside "$P"
+	run tarn recover "$P/nothing"
+	is_error 3 recover
+	run tarn recover "$P/data" --yes
+	is_error 6 recover
+	run tarn recover "${P}x"
+	is_error 3 recover
+	run tarn recover
+	is_error 2 recover
+	tarn rm "$P" --yes
+}
+
+@test "a region that may only be read is looked at, and not recovered" {
+	need_own_shm
+	inside "$P"
+	chmod 444 "/dev/shm/$P"
+	run setpriv --reuid=65534 --clear-groups tarn recover "$P" --owner 0
+	is 0
+	says "would roll back"
+	run setpriv --reuid=65534 --clear-groups tarn recover "$P" --owner 0 --yes
+	is_error 4 recover
+	chmod 600 "/dev/shm/$P"
+	tarn rm "$P" --yes
+}
