@@ -60,6 +60,14 @@ static bool sysv_fields(const char *line, uint64_t ret_field[SYSV_FIELDS])
 	return true;
 }
 
+/* Of seconds that the kernel says, or whoever made up this /proc. */
+static int64_t time_of(uint64_t seconds)
+{
+	const uint64_t second = 1000000000;
+
+	return seconds <= INT64_MAX / second ? (int64_t)(seconds * second) : 0;
+}
+
 static int64_t max_time(int64_t a, int64_t b)
 {
 	return a > b ? a : b;
@@ -68,7 +76,6 @@ static int64_t max_time(int64_t a, int64_t b)
 static void sysv_fill(struct tarn_host *host, struct tarn__seg *seg, const uint64_t *field)
 {
 	struct tarn_host_segment *pub = &seg->pub;
-	const int64_t second = 1000000000;
 
 	seg->fact = true;
 	seg->listed = true;
@@ -85,9 +92,9 @@ static void sysv_fill(struct tarn_host *host, struct tarn__seg *seg, const uint6
 	pub->gid = (uint32_t)field[8];
 	pub->cuid = (uint32_t)field[9];
 	pub->cgid = (uint32_t)field[10];
-	pub->attached_ns = (int64_t)field[11] * second;
-	pub->detached_ns = (int64_t)field[12] * second;
-	pub->created_ns = (int64_t)field[13] * second;
+	pub->attached_ns = time_of(field[11]);
+	pub->detached_ns = time_of(field[12]);
+	pub->created_ns = time_of(field[13]);
 	pub->used_ns = max_time(pub->created_ns, max_time(pub->attached_ns, pub->detached_ns));
 	pub->swap = field[15];
 	if (field[14] != TARN_HOST_UNKNOWN && field[15] != TARN_HOST_UNKNOWN)
