@@ -307,6 +307,8 @@ const char *tarn__arena_handle(struct tarn_region *region, const struct tarn__ob
 	ret_arena->object = *object;
 	ret_arena->flags = copy.flags;
 	ret_arena->max_pages = copy.max_pages;
+	if ((copy.flags & TARN_ARENA_POISON) == 0)
+		ret_arena->easy_max = copy.max_pages > 1 ? SMALL_MAX : PAGE;
 	ret_arena->id = copy.id;
 	memcpy(ret_arena->name, section.name, sizeof(section.name)); /* for now: see open */
 	return NULL;

@@ -182,8 +182,8 @@ static_assert(sizeof(struct arena_shm) == 1216, "layout");
 struct span {
 	_Atomic uint32_t pages; /* 0: none */
 	_Atomic uint32_t first;
-	uint32_t heads; /* places of both tables in the region, in units of 64 */
-	uint32_t metas;
+	uint64_t *heads; /* both tables, where they are mapped here */
+	struct meta_shm *metas;
 	uint64_t off;   /* of the object */
 	uint32_t index; /* in the directory; held */
 	bool held;
@@ -198,6 +198,7 @@ struct tarn_arena {
 	_Atomic bool stale;     /* inherited over fork() */
 	uint32_t flags;
 	uint32_t max_pages;
+	uint32_t easy_max; /* bytes of a block that may be had the short way: see blocks.c */
 	uint64_t id;
 	struct span spans[EXTENTS_MAX];
 	struct tarn_section *own; /* for those who are not inside: stat, check */
@@ -244,7 +245,7 @@ static inline uint32_t info_kind(uint64_t info)
 
 static inline uint32_t info_class(uint64_t info)
 {
-	return info >> 8 & 0xff;
+	return (uint32_t)(info >> 8) & 0xff;
 }
 
 static inline uint32_t info_tag(uint64_t info)
@@ -321,30 +322,29 @@ static inline uint32_t span_first(const struct span *span)
 	return atomic_load_explicit(&span->first, memory_order_relaxed); /* relaxed: as above */
 }
 
-static inline struct meta_shm *metas_of(const struct tarn_arena *arena, const struct span *span)
+/* The span that has @page, from number @i on; NULL: none. */
+static inline struct span *span_from(struct tarn_arena *arena, uint32_t i, uint32_t page)
 {
-	return (struct meta_shm *)(void *)(arena->base + (uint64_t)span->metas * TARN__CACHE_LINE);
-}
-
-static inline uint64_t *heads_of(const struct tarn_arena *arena, const struct span *span)
-{
-	return (uint64_t *)(void *)(arena->base + (uint64_t)span->heads * TARN__CACHE_LINE);
-}
-
-/* The span that has @page; NULL: none. */
-static inline struct span *span_at(struct tarn_arena *arena, uint32_t page)
-{
-	for (uint32_t i = 0; i < arena->span_count; i++)
+	for (; i < arena->span_count; i++)
 		if (page - span_first(&arena->spans[i]) < span_pages(&arena->spans[i]))
 			return &arena->spans[i];
 	return NULL;
 }
 
-static inline bool is_head(const struct tarn_arena *arena, const struct span *span, uint32_t page)
+/* The span that has @page; NULL: none. Most often there is but one. */
+static inline struct span *span_at(struct tarn_arena *arena, uint32_t page)
 {
-	uint32_t at = page - span_first(span);
+	struct span *span = &arena->spans[0];
 
-	return (load64(&heads_of(arena, span)[at / 64]) >> (at % 64) & 1) != 0;
+	if (TARN__LIKELY(page - span_first(span) < span_pages(span)))
+		return span;
+	return span_from(arena, 1, page);
+}
+
+/* Does a run begin at page number @at of @span? */
+static inline bool is_head(const struct span *span, uint32_t at)
+{
+	return (load64(&span->heads[at / 64]) >> (at % 64) & 1) != 0;
 }
 
 /* A run, as its head said when it was looked at, checked: it ends in its extent. */
@@ -361,12 +361,14 @@ static inline bool run_at(struct tarn_arena *arena, uint32_t page, struct run *r
 	struct span *span = span_at(arena, page);
 	uint32_t at, len;
 
-	if (TARN__UNLIKELY(span == NULL || !is_head(arena, span, page)))
+	if (TARN__UNLIKELY(span == NULL))
 		return false;
 	at = page - span_first(span);
+	if (TARN__UNLIKELY(!is_head(span, at)))
+		return false;
 	ret_run->span = span;
 	ret_run->page = page;
-	ret_run->meta = &metas_of(arena, span)[at];
+	ret_run->meta = &span->metas[at];
 	ret_run->info = load64(&ret_run->meta->info);
 	len = info_len(ret_run->info);
 	return len != 0 && len <= span_pages(span) - at;
@@ -389,22 +391,35 @@ struct size_class {
 	uint8_t pages;    /* of a slab */
 	uint8_t slots;    /* in a slab */
 	uint32_t inverse; /* 2^32 / size, rounded up: divides what is inside of a slab exactly */
+	uint64_t info;    /* of each slab of the class */
 	uint64_t full[4]; /* the bits of a slab all of whose blocks are free */
+	uint64_t tags;    /* where they begin: bytes from the page, or from the meta */
+	uint64_t pad;
 };
 
 extern const struct size_class tarn__classes[CLASSES];
-/* The class for @size bytes at multiples of @align; CLASSES: whole pages. */
+#define SMALL_MAX 7168
+/* The class of (size + 15) / 16, at multiples of 16; CLASSES: whole pages. */
+extern const uint8_t tarn__class_index[SMALL_MAX / 16 + 1];
+/* The class for @size bytes, not 0, at multiples of @align; CLASSES: whole pages. */
 uint32_t tarn__class_of(uint64_t size, uint32_t align);
 
 /* The words of bits of a slab: three of them lie where others have tags. */
-static inline uint64_t *free_word(struct meta_shm *meta, uint32_t word)
+static inline uint64_t *free_word(struct meta_shm *meta, uint64_t word)
 {
 	return (uint64_t *)(void *)((char *)meta + offsetof(struct meta_shm, free)) + word;
 }
 
+/* Those that the class has. */
 static inline uint32_t words_of(uint32_t class)
 {
 	return class < IN_SLAB_CLASSES ? 4 : 1;
+}
+
+/* Those with bits for blocks; the others are 0. */
+static inline uint32_t used_words(uint32_t class)
+{
+	return (tarn__classes[class].slots + 63u) / 64;
 }
 
 static inline uint64_t full_word(uint32_t class, uint32_t word)
@@ -412,13 +427,22 @@ static inline uint64_t full_word(uint32_t class, uint32_t word)
 	return tarn__classes[class].full[word];
 }
 
+/* The tag of block number @slot of a slab. */
+static inline unsigned char *slab_tag(const struct tarn_arena *arena, struct meta_shm *meta,
+				      uint32_t page, uint32_t class, uint64_t slot)
+{
+	unsigned char *from = (unsigned char *)meta;
+
+	if (class < IN_SLAB_CLASSES)
+		from = page_data(arena, page);
+	return from + tarn__classes[class].tags + slot;
+}
+
 /* Where the tags of a slab begin. */
 static inline unsigned char *slab_tags(const struct tarn_arena *arena, const struct run *slab,
 				       uint32_t class)
 {
-	if (class < IN_SLAB_CLASSES)
-		return page_data(arena, slab->page) + PAGE - tarn__classes[class].slots;
-	return slab->meta->tags;
+	return slab_tag(arena, slab->meta, slab->page, class, 0);
 }
 
 /* --- runs.c: free runs, and lists of runs ---------------------------------------------------- */
@@ -441,13 +465,16 @@ int tarn__run_take(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t len, b
 void tarn__run_release(struct tarn_arena *arena, struct tarn_tx *tx, const struct run *run);
 /* The run that has @page in it. False: none. */
 bool tarn__run_around(struct tarn_arena *arena, uint32_t page, struct run *ret_run);
-void tarn__head_set(struct tarn_arena *arena, struct tarn_tx *tx, const struct span *span,
-		    uint32_t page, bool on);
+void tarn__head_set(struct tarn_tx *tx, const struct span *span, uint32_t page, bool on);
 /* Is there a free run of @len pages? 1, 0, -EUCLEAN. */
 int tarn__run_look(struct tarn_arena *arena, uint32_t len);
 
 /* --- blocks.c -------------------------------------------------------------------------------- */
 
+/* What tarn_arena_alloc() and tarn_arena_free() do where it does not go easily. */
+int tarn__arena_alloc(struct tarn_arena *arena, struct tarn_tx *tx, uint64_t size, uint32_t align,
+		      uint32_t tag, tarn_ref *ret_ref);
+int tarn__arena_free(struct tarn_arena *arena, struct tarn_tx *tx, tarn_ref ref);
 /* Give back the empty slab of some class. 1, 0 (there is none), or the tx has failed. */
 int tarn__slab_drop_empty(struct tarn_arena *arena, struct tarn_tx *tx);
 bool tarn__slab_empty(const struct run *slab, uint32_t class);
@@ -467,20 +494,30 @@ uint32_t tarn__extent_check(const struct extent_shm *shm);
 /* Is this thread inside of the arena's section, by whatever handle? */
 bool tarn__arena_inside(const struct tarn_arena *arena);
 
-/* Are the spans up to date? If not, bring them there. */
-static inline int tarn__arena_fresh(struct tarn_arena *arena)
+/* Are the spans up to date? */
+static inline bool is_fresh(const struct tarn_arena *arena)
 {
 	/* relaxed: written by this thread, or seen before */
-	if (TARN__LIKELY(load32(&arena->shm->epoch) ==
-				 atomic_load_explicit(&arena->epoch, memory_order_relaxed) &&
-			 !atomic_load_explicit(&arena->stale, memory_order_relaxed)))
-		return 0;
-	return tarn__arena_sync(arena);
+	return load32(&arena->shm->epoch) ==
+		       atomic_load_explicit(&arena->epoch, memory_order_relaxed) &&
+	       !atomic_load_explicit(&arena->stale, memory_order_relaxed);
+}
+
+/* If they are not, bring them there. */
+static inline int tarn__arena_fresh(struct tarn_arena *arena)
+{
+	return TARN__LIKELY(is_fresh(arena)) ? 0 : tarn__arena_sync(arena);
+}
+
+/* Is @tx led by the arena's section? It has that one's journal, then, and no other has. */
+static inline bool is_led(const struct tarn_arena *arena, const struct tarn_tx *tx)
+{
+	return tx != NULL && tx->journal == arena->section->journal;
 }
 
 static inline int arena_begin(struct tarn_arena *arena, struct tarn_tx *tx)
 {
-	if (TARN__LIKELY(tx != NULL && tx->limit != 0 && inner(tx)->leader->shm == arena->section))
+	if (TARN__LIKELY(is_led(arena, tx) && tx->limit != 0))
 		return tarn__arena_fresh(arena);
 	return tarn__arena_begin_slowly(arena, tx);
 }

@@ -48,9 +48,9 @@ static void check_slab(struct audit *a, const struct run *run)
 	uint32_t class = info_class(run->info);
 	uint64_t any = 0;
 
-	if (class >= CLASSES || run_len(run) != tarn__classes[class].pages) {
-		note(a, "info", "a slab has the length of its class", run_len(run),
-		     class < CLASSES ? tarn__classes[class].pages : 0);
+	if (class >= CLASSES || run->info != tarn__classes[class].info) {
+		note(a, "info", "a slab has the length of its class, and no tag", run->info,
+		     class < CLASSES ? tarn__classes[class].info : 0);
 		return;
 	}
 	for (uint32_t w = 0; w < words_of(class); w++) {
@@ -72,7 +72,7 @@ static void check_heads(struct audit *a, const struct run *run)
 	uint32_t at = run->page - span_first(run->span) + 1, end = at + run_len(run) - 1;
 
 	while (at < end) {
-		uint64_t word = load64(&heads_of(a->arena, run->span)[at / 64]) >> (at % 64);
+		uint64_t word = load64(&run->span->heads[at / 64]) >> (at % 64);
 		uint32_t left = 64 - at % 64, here = end - at < left ? end - at : left;
 
 		if (here < 64)

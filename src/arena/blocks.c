@@ -60,13 +60,13 @@ static void clear_tags(struct tarn_arena *arena, struct tarn_tx *tx, const struc
 /* Is @run a slab of a class that there is? */
 static bool is_slab(const struct run *run)
 {
-	return info_kind(run->info) == KIND_SLAB && info_class(run->info) < CLASSES &&
-	       run_len(run) == tarn__classes[info_class(run->info)].pages;
+	return info_class(run->info) < CLASSES &&
+	       run->info == tarn__classes[info_class(run->info)].info;
 }
 
 bool tarn__slab_empty(const struct run *slab, uint32_t class)
 {
-	for (uint32_t w = 0; w < words_of(class); w++)
+	for (uint32_t w = 0; w < used_words(class); w++)
 		if (load64(free_word(slab->meta, w)) != full_word(class, w))
 			return false;
 	return true;
@@ -74,7 +74,7 @@ bool tarn__slab_empty(const struct run *slab, uint32_t class)
 
 static bool slab_full(const struct run *slab, uint32_t class)
 {
-	for (uint32_t w = 0; w < words_of(class); w++)
+	for (uint32_t w = 0; w < used_words(class); w++)
 		if (load64(free_word(slab->meta, w)) != 0)
 			return false;
 	return true;
@@ -91,8 +91,8 @@ static int make_slab(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t clas
 		return r;
 	slab.span = span_at(arena, page);
 	slab.page = page;
-	slab.meta = &metas_of(arena, slab.span)[page - span_first(slab.span)];
-	tarn_tx_set64(tx, &slab.meta->info, info_of(KIND_SLAB, class, 0, c->pages));
+	slab.meta = &slab.span->metas[page - span_first(slab.span)];
+	tarn_tx_set64(tx, &slab.meta->info, c->info);
 	for (uint32_t w = 0; w < words_of(class); w++)
 		tarn_tx_set64(tx, free_word(slab.meta, w), full_word(class, w));
 	if ((arena->flags & TARN_ARENA_POISON) != 0)
@@ -147,8 +147,8 @@ static int take_block(struct tarn_arena *arena, struct tarn_tx *tx, const struct
 }
 
 /* A block of the first slab of the class's list. -EAGAIN: the list is empty. */
-static inline int alloc_slot(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t class,
-			     uint32_t tag, tarn_ref *ret_ref)
+static int alloc_slot(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t class, uint32_t tag,
+		      tarn_ref *ret_ref)
 {
 	uint32_t page = load32(&arena->shm->classes[class]);
 	struct run slab;
@@ -158,7 +158,7 @@ static inline int alloc_slot(struct tarn_arena *arena, struct tarn_tx *tx, uint3
 	if (TARN__UNLIKELY(!run_at(arena, page, &slab) || !is_slab(&slab) ||
 			   info_class(slab.info) != class))
 		return tx_fail(tx, -EUCLEAN);
-	for (uint32_t w = 0; w < words_of(class); w++) {
+	for (uint32_t w = 0; w < used_words(class); w++) {
 		uint64_t bits = load64(free_word(slab.meta, w));
 
 		if (TARN__UNLIKELY((bits & ~full_word(class, w)) != 0))
@@ -181,7 +181,7 @@ static int alloc_large(struct tarn_arena *arena, struct tarn_tx *tx, uint64_t si
 	if (r < 0)
 		return r;
 	span = span_at(arena, page);
-	tarn_tx_set64(tx, &metas_of(arena, span)[page - span_first(span)].info,
+	tarn_tx_set64(tx, &span->metas[page - span_first(span)].info,
 		      info_of(KIND_LARGE, 0, tag, len));
 	*ret_ref = (uint64_t)page << PAGE_SHIFT;
 	return tx_result(tx);
@@ -230,8 +230,8 @@ static int alloc(struct tarn_arena *arena, struct tarn_tx *tx, uint64_t size, ui
 	return r;
 }
 
-int tarn_arena_alloc(struct tarn_arena *arena, struct tarn_tx *tx, uint64_t size, uint32_t align,
-		     uint32_t tag, tarn_ref *ret_ref)
+int tarn__arena_alloc(struct tarn_arena *arena, struct tarn_tx *tx, uint64_t size, uint32_t align,
+		      uint32_t tag, tarn_ref *ret_ref)
 {
 	tarn_ref ref = 0;
 	int r = arena_begin(arena, tx);
@@ -263,7 +263,7 @@ struct found {
 };
 
 /* 0; -EINVAL: no block that is allocated begins at @ref; -EUCLEAN. */
-static inline int find_block(struct tarn_arena *arena, tarn_ref ref, struct found *ret)
+static int find_block(struct tarn_arena *arena, tarn_ref ref, struct found *ret)
 {
 	const struct size_class *c;
 	uint64_t off, bits;
@@ -372,7 +372,7 @@ static int free_found(struct tarn_arena *arena, struct tarn_tx *tx, tarn_ref ref
 	return tx_result(tx);
 }
 
-int tarn_arena_free(struct tarn_arena *arena, struct tarn_tx *tx, tarn_ref ref)
+int tarn__arena_free(struct tarn_arena *arena, struct tarn_tx *tx, tarn_ref ref)
 {
 	struct found found;
 	int r = arena_begin(arena, tx);
@@ -399,7 +399,7 @@ static void shrink(struct tarn_arena *arena, struct tarn_tx *tx, const struct ru
 	tarn_tx_set64(tx, &run->meta->info, info_of(KIND_LARGE, 0, info_tag(run->info), len));
 	/* For a moment a run of its own; its meta may have been a head's when the tx began. */
 	tarn_tx_set64(tx, &rest.meta->info, rest.info);
-	tarn__head_set(arena, tx, run->span, rest.page, true);
+	tarn__head_set(tx, run->span, rest.page, true);
 	tarn__run_release(arena, tx, &rest);
 }
 
@@ -416,14 +416,14 @@ static bool extend(struct tarn_arena *arena, struct tarn_tx *tx, const struct ru
 		return false;
 	have = run_len(&next);
 	tarn__list_del(arena, tx, &arena->shm->bins[tarn__bin_of(have)], KIND_FREE, page);
-	tarn__head_set(arena, tx, next.span, page, false);
+	tarn__head_set(tx, next.span, page, false);
 	tarn_tx_set64(tx, &run->meta->info, info_of(KIND_LARGE, 0, info_tag(run->info), len));
 	if (have > more) {
 		struct meta_shm *meta = next.meta + more;
 
 		meta->mark = load32(&next.meta->mark);
 		tarn_tx_set64(tx, &meta->info, info_of(KIND_FREE, 0, 0, have - more));
-		tarn__head_set(arena, tx, next.span, page + more, true);
+		tarn__head_set(tx, next.span, page + more, true);
 		tarn__list_add(arena, tx, &arena->shm->bins[tarn__bin_of(have - more)], KIND_FREE,
 			       page + more);
 	}

@@ -65,6 +65,7 @@ const char *tarn__extent_span(const struct tarn_region *region, uint64_t off, ui
 			      uint64_t id, uint32_t slot, struct span *ret_span)
 {
 	struct extent_shm copy;
+	unsigned char *at;
 	uint64_t data;
 
 	if (end < off || end - off < sizeof(copy))
@@ -85,8 +86,9 @@ const char *tarn__extent_span(const struct tarn_region *region, uint64_t off, ui
 	    !tarn__inside(data, (uint64_t)copy.pages << PAGE_SHIFT, end))
 		return "first";
 	off += sizeof(copy);
-	ret_span->heads = (uint32_t)(off / TARN__CACHE_LINE);
-	ret_span->metas = (uint32_t)((off + heads_size(copy.pages)) / TARN__CACHE_LINE);
+	at = region->base + off;
+	ret_span->heads = (uint64_t *)(void *)at;
+	ret_span->metas = (struct meta_shm *)(void *)(at + heads_size(copy.pages));
 	/* release: a reader that finds pages finds the first of the same; see at.c */
 	atomic_store_explicit(&ret_span->first, copy.first, memory_order_release);
 	atomic_store_explicit(&ret_span->pages, copy.pages, memory_order_release);
@@ -112,11 +114,11 @@ static void init_extent(unsigned char *base, uint64_t size, void *arg)
 }
 
 /* Is the extent one free run, as whoever made it or gave it up has left it? */
-static bool is_blank(struct tarn_arena *arena, const struct span *span)
+static bool is_blank(const struct span *span)
 {
-	struct meta_shm *metas = metas_of(arena, span);
+	struct meta_shm *metas = span->metas;
 
-	return (load64(&heads_of(arena, span)[0]) & 1) != 0 &&
+	return (load64(&span->heads[0]) & 1) != 0 &&
 	       load64(&metas[0].info) == info_of(KIND_FREE, 0, 0, span_pages(span));
 }
 
@@ -142,7 +144,7 @@ static int take_spare(struct tarn_arena *arena, uint32_t slot, uint32_t least, u
 	fault = tarn__extent_span(region, ret_object->off, ret_object->off + ret_object->size,
 				  arena->id, slot, &span);
 	if (fault == NULL && span_pages(&span) >= least && span_pages(&span) <= most &&
-	    is_blank(arena, &span)) {
+	    is_blank(&span)) {
 		tarn__region_leave(region);
 		return 0;
 	}

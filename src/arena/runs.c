@@ -143,11 +143,10 @@ static void resize_free(struct tarn_arena *arena, struct tarn_tx *tx, const stru
 		tarn__list_add(arena, tx, bin_list(arena, len), KIND_FREE, run->page);
 }
 
-void tarn__head_set(struct tarn_arena *arena, struct tarn_tx *tx, const struct span *span,
-		    uint32_t page, bool on)
+void tarn__head_set(struct tarn_tx *tx, const struct span *span, uint32_t page, bool on)
 {
 	uint32_t at = page - span_first(span);
-	uint64_t *word = &heads_of(arena, span)[at / 64], bit = UINT64_C(1) << (at % 64);
+	uint64_t *word = &span->heads[at / 64], bit = UINT64_C(1) << (at % 64);
 	uint64_t old = load64(word);
 
 	tarn_tx_set64(tx, word, on ? old | bit : old & ~bit);
@@ -207,7 +206,7 @@ static uint32_t carve(struct tarn_arena *arena, struct tarn_tx *tx, const struct
 	resize_free(arena, tx, run, rest);
 	/* It was no head before, so nobody reads the meta; mark is never logged. */
 	run->meta[rest].mark = load32(&run->meta->mark);
-	tarn__head_set(arena, tx, run->span, page, true);
+	tarn__head_set(tx, run->span, page, true);
 	return page;
 }
 
@@ -282,9 +281,9 @@ bool tarn__run_around(struct tarn_arena *arena, uint32_t page, struct run *ret_r
 		return false;
 	at = page - span_first(span);
 	word = at / 64;
-	bits = load64(&heads_of(arena, span)[word]) & (UINT64_MAX >> (63 - at % 64));
+	bits = load64(&span->heads[word]) & (UINT64_MAX >> (63 - at % 64));
 	while (bits == 0 && word > 0)
-		bits = load64(&heads_of(arena, span)[--word]);
+		bits = load64(&span->heads[--word]);
 	if (bits == 0)
 		return false;
 	at = word * 64 + 63 - (uint32_t)__builtin_clzll(bits);
@@ -307,7 +306,7 @@ static uint32_t join_next(struct tarn_arena *arena, struct tarn_tx *tx, const st
 	if (info_kind(next.info) != KIND_FREE)
 		return len;
 	tarn__list_del(arena, tx, bin_list(arena, run_len(&next)), KIND_FREE, page);
-	tarn__head_set(arena, tx, next.span, page, false);
+	tarn__head_set(tx, next.span, page, false);
 	return len + run_len(&next);
 }
 
@@ -328,7 +327,7 @@ void tarn__run_release(struct tarn_arena *arena, struct tarn_tx *tx, const struc
 	}
 	if (info_kind(prev.info) == KIND_FREE) {
 		resize_free(arena, tx, &prev, run_len(&prev) + len);
-		tarn__head_set(arena, tx, run->span, run->page, false);
+		tarn__head_set(tx, run->span, run->page, false);
 		prev.meta->mark = mark_of(tx);
 		return;
 	}

@@ -69,7 +69,7 @@ static uint32_t *table_word(uint64_t n)
 {
 	for (uint32_t i = 0; i < arena->span_count; i++) {
 		const struct span *span = &arena->spans[i];
-		uint64_t begin = (uint64_t)span->heads * 64;
+		uint64_t begin = (uint64_t)((unsigned char *)span->heads - region->base);
 		uint64_t words = ((uint64_t)span_first(span) * PAGE - begin) / 4;
 
 		if (n < words)
@@ -289,11 +289,10 @@ static void the_checker_finds_each_kind_of_damage(void **state)
 	finds("a bit beyond the blocks", free_word(slab.meta, words_of(class) - 1), UINT64_MAX, 8);
 	finds("a slab said to be full", free_word(slab.meta, 0), 0, 8);
 	finds("a link that leads away", &slab.meta->link, link_of(1, 1), 8);
-	finds("a head too few",
-	      &heads_of(arena, slab.span)[(slab.page - span_first(slab.span)) / 64], 0, 8);
+	finds("a head too few", &slab.span->heads[(slab.page - span_first(slab.span)) / 64], 0, 8);
 	finds("heads everywhere",
-	      &heads_of(arena, free_run.span)[(free_run.page - span_first(free_run.span)) / 64],
-	      UINT64_MAX, 8);
+	      &free_run.span->heads[(free_run.page - span_first(free_run.span)) / 64], UINT64_MAX,
+	      8);
 }
 
 static void an_extent_without_an_arena_is_told(void **state)
