@@ -143,6 +143,20 @@ static void hold(struct tarn_region *region, uint32_t index, uint32_t state)
 	}
 }
 
+bool tarn__object_hold(struct tarn_region *region, const struct tarn__object *object)
+{
+	hold(region, object->index, object->state);
+	/* D5 <> D6, as in tarn__object_find(): reaped before the bit was set means another's */
+	uint32_t state =
+		atomic_load_explicit(&region->directory[object->index].state, memory_order_seq_cst);
+
+	if ((state & ~STATE_MASK) == (object->state & ~STATE_MASK) &&
+	    (state & STATE_MASK) != TARN__ENTRY_FREE)
+		return true;
+	tarn__object_drop(region, object->index);
+	return false;
+}
+
 void tarn__object_drop(struct tarn_region *region, uint32_t index)
 {
 	if (region->observer || region->hold_count[index] == 0)

@@ -167,6 +167,8 @@ int tarn__object_make(struct tarn_region *region, const char *name,
 /* 0, -ENOENT, -EPROTO (another kind), -EUCLEAN. Held, unless the handle is an observer's. */
 int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kind,
 		      struct tarn__object *ret_object, struct tarn_diag *diag);
+/* Hold an object that was come upon, a removed one too. False: it is gone. */
+bool tarn__object_hold(struct tarn_region *region, const struct tarn__object *object);
 void tarn__object_drop(struct tarn_region *region, uint32_t index);
 /* After a fork: hold again what the parent's handle held. */
 void tarn__object_rehold(struct tarn_region *region);

@@ -361,9 +361,12 @@ static int recover_entered(struct tarn_region *region, const char *name, uint32_
 
 	if (name == NULL) {
 		for (uint32_t i = 0; tarn__section_next(region, &i, &object, &entry); i++) {
+			if (!tarn__object_hold(region, &object))
+				continue;
 			one = tarn__section_handle(region, &object, entry.name, &section, diag);
 			if (one == 0)
 				one = recover_one(&section, flags, diag);
+			tarn__object_drop(region, object.index);
 			r = one < 0 && one != -EBUSY ? one : r;
 		}
 		return r;
