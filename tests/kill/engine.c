@@ -15,42 +15,22 @@
 #include <unistd.h>
 
 #include "engine.h"
+#include "run.h"
 
 enum {
-	CHECK_SECONDS = 20,  /* a survivor that needs longer hangs */
-	STEPS_MAX = 4000000, /* an operation that takes more does not end */
-	IMAGES_MAX = 4096,
-	SLEEPS_MAX = 3, /* points recorded inside a sleep, a run */
+	CHECK_SECONDS = 20, /* a survivor that needs longer hangs */
 	PEER_MS = 5000,
 	SLOW_FIRST_MAX = 8, /* double kills of a KILL_SLOW operation in the full sweep */
 };
 
-const struct kill_effort kill_quick = {
-	.real_max = 12, .every_max = 0, .first_max = 2, .second_max = 5, .violation_max = 5
-};
+const struct kill_effort kill_quick = { .real_max = 12,
+					.every_max = 0,
+					.first_max = 2,
+					.second_max = 5,
+					.stopped_max = 3,
+					.killed_max = 2,
+					.violation_max = 5 };
 const struct kill_effort kill_full = { .every_max = 1200, .violation_max = 5 };
-
-/* Where the child was: so many system calls done, and so many instructions since. */
-struct point {
-	uint64_t step;
-	uint64_t rest;
-	uint32_t calls;
-	bool asleep;
-	int image;
-	uintptr_t ip;
-};
-
-struct run {
-	struct point *points;
-	int point_count;
-	int point_room;
-	uint64_t *call_steps; /* the step after each system call */
-	uint32_t call_count;
-	struct kill_image **images;
-	int *outcomes; /* of each image, once judged */
-	int image_count;
-	uint64_t steps;
-};
 
 struct sweep {
 	const struct kill_op *op;
@@ -64,15 +44,6 @@ struct sweep {
 	bool unlike; /* a segment's creator could not be given its process id: real kills only */
 };
 
-static void *must(void *p)
-{
-	if (p == NULL) {
-		perror("kill");
-		exit(2);
-	}
-	return p;
-}
-
 /* --- violations ---------------------------------------------------------------------------- */
 
 static bool enough(const struct sweep *s)
@@ -80,7 +51,8 @@ static bool enough(const struct sweep *s)
 	return s->total.violations >= (uint64_t)s->effort->violation_max;
 }
 
-static void violation(struct sweep *s, const char *how, const struct point *at, const char *why)
+static void violation(struct sweep *s, const char *how, const struct kill_point *at,
+		      const char *why)
 {
 	s->total.violations++;
 	if (s->effort->quiet)
@@ -96,25 +68,9 @@ static void violation(struct sweep *s, const char *how, const struct point *at, 
 
 /* --- runs of closures ---------------------------------------------------------------------- */
 
-struct closure {
-	kill_fn *fn;
-	struct kill_world *world;
-};
-
-static int call_closure(void *arg, struct harness_report *report)
-{
-	struct closure *c = arg;
-
-	return c->fn(c->world, report);
-}
-
 static int run_closure(struct sweep *s, kill_fn *fn)
 {
-	struct closure c = { .fn = fn, .world = s->world };
-
-	if (harness_run(call_closure, &c, CHECK_SECONDS, s->report) < 0)
-		return KILL_VIOLATION;
-	return s->report->code;
+	return kill_call(fn, s->world, CHECK_SECONDS, s->report);
 }
 
 /* A survivor's verdict on the world as it is. */
@@ -157,116 +113,6 @@ static void wake_sleeper(void *arg)
 
 /* --- one stepped run ----------------------------------------------------------------------- */
 
-static void run_free(struct run *run)
-{
-	for (int i = 0; i < run->image_count; i++)
-		kill_image_free(run->images[i]);
-	free(run->images);
-	free(run->outcomes);
-	free(run->points);
-	free(run->call_steps);
-	memset(run, 0, sizeof(*run));
-}
-
-/* The index of @image among those of the run; takes it over. */
-static int intern(struct run *run, struct kill_image *image)
-{
-	for (int i = 0; i < run->image_count; i++) {
-		if (kill_image_equal(run->images[i], image)) {
-			kill_image_free(image);
-			return i;
-		}
-	}
-	if (run->image_count == IMAGES_MAX) {
-		kill_image_free(image);
-		return IMAGES_MAX - 1;
-	}
-	if (run->images == NULL) {
-		run->images = must(calloc(IMAGES_MAX, sizeof(struct kill_image *)));
-		run->outcomes = must(calloc(IMAGES_MAX, sizeof(int)));
-	}
-	run->images[run->image_count] = image;
-	return run->image_count++;
-}
-
-static void add_point(struct run *run, const struct tracee *t, int image)
-{
-	if (run->point_count == run->point_room) {
-		run->point_room = run->point_room != 0 ? 2 * run->point_room : 64;
-		run->points =
-			must(realloc(run->points, (size_t)run->point_room * sizeof(*run->points)));
-	}
-	run->points[run->point_count++] = (struct point){
-		.step = t->step,
-		.rest = t->rest,
-		.calls = t->calls,
-		.asleep = t->asleep,
-		.image = image,
-		.ip = t->ip,
-	};
-}
-
-static void add_call(struct run *run, const struct tracee *t)
-{
-	if ((run->call_count & 63) == 0)
-		run->call_steps =
-			must(realloc(run->call_steps, (run->call_count + 64) * sizeof(uint64_t)));
-	run->call_steps[run->call_count++] = t->step;
-}
-
-/* What the stepping loop remembers from one instruction to the next. */
-struct watcher {
-	struct run *run;
-	struct tracee *t;
-	struct kill_view *view;
-	struct kill_image *last; /* the raw bytes when last copied */
-	int image;               /* what `last` became, futex words marked */
-	int sleeps;
-};
-
-static void observe(struct watcher *w)
-{
-	bool changed;
-
-	if (w->t->was_call || w->last == NULL)
-		kill_view_rescan(w->view);
-	changed = !kill_view_matches(w->view, w->last);
-	/* a call may have changed the robust list, which lies outside the world */
-	if (changed || w->t->was_call || w->t->asleep) {
-		struct kill_image *marked = kill_view_copy(w->view);
-
-		if (changed) {
-			kill_image_free(w->last);
-			w->last = kill_view_copy(w->view);
-		}
-		kill_image_robust(marked, w->view, w->t->pid);
-		w->image = intern(w->run, marked);
-		add_point(w->run, w->t, w->image);
-	}
-}
-
-static enum tracee_event step_through(struct watcher *w)
-{
-	enum tracee_event e = TRACEE_STEPPED;
-
-	observe(w);
-	while (w->t->step < STEPS_MAX) {
-		e = tracee_step(w->t);
-		if (e == TRACEE_DIED)
-			return e;
-		if (e == TRACEE_ASLEEP && ++w->sleeps > SLEEPS_MAX)
-			continue;
-		if (w->t->was_call && e != TRACEE_ASLEEP)
-			add_call(w->run, w->t);
-		observe(w);
-		w->t->was_call = false;
-		if (e == TRACEE_ENDED)
-			return e;
-	}
-	harness_say(w->t->report, -1, "not done after %d instructions", STEPS_MAX);
-	return TRACEE_DIED;
-}
-
 struct peer {
 	pid_t pid;
 	struct harness_report *report;
@@ -290,7 +136,7 @@ static void peer_start(struct sweep *s, struct peer *peer)
 		violation(s, "peer", NULL, "it never went to sleep");
 }
 
-static void peer_end(struct sweep *s, struct peer *peer, const struct point *at)
+static void peer_end(struct sweep *s, struct peer *peer, const struct kill_point *at)
 {
 	int limit = s->effort->peer_ms != 0 ? s->effort->peer_ms : PEER_MS;
 	int status = 0;
@@ -310,10 +156,9 @@ static void peer_end(struct sweep *s, struct peer *peer, const struct point *at)
 /* Step @fn through from @from; @first: it is the operation, not a recoverer. 0, or -1 with a
  * violation written down. */
 static int collect(struct sweep *s, const struct kill_image *from, kill_fn *prepare, kill_fn *fn,
-		   bool first, struct run *run)
+		   bool first, struct kill_run *run)
 {
 	struct tracee t = { 0 };
-	struct watcher w = { .run = run, .t = &t };
 	enum tracee_event e = TRACEE_DIED;
 	struct peer peer = { .pid = -1 };
 
@@ -327,14 +172,8 @@ static int collect(struct sweep *s, const struct kill_image *from, kill_fn *prep
 		t.on_sleep_arg = s;
 	}
 	if (tracee_start(&t, s->world, prepare, fn, s->child) == 0) {
-		w.view = kill_view_open(s->world);
-		e = step_through(&w);
-		run->steps = t.step;
-		if (e == TRACEE_ENDED && !w.t->was_call)
-			add_point(run, &t, w.image); /* the end itself */
+		e = kill_run_through(run, &t, s->world, 0);
 		tracee_kill(&t);
-		kill_view_close(w.view);
-		kill_image_free(w.last);
 	}
 	peer_end(s, &peer, NULL);
 	if (e == TRACEE_ENDED)
@@ -346,7 +185,7 @@ static int collect(struct sweep *s, const struct kill_image *from, kill_fn *prep
 /* --- images -------------------------------------------------------------------------------- */
 
 /* Outcomes must not go back while the operation proceeds, start at 0 and end at `after`. */
-static void check_order(struct sweep *s, const struct run *run)
+static void check_order(struct sweep *s, const struct kill_run *run)
 {
 	int highest = 0;
 	char why[96];
@@ -354,7 +193,7 @@ static void check_order(struct sweep *s, const struct run *run)
 	if ((s->op->flags & KILL_UNORDERED) != 0 || run->point_count == 0)
 		return;
 	for (int i = 0; i < run->point_count && !enough(s); i++) {
-		const struct point *p = &run->points[i];
+		const struct kill_point *p = &run->points[i];
 		int outcome = run->outcomes[p->image];
 
 		if (outcome < 0)
@@ -372,10 +211,10 @@ static void check_order(struct sweep *s, const struct run *run)
 	}
 }
 
-static void judge_images(struct sweep *s, struct run *run)
+static void judge_images(struct sweep *s, struct kill_run *run)
 {
 	for (int i = 0; i < run->image_count && !enough(s); i++) {
-		const struct point *at = run->points;
+		const struct kill_point *at = run->points;
 
 		if (!judge_image(s, run->images[i], &run->outcomes[i]))
 			return;
@@ -391,24 +230,14 @@ static void judge_images(struct sweep *s, struct run *run)
 		check_order(s, run);
 }
 
-/* The @i-th of @want indices spread evenly over @count, the last included. */
-static int spread(int i, int want, int count)
+static void judge_second(struct sweep *s, const struct kill_run *second,
+			 const struct kill_point *first)
 {
-	return want <= 1 ? count - 1 : (int)((int64_t)i * (count - 1) / (want - 1));
-}
-
-static int bounded(int count, int max)
-{
-	return max != 0 && max < count ? max : count;
-}
-
-static void judge_second(struct sweep *s, const struct run *second, const struct point *first)
-{
-	int want = bounded(second->image_count, s->effort->second_max);
+	int want = kill_bounded(second->image_count, s->effort->second_max);
 
 	for (int i = 0; i < want && !enough(s); i++) {
-		int index = spread(i, want, second->image_count);
-		const struct point *at = second->points;
+		int index = kill_spread(i, want, second->image_count);
+		const struct kill_point *at = second->points;
 		char how[80];
 		int outcome = 0;
 
@@ -425,15 +254,15 @@ static void judge_second(struct sweep *s, const struct run *second, const struct
 	}
 }
 
-static void double_kills(struct sweep *s, const struct run *run)
+static void double_kills(struct sweep *s, const struct kill_run *run)
 {
 	bool slow = (s->op->flags & KILL_SLOW) != 0 && s->effort->first_max == 0;
-	int want = bounded(run->image_count, slow ? SLOW_FIRST_MAX : s->effort->first_max);
+	int want = kill_bounded(run->image_count, slow ? SLOW_FIRST_MAX : s->effort->first_max);
 
 	for (int i = 0; i < want && !enough(s) && !s->unlike; i++) {
-		int index = spread(i, want, run->image_count);
-		const struct point *at = run->points;
-		struct run second;
+		int index = kill_spread(i, want, run->image_count);
+		const struct kill_point *at = run->points;
+		struct kill_run second;
 
 		while (at->image != index)
 			at++;
@@ -443,26 +272,13 @@ static void double_kills(struct sweep *s, const struct run *run)
 			s->total.recovered += second.steps + 1;
 			judge_second(s, &second, at);
 		}
-		run_free(&second);
+		kill_run_free(&second);
 	}
 }
 
 /* --- real kills ---------------------------------------------------------------------------- */
 
-/* Run to @at. False if the child is dead already. */
-static bool run_to(struct tracee *t, const struct point *at)
-{
-	enum tracee_event e = tracee_run_calls(t, at->calls);
-
-	if (e == TRACEE_STEPPED && at->asleep)
-		e = tracee_enter_sleep(t);
-	else
-		for (uint64_t i = 0; i < at->rest && e == TRACEE_STEPPED; i++)
-			e = tracee_step(t);
-	return e != TRACEE_DIED;
-}
-
-static void real_kill(struct sweep *s, const struct point *at)
+static void real_kill(struct sweep *s, const struct kill_point *at)
 {
 	struct tracee t = { 0 };
 	struct peer peer;
@@ -474,7 +290,7 @@ static void real_kill(struct sweep *s, const struct point *at)
 		t.on_sleep_arg = s;
 	}
 	if (tracee_start(&t, s->world, s->op->prepare, s->op->op, s->child) < 0 ||
-	    !run_to(&t, at)) {
+	    !kill_run_to(&t, at)) {
 		violation(s, "running to a kill", at, s->child->text);
 		tracee_kill(&t);
 	} else {
@@ -494,7 +310,7 @@ static void real_kill(struct sweep *s, const struct point *at)
 }
 
 /* Every instruction of a short run, as points. */
-static void kill_everywhere(struct sweep *s, const struct run *run)
+static void kill_everywhere(struct sweep *s, const struct kill_run *run)
 {
 	uint32_t calls = 0;
 
@@ -502,24 +318,24 @@ static void kill_everywhere(struct sweep *s, const struct run *run)
 		while (calls < run->call_count && run->call_steps[calls] <= step)
 			calls++;
 
-		struct point at = { .step = step, .calls = calls };
+		struct kill_point at = { .step = step, .calls = calls };
 
 		at.rest = calls != 0 ? step - run->call_steps[calls - 1] : step;
 		real_kill(s, &at);
 	}
 }
 
-static void real_kills(struct sweep *s, const struct run *run)
+static void real_kills(struct sweep *s, const struct kill_run *run)
 {
 	int max = s->effort->real_max;
 
 	if ((s->op->flags & KILL_SLOW) != 0 && max != 0)
 		max = (max + 1) / 2;
 
-	int want = bounded(run->point_count, max);
+	int want = kill_bounded(run->point_count, max);
 
 	for (int i = 0; i < want && !enough(s); i++)
-		real_kill(s, &run->points[spread(i, want, run->point_count)]);
+		real_kill(s, &run->points[kill_spread(i, want, run->point_count)]);
 	if (run->steps <= (uint64_t)s->effort->every_max && (s->op->flags & KILL_SLOW) == 0)
 		kill_everywhere(s, run);
 }
@@ -534,6 +350,7 @@ void kill_total_add(struct kill_total *to, const struct kill_total *from)
 	to->states += from->states;
 	to->doubles += from->doubles;
 	to->reals += from->reals;
+	to->pairs += from->pairs;
 	to->violations += from->violations;
 	to->by_image += from->by_image;
 	to->by_double += from->by_double;
@@ -542,7 +359,7 @@ void kill_total_add(struct kill_total *to, const struct kill_total *from)
 
 static void sweep_run(struct sweep *s)
 {
-	struct run run;
+	struct kill_run run;
 	char why[96];
 
 	if (collect(s, s->initial, s->op->prepare, s->op->op, true, &run) == 0) {
@@ -563,7 +380,7 @@ static void sweep_run(struct sweep *s)
 		if (!enough(s))
 			real_kills(s, &run);
 	}
-	run_free(&run);
+	kill_run_free(&run);
 }
 
 uint64_t kill_sweep(const struct kill_op *op, struct kill_world *world,

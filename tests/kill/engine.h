@@ -57,6 +57,8 @@ struct kill_effort {
 	int first_max;     /* double kills: first images, spread evenly; 0 = all */
 	int second_max;    /* second images of each; 0 = all */
 	int violation_max; /* stop an operation after so many */
+	int stopped_max;   /* pairs: states in which one is stopped, spread evenly; 0 = all */
+	int killed_max;    /* pairs: states in which the other dies, of each; 0 = all */
 	int peer_ms;       /* a peer that needs longer hangs; 0 = 5000 */
 	bool quiet;        /* do not print violations: they are expected */
 };
@@ -71,6 +73,7 @@ struct kill_total {
 	uint64_t states;     /* distinct images judged */
 	uint64_t doubles;
 	uint64_t reals;
+	uint64_t pairs; /* of a state in which one was stopped, and one in which the other died */
 	uint64_t violations;
 	uint64_t by_image; /* of the violations, those seen in images */
 	uint64_t by_double;

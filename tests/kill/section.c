@@ -15,78 +15,6 @@
 
 /* --- survivors ----------------------------------------------------------------------------- */
 
-static bool same(const struct content *a, const struct content *b)
-{
-	return a->one == b->one && a->two == b->two && a->note == b->note;
-}
-
-static int enter(struct tarn_section *section, struct harness_report *report)
-{
-	struct tarn_diag diag = { .what = "" };
-	int r = tarn_section_enter(section, tarn_deadline_after(INT64_C(5000000000)), &tx, &diag);
-
-	return r < 0 ? survivor_say(report, "enter", r, &diag) : 0;
-}
-
-/* What the pool holds, to one who enters; @second: the second section first, by itself. */
-static int look(struct kill_world *world, bool second, struct content *ret,
-		struct harness_report *report)
-{
-	struct content alone = { 0 };
-
-	if (open_pool(world, report) < 0 || survivor_check(region, report) < 0)
-		return KILL_VIOLATION;
-	if (second && (enter(two, report) < 0 || second_content(&alone, report) < 0 ||
-		       tarn_section_leave(two) < 0))
-		return KILL_VIOLATION;
-	if (enter(one, report) < 0 || enter(two, report) < 0 || pool_content(ret, report) < 0)
-		return KILL_VIOLATION;
-	if (tarn_section_leave(two) < 0 || tarn_section_leave(one) < 0)
-		return harness_say(report, KILL_VIOLATION, "leave failed");
-	if (second && alone.two != ret->two)
-		return harness_say(report, KILL_VIOLATION,
-				   "section two alone showed 0x%x, not 0x%x", alone.two, ret->two);
-	return survivor_check(region, report);
-}
-
-/* Both sections still do what they are for; then everything around them. */
-static int wind_up(struct kill_world *world, int outcome, struct harness_report *report)
-{
-	struct content before, after;
-	uint32_t version = 0;
-	int r;
-
-	if (enter(one, report) < 0 || pool_content(&before, report) < 0)
-		return KILL_VIOLATION;
-	r = insert(&pool->one, 20);
-	if (r < 0 || tarn_section_abort(one) < 0)
-		return harness_say(report, KILL_VIOLATION, "no node can be had");
-	if (enter(one, report) < 0 || insert(&pool->one, 21) < 0 || tarn_section_leave(one) < 0 ||
-	    enter(one, report) < 0 || pool_content(&after, report) < 0 ||
-	    take_out(&pool->one, 21) < 0 || tarn_section_leave(one) < 0)
-		return harness_say(report, KILL_VIOLATION, "the list cannot be changed");
-	if (after.one != (before.one | 1u << 21) || after.two != before.two)
-		return harness_say(report, KILL_VIOLATION, "a change was lost");
-	if (tarn_section_read_begin(one, &version) < 0 ||
-	    tarn_section_read_begin(two, &version) < 0)
-		return harness_say(report, KILL_VIOLATION, "it cannot be read");
-	if (survivor_kept(region, report) < 0)
-		return KILL_VIOLATION;
-	tarn_section_close(one);
-	tarn_section_close(two);
-	tarn_object_close(region, pool);
-	if (survivor_whole(world, region, OBJECTS, report) < 0)
-		return KILL_VIOLATION;
-	if (tarn_section_remove(region, "one", NULL) < 0 ||
-	    tarn_section_remove(region, "two", NULL) < 0)
-		return harness_say(report, KILL_VIOLATION, "the sections cannot be removed");
-	if (survivor_whole(world, region, OBJECTS - 2, report) < 0)
-		return KILL_VIOLATION;
-	tarn_region_close(region);
-	region = NULL;
-	return outcome;
-}
-
 /* 0: as it was; 1: as @after says. */
 static int judge(struct kill_world *world, const struct content *after, bool second,
 		 struct harness_report *report)
@@ -94,18 +22,18 @@ static int judge(struct kill_world *world, const struct content *after, bool sec
 	struct content found;
 	int outcome;
 
-	if (look(world, second, &found, report) < 0)
+	if (pool_look(world, second, &found, report) < 0)
 		return KILL_VIOLATION;
-	if (same(&found, after))
+	if (same_content(&found, after))
 		outcome = 1;
-	else if (same(&found, &at_first))
+	else if (same_content(&found, &at_first))
 		outcome = 0;
 	else
 		return harness_say(report, KILL_VIOLATION, "found 0x%x, 0x%x and note %d",
 				   found.one, found.two, found.note);
-	if (same(after, &at_first))
+	if (same_content(after, &at_first))
 		outcome = 0;
-	return wind_up(world, outcome, report);
+	return pool_wind_up(world, outcome, report);
 }
 
 static const struct content inserted = { .one = 1u << 2 | 1u << 4 | 1u << 5 | 1u << 6,
@@ -148,7 +76,7 @@ static int check_made(struct kill_world *world, struct harness_report *report)
 	    tarn_section_open(region, "two", &opts, &two) < 0 || open_pool(world, report) < 0 ||
 	    pool_content(&found, report) < 0)
 		return harness_say(report, KILL_VIOLATION, "it cannot be made");
-	return wind_up(world, r == 0, report);
+	return pool_wind_up(world, r == 0, report);
 }
 
 /* Gone or not; what a dead owner had changed is undone either way once it is gone. */
@@ -161,16 +89,16 @@ static int check_gone(struct kill_world *world, struct harness_report *report)
 	if (survivor_open(world, &region, report) != 0 || survivor_check(region, report) < 0)
 		return KILL_VIOLATION;
 	r = tarn_section_open(region, "one", NULL, &one);
-	if (r == 0 && (enter(one, report) < 0 || tarn_section_leave(one) < 0))
+	if (r == 0 && (enter_patiently(one, report) < 0 || tarn_section_leave(one) < 0))
 		return KILL_VIOLATION;
 	if (r != 0 && tarn_section_open(region, "one", &opts, &one) < 0)
 		return harness_say(report, KILL_VIOLATION, "it cannot be made anew");
-	if (open_pool(world, report) < 0 || enter(two, report) < 0 ||
+	if (open_pool(world, report) < 0 || enter_patiently(two, report) < 0 ||
 	    pool_content(&found, report) < 0 || tarn_section_leave(two) < 0)
 		return KILL_VIOLATION;
-	if (!same(&found, &at_first))
+	if (!same_content(&found, &at_first))
 		return harness_say(report, KILL_VIOLATION, "a change of the dead was not undone");
-	return wind_up(world, r != 0, report);
+	return pool_wind_up(world, r != 0, report);
 }
 
 /* Still set aside, or mended by force: the entry that was damaged changed nothing. */
@@ -188,11 +116,11 @@ static int check_mended(struct kill_world *world, struct harness_report *report)
 		r = tarn_section_recover(region, "one", TARN_SECTION_FORCE, NULL) < 0 ? r : 1;
 	if (r < 0)
 		return survivor_say(report, "enter", r, NULL);
-	if (look(world, false, &found, report) < 0)
+	if (pool_look(world, false, &found, report) < 0)
 		return KILL_VIOLATION;
-	if (!same(&found, &at_first))
+	if (!same_content(&found, &at_first))
 		return harness_say(report, KILL_VIOLATION, "not undone");
-	return wind_up(world, r == 0, report);
+	return pool_wind_up(world, r == 0, report);
 }
 
 /* Beside a peer that has inserted 9 once the op was done or dead. */
@@ -203,16 +131,16 @@ static int check_beside(struct kill_world *world, struct harness_report *report)
 
 	if (atomic_exchange(&state_of(world)->finished, 0) != 1)
 		return harness_say(report, KILL_VIOLATION, "the peer did not do its work");
-	if (look(world, false, &found, report) < 0)
+	if (pool_look(world, false, &found, report) < 0)
 		return KILL_VIOLATION;
 	without = at_first;
 	without.one |= peers;
 	with = without;
 	with.one |= mine;
-	if (!same(&found, &without) && !same(&found, &with))
+	if (!same_content(&found, &without) && !same_content(&found, &with))
 		return harness_say(report, KILL_VIOLATION, "found 0x%x, 0x%x", found.one,
 				   found.two);
-	return wind_up(world, same(&found, &with), report);
+	return pool_wind_up(world, same_content(&found, &with), report);
 }
 
 /* --- the table ----------------------------------------------------------------------------- */

@@ -233,7 +233,7 @@ int left_changed(struct kill_world *world, struct harness_report *report)
 	return r == 0 ? insert(&pool->one, 5) : r;
 }
 
-static int move(void)
+int move(void)
 {
 	int r = take_out(&pool->one, 4);
 
@@ -369,18 +369,40 @@ static void hold(struct kill_world *world, struct harness_report *report)
 	_exit(0);
 }
 
+void await_holder_end(const struct kill_world *world)
+{
+	int pid = atomic_load(&state_of(world)->holder);
+	char path[40], state = 'R';
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	for (int i = 0; i < 20000 && pid > 0 && state != 'Z'; i++) {
+		FILE *f = fopen(path, "re");
+
+		if (f == NULL)
+			return;
+		if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+			state = 'R';
+		fclose(f);
+		if (state != 'Z')
+			harness_sleep_us(200);
+	}
+}
+
 /* Another process is inside, and changes the list; it ends when this one does. Who is stepped
  * through takes longer to fall asleep than a sleep lasts. */
 int beside_holder(struct kill_world *world, struct harness_report *report)
 {
 	struct state *st = state_of(world);
+	pid_t pid;
 	int r;
 
 	atomic_store(&st->held, 0);
 	atomic_store(&st->go, 0);
 	tarn__section_net_ns = INT64_C(5000000000);
-	if (fork() == 0)
+	pid = fork();
+	if (pid == 0)
 		hold(world, report);
+	atomic_store(&st->holder, (int32_t)pid);
 	r = open_pool(world, report);
 	for (int i = 0; i < 20000 && atomic_load(&st->held) == 0; i++)
 		harness_sleep_us(200);

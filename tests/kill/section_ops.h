@@ -63,18 +63,37 @@ struct state {
 	_Atomic uint32_t go;       /* it is to leave */
 	_Atomic uint32_t finished; /* the peer has done its work */
 	_Atomic int32_t peer;      /* its process id */
+	_Atomic int32_t holder;    /* the holder's */
+	_Atomic uint32_t inside;   /* section_pairs.c: who is stopped has entered, and not left */
 };
 
 struct state *state_of(const struct kill_world *world);
+/* The holder dies with its parent, a little later: wait until all it had is let go of. */
+void await_holder_end(const struct kill_world *world);
 /* Open the region and what is in it. */
 int open_pool(struct kill_world *world, struct harness_report *report);
 void close_pool(void);
 int insert(struct list *list, uint64_t key);
 int take_out(struct list *list, uint64_t key);
+/* Key 4 from list one to list two. */
+int move(void);
 /* Walk list two alone, which section "two" guards. */
 int second_content(struct content *ret, struct harness_report *report);
 /* Walk both lists and the free list. 0, or KILL_VIOLATION with the reason. */
 int pool_content(struct content *ret, struct harness_report *report);
+
+/* --- section_judge.c ----------------------------------------------------------------------- */
+
+bool same_content(const struct content *a, const struct content *b);
+int enter_patiently(struct tarn_section *section, struct harness_report *report);
+/* What the pool holds, to one who enters; @second: the second section first, by itself. */
+int pool_look(struct kill_world *world, bool second, struct content *ret,
+	      struct harness_report *report);
+/* Both sections still do what they are for; then everything around them. @outcome, or
+ * KILL_VIOLATION. */
+int pool_wind_up(struct kill_world *world, int outcome, struct harness_report *report);
+
+/* --- section_ops.c ------------------------------------------------------------------------- */
 
 /* worlds before, what is prepared, operations, wakers and peers */
 kill_fn no_sections, join_its_slot, fresh, left_changed, left_changed_two, left_aside, join, ready,

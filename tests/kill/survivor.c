@@ -269,16 +269,21 @@ int survivor_restart(struct kill_world *world, struct harness_report *report)
 
 /* --- worlds and recoverers ----------------------------------------------------------------- */
 
-void survivor_world(struct kill_world *world, const struct kill_op *op)
+void survivor_world_named(struct kill_world *world, const char *name)
 {
 	kill_world_init(world, "/dev/shm", 2);
-	if (strstr(op->name, "sysv") != NULL)
+	if (strstr(name, "sysv") != NULL)
 		snprintf(world->addr, sizeof(world->addr), "sysv:0x%x", (unsigned)world->key);
-	else if (strstr(op->name, "file") != NULL)
+	else if (strstr(name, "file") != NULL)
 		snprintf(world->addr, sizeof(world->addr), "file:/dev/shm/%sfile",
 			 harness_prefix());
 	else
 		snprintf(world->addr, sizeof(world->addr), "%sposix", harness_prefix());
+}
+
+void survivor_world(struct kill_world *world, const struct kill_op *op)
+{
+	survivor_world_named(world, op->name);
 }
 
 int survivor_recover(struct kill_world *world, struct harness_report *report)

@@ -46,6 +46,7 @@ int survivor_nothing_left(struct kill_world *world, struct harness_report *repor
 
 /* The world of an op: its address by the kind in the op's name (posix, file, sysv). */
 void survivor_world(struct kill_world *world, const struct kill_op *op);
+void survivor_world_named(struct kill_world *world, const char *name);
 
 /* Recover as any next opener would: open, gc, close. For kill_op.recover. */
 int survivor_recover(struct kill_world *world, struct harness_report *report);

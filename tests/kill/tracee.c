@@ -88,7 +88,7 @@ int tracee_start(struct tracee *t, struct kill_world *world, kill_fn *prepare, k
 
 	t->report = report;
 	t->step = t->rest = 0;
-	t->calls = 0;
+	t->calls = t->waits = 0;
 	t->signal = 0;
 	t->was_call = t->asleep = false;
 	report->code = 0;
@@ -201,6 +201,7 @@ enum tracee_event tracee_step(struct tracee *t)
 		return stepped(t, status, true);
 	}
 	call = at_call(t, &sleeps);
+	t->waits += sleeps;
 	ptrace(PTRACE_SINGLESTEP, t->pid, NULL, (void *)(intptr_t)t->signal);
 	if (sleeps) {
 		int r = stopped_or_asleep(t, &status);
@@ -295,6 +296,43 @@ enum tracee_event tracee_enter_sleep(struct tracee *t)
 	return r == 0 ? TRACEE_ASLEEP : TRACEE_STEPPED;
 }
 
+/* Wait for a stop until @deadline. False: it is gone, or was killed since it did not come. */
+static bool wait_stop_until(struct tracee *t, int64_t deadline, int *ret_status)
+{
+	for (;;) {
+		pid_t r = waitpid(t->pid, ret_status, WNOHANG);
+
+		if (r == t->pid)
+			return WIFSTOPPED(*ret_status);
+		if (harness_now() >= deadline)
+			break;
+		harness_sleep_us(50);
+	}
+	kill(t->pid, SIGKILL);
+	waitpid(t->pid, ret_status, 0);
+	return false;
+}
+
+enum tracee_event tracee_finish(struct tracee *t, int64_t ms)
+{
+	int64_t deadline = harness_now() + ms * 1000000;
+	int status = 0;
+
+	/* asleep: it is under way already, and will stop when it comes out of the kernel */
+	for (bool goes = t->asleep;; goes = false) {
+		if (!goes && ip_of(t->pid) == (uintptr_t)kill_mark_end + 1)
+			return TRACEE_ENDED;
+		if (!goes)
+			ptrace(PTRACE_CONT, t->pid, NULL, (void *)(intptr_t)t->signal);
+		t->asleep = false;
+		if (!wait_stop_until(t, deadline, &status))
+			return gone(t, status);
+		t->signal = WSTOPSIG(status) == SIGTRAP || WSTOPSIG(status) == CALL_STOP
+				    ? 0
+				    : WSTOPSIG(status);
+	}
+}
+
 #else /* no single step here */
 
 int tracee_start(struct tracee *t, struct kill_world *world, kill_fn *prepare, kill_fn *op,
@@ -314,6 +352,12 @@ enum tracee_event tracee_step(struct tracee *t)
 enum tracee_event tracee_run_calls(struct tracee *t, uint32_t calls)
 {
 	(void)t, (void)calls;
+	return TRACEE_DIED;
+}
+
+enum tracee_event tracee_finish(struct tracee *t, int64_t ms)
+{
+	(void)t, (void)ms;
 	return TRACEE_DIED;
 }
 

@@ -37,6 +37,7 @@ struct tracee {
 	uint64_t step;  /* instructions done since the first mark */
 	uint32_t calls; /* system calls among them */
 	uint64_t rest;  /* instructions since the last of those */
+	uint32_t waits; /* calls that wait for a futex, whether they came to sleep or not */
 	bool was_call;  /* the last instruction was a system call */
 	bool asleep;
 	int signal;                    /* to be delivered when it goes on */
@@ -53,6 +54,8 @@ enum tracee_event tracee_step(struct tracee *t);
 enum tracee_event tracee_run_calls(struct tracee *t, uint32_t calls);
 /* Run into the next system call, a futex wait, and leave it asleep there. */
 enum tracee_event tracee_enter_sleep(struct tracee *t);
+/* Let it run freely to the second mark, at most @ms. ENDED; or DIED, and the report says how. */
+enum tracee_event tracee_finish(struct tracee *t, int64_t ms);
 /* SIGKILL, and wait until the kernel has let go of all it held. */
 void tracee_kill(struct tracee *t);
 

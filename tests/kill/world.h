@@ -25,7 +25,8 @@ struct kill_world {
 	/* Not 0: the operation goes by who has a thing open or attached, so nothing is, to look at
 	 * it; all is taken to hold this byte, and only real kills tell whether it does. */
 	unsigned char untouched;
-	void *shared; /* 4 KiB that every process of a sweep shares, not part of the image */
+	int fate_a, fate_b; /* in a survivor of two: what became of each; pairs.h */
+	void *shared;       /* 4 KiB that every process of a sweep shares, not part of the image */
 };
 
 /* One file, or one segment (name empty). */
