@@ -15,8 +15,11 @@
 
 #include "pairs.h"
 #include "section_ops.h"
+#include "sync/section.h"
 
-#define PATIENCE tarn_deadline_after(3000000) /* who stands may be the owner */
+/* Whoever is to be woken is: no sleep ends by itself while a run lasts. */
+#define LONG_SLEEP INT64_C(60000000000)
+#define PATIENCE   tarn_deadline_after(3000000) /* who stands may be the owner */
 
 /* --- inside -------------------------------------------------------------------------------- */
 
@@ -74,6 +77,12 @@ static int a_insert(struct kill_world *world, struct harness_report *report)
 static int a_abort(struct kill_world *world, struct harness_report *report)
 {
 	return change_one(world, 5, false, report);
+}
+
+static int prepared_to_sleep(struct kill_world *world, struct harness_report *report)
+{
+	tarn__section_net_ns = LONG_SLEEP;
+	return prepared(world, report);
 }
 
 /* B has 5. */
@@ -291,10 +300,10 @@ static int b_object(struct kill_world *world, struct harness_report *report)
 
 static int sleeper(struct kill_world *world, struct harness_report *report)
 {
-	int r = open_pool(world, report);
+	int r = prepared_to_sleep(world, report);
 
 	if (r == 0)
-		r = tarn_section_enter(one, tarn_deadline_after(INT64_C(20000000000)), &tx, NULL);
+		r = tarn_section_enter(one, tarn_deadline_after(LONG_SLEEP), &tx, NULL);
 	if (r == 0 && !pool_whole())
 		r = harness_say(report, -EILSEQ, "the sleeper found half a change");
 	if (r == 0)
@@ -398,56 +407,71 @@ static int check_object(struct kill_world *world, struct harness_report *report)
 /* --- the table ----------------------------------------------------------------------------- */
 
 /* clang-format off */
-#define PAIR(nm, before, op_a, op_b, judges, ...) \
+#define PAIR(nm, before, op_a, op_b, ...) \
 	{ .name = "pair-" nm, .setup = before, .prepare_a = prepared, .a = op_a, \
-	  .prepare_b = prepared, .b = op_b, .check = check_##judges, __VA_ARGS__ }
+	  .prepare_b = prepared, .b = op_b, __VA_ARGS__ }
 /* What the dead left is still there when the operations begin. */
-#define AFTER_DEATH(nm, before, op_a, op_b, judges, ...) \
+#define AFTER_DEATH(nm, before, op_a, op_b, ...) \
 	{ .name = "pair-" nm, .setup = before, .prepare_a = ready, .a = op_a, \
-	  .prepare_b = ready, .b = op_b, .check = check_##judges, __VA_ARGS__ }
+	  .prepare_b = ready, .b = op_b, __VA_ARGS__ }
 /* B is inside, and has inserted 5. */
-#define ASLEEP(nm, op_b, judges, ...) \
-	{ .name = "pair-" nm, .setup = fresh, .prepare_a = prepared, .a = a_insert_later, \
-	  .prepare_b = inside_changed, .b = op_b, .check = check_##judges, \
-	  .flags = PAIR_A_WAITS, __VA_ARGS__ }
+#define ASLEEP(nm, op_b, ...) \
+	{ .name = "pair-" nm, .setup = fresh, .prepare_a = prepared_to_sleep, .a = a_insert_later, \
+	  .prepare_b = inside_changed, .b = op_b, .flags = PAIR_A_WAITS, __VA_ARGS__ }
 
 static const struct kill_pair pairs[] = {
-	PAIR("insert-and-enter", fresh, a_insert, b_insert, 5_9, .refused_b = { -ETIMEDOUT }),
-	PAIR("insert-and-try", fresh, a_insert, b_try, 5_9, .refused_b = { -EAGAIN }),
-	PAIR("insert-and-abort", fresh, a_insert, b_abort, 5_none, .refused_b = { -ETIMEDOUT }),
-	PAIR("insert-and-recover", fresh, a_insert, b_recover, 5_none, .refused_b = { -EBUSY }),
-	PAIR("insert-and-read", fresh, a_insert, b_read, 5_none, .refused_b = { -ETIMEDOUT }),
-	PAIR("insert-and-gc", fresh, a_insert, b_gc, 5_9, .refused_b = { -ETIMEDOUT }),
-	PAIR("insert-and-join", fresh, a_insert, b_join, 5_none),
-	PAIR("abort-and-enter", fresh, a_abort, b_insert, none_9, .refused_b = { -ETIMEDOUT }),
-	PAIR("move-and-second", fresh, a_move, b_second, move_9, .refused_b = { -ETIMEDOUT }),
-	PAIR("move-and-move", fresh, a_move, b_move, move_move, .refused_b = { -ETIMEDOUT }),
-	PAIR("move-and-recover", fresh, a_move, b_recover_insert, move_9,
+	PAIR("insert-and-enter", fresh, a_insert, b_insert,
+	     .check = check_5_9, .refused_b = { -ETIMEDOUT }),
+	PAIR("insert-and-try", fresh, a_insert, b_try,
+	     .check = check_5_9, .refused_b = { -EAGAIN }),
+	PAIR("insert-and-abort", fresh, a_insert, b_abort,
+	     .check = check_5_none, .refused_b = { -ETIMEDOUT }),
+	PAIR("insert-and-recover", fresh, a_insert, b_recover,
+	     .check = check_5_none, .refused_b = { -EBUSY }),
+	PAIR("insert-and-read", fresh, a_insert, b_read,
+	     .check = check_5_none, .refused_b = { -ETIMEDOUT }),
+	PAIR("insert-and-gc", fresh, a_insert, b_gc,
+	     .check = check_5_9, .refused_b = { -ETIMEDOUT }),
+	PAIR("insert-and-join", fresh, a_insert, b_join, .check = check_5_none),
+	PAIR("abort-and-enter", fresh, a_abort, b_insert,
+	     .check = check_none_9, .refused_b = { -ETIMEDOUT }),
+	PAIR("move-and-second", fresh, a_move, b_second,
+	     .check = check_move_9, .refused_b = { -ETIMEDOUT }),
+	PAIR("move-and-move", fresh, a_move, b_move,
+	     .check = check_move_move, .refused_b = { -ETIMEDOUT }),
+	PAIR("move-and-recover", fresh, a_move, b_recover_insert, .check = check_move_9,
 	     .refused_b = { -EAGAIN }),
-	PAIR("abort-two-and-second", fresh, a_abort_two, b_second, none_9,
+	PAIR("abort-two-and-second", fresh, a_abort_two, b_second, .check = check_none_9,
 	     .refused_b = { -ETIMEDOUT }),
-	PAIR("join-and-enter", fresh, a_join, b_insert, none_9),
-	PAIR("join-and-gc", fresh, a_join, b_gc, none_9, .refused_b = { -ETIMEDOUT }),
-	PAIR("object-and-object", fresh, a_object, b_object, object, .refused_b = { -ETIMEDOUT },
+	PAIR("join-and-enter", fresh, a_join, b_insert, .check = check_none_9),
+	PAIR("join-and-gc", fresh, a_join, b_gc,
+	     .check = check_none_9, .refused_b = { -ETIMEDOUT }),
+	PAIR("object-and-object", fresh, a_object, b_object,
+	     .check = check_object, .refused_b = { -ETIMEDOUT },
 	     .flags = KILL_LONG),
-	AFTER_DEATH("enter-after-death-and-enter", left_changed, a_insert, b_insert, 5_9,
+	AFTER_DEATH("enter-after-death-and-enter", left_changed, a_insert, b_insert,
+		    .check = check_5_9,
 		    .refused_b = { -ETIMEDOUT }),
-	AFTER_DEATH("enter-after-death-and-recover", left_changed, a_insert, b_recover, 5_none,
+	AFTER_DEATH("enter-after-death-and-recover", left_changed, a_insert, b_recover,
+		    .check = check_5_none,
 		    .refused_b = { -EBUSY }),
-	AFTER_DEATH("recover-and-enter", left_changed, a_recover, b_insert, none_9,
+	AFTER_DEATH("recover-and-enter", left_changed, a_recover, b_insert,
+		    .check = check_none_9,
 		    .refused_a = { -EBUSY }, .refused_b = { -ETIMEDOUT }),
-	AFTER_DEATH("recover-and-gc", left_changed, a_recover, b_gc, none_9,
+	AFTER_DEATH("recover-and-gc", left_changed, a_recover, b_gc, .check = check_none_9,
 		    .refused_b = { -ETIMEDOUT }),
 	AFTER_DEATH("second-after-death-of-two-and-second", left_changed_two, a_second_then_first,
-		    b_second, 5_9, .refused_b = { -ETIMEDOUT }),
+		    b_second, .check = check_5_9, .refused_b = { -ETIMEDOUT }),
 	AFTER_DEATH("first-after-death-of-two-and-second", left_changed_two, a_insert, b_second,
-		    5_9, .refused_b = { -ETIMEDOUT }),
+		    .check = check_5_9, .refused_b = { -ETIMEDOUT }),
 	AFTER_DEATH("second-after-death-of-two-and-recover", left_changed_two,
-		    a_second_then_first, b_recover, 5_none, .refused_b = { -EBUSY }),
-	ASLEEP("asleep-and-leave", op_leave, 9_5),
-	ASLEEP("asleep-and-abort", op_abort_inside, 9_none),
-	ASLEEP("asleep-and-close", op_close_inside, 9_none),
-	ASLEEP("asleep-and-leave-beside-sleeper", op_leave, 9_5_and_8, .peer = sleeper),
+		    a_second_then_first, b_recover,
+	       .check = check_5_none, .refused_b = { -EBUSY }),
+	ASLEEP("asleep-and-leave", op_leave, .check = check_9_5),
+	ASLEEP("asleep-and-abort", op_abort_inside, .check = check_9_none),
+	ASLEEP("asleep-and-close", op_close_inside, .check = check_9_none),
+	ASLEEP("asleep-and-leave-beside-sleeper", op_leave,
+	       .check = check_9_5_and_8, .peer = sleeper),
 };
 /* clang-format on */
 
