@@ -17,7 +17,7 @@
 #include "section_ops.h"
 #include "sync/section.h"
 
-/* Whoever is to be woken is: no sleep ends by itself while a run lasts. */
+/* Who is stepped through takes longer to fall asleep than a sleep lasts otherwise. */
 #define LONG_SLEEP INT64_C(60000000000)
 #define PATIENCE   tarn_deadline_after(3000000) /* who stands may be the owner */
 
