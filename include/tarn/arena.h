@@ -243,7 +243,8 @@ struct tarn_block {
 /**
  * tarn_arena_walk - call @fn for each allocated block, in order of place, until it returns
  * non-zero. Whoever is inside sees exactly what is there; others what there was at some time.
- * Return: 0, -EAGAIN (it changed meanwhile), -ENOENT, -EUCLEAN, or what @fn returned.
+ * Return: 0, -EAGAIN (it changed meanwhile), -ENOENT, -EUCLEAN, what @fn returned, or, where a dead
+ *   owner's changes are to be undone first, what entering returns.
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_arena_walk(struct tarn_arena *arena,

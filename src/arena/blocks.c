@@ -209,11 +209,11 @@ static int alloc_slowly(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t c
 {
 	int r = make_slab(arena, tx, class);
 
+	if (r == -ENOMEM)
+		return alloc_elsewhere(arena, tx, class, size, align, tag, ret_ref);
 	if (r == 0)
 		r = alloc_slot(arena, tx, class, tag, ret_ref);
-	else if (r == -ENOMEM)
-		r = alloc_elsewhere(arena, tx, class, size, align, tag, ret_ref);
-	return r;
+	return r == -EAGAIN ? tx_fail(tx, -EUCLEAN) : r; /* A5: it was put there just now */
 }
 
 static int alloc(struct tarn_arena *arena, struct tarn_tx *tx, uint64_t size, uint32_t align,

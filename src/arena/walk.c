@@ -139,16 +139,30 @@ static int walk_run(struct tarn_arena *arena, const struct run *run, void *arg)
 	}
 }
 
+/* The version to walk on. What a dead owner left half-done is undone first by who may do that. */
+static int walk_begin(struct tarn_arena *arena, uint32_t *ret_version)
+{
+	int r = tarn_section_read_begin(arena->own, ret_version);
+	struct tarn_tx *tx;
+
+	if (r == -EOWNERDEAD && !arena->region->observer) {
+		r = tarn_section_enter(arena->own, tarn_deadline_after(PATIENCE_NS), &tx, NULL);
+		if (r == 0)
+			r = tarn_section_leave(arena->own);
+		if (r == 0)
+			r = tarn_section_read_begin(arena->own, ret_version);
+	}
+	return r == -EOWNERDEAD ? -EAGAIN : r;
+}
+
 int tarn_arena_walk(struct tarn_arena *arena, int (*fn)(const struct tarn_block *block, void *arg),
 		    void *arg)
 {
 	struct walk walk = { fn, arg };
 	uint32_t version = 0;
 	bool inside = tarn__arena_inside(arena);
-	int r = inside ? 0 : tarn_section_read_begin(arena->own, &version);
+	int r = inside ? 0 : walk_begin(arena, &version);
 
-	if (r == -EOWNERDEAD)
-		r = -EAGAIN;
 	if (r == 0)
 		r = tarn__arena_fresh(arena);
 	if (r < 0)

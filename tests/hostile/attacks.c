@@ -23,8 +23,10 @@
 
 enum {
 	PAGE = 4096,
-	HOT_AREAS = 6,
-	SECTIONS = 2 * (384 + 320),
+	HOT_AREAS = 8,
+	SECTIONS = 2 * (384 + 320) + 384 + 512, /* the third one's journal is longer */
+	ARENA_TABLES = 1216 + 64 + 4 * 64,      /* headers, lists, heads, metas of four pages */
+	EXTENT_TABLES = 64 + 64 + 4 * 64,
 	RING_HEADER = 320,
 	ENTRY_SIZE = 128
 };
@@ -50,7 +52,8 @@ static unsigned char *map_file(struct hostile_arena *arena)
 }
 
 /* An offset in one of the areas, each as likely as the others: superblock, its changing words,
- * directory and members, the heap's first bytes with the ring's header, the sections, anywhere. */
+ * directory and members, the heap's first bytes with the ring's header, the sections, the arena's
+ * tables, those of what it grew by, anywhere. */
 static size_t choose_offset(struct peer *peer)
 {
 	uint64_t r = hostile_random(&peer->random);
@@ -67,6 +70,10 @@ static size_t choose_offset(struct peer *peer)
 		return (heap + (size_t)(r >> 8) % PAGE) & ~(size_t)3;
 	case 4:
 		return hostile_find_section(peer->arena) + ((size_t)(r >> 8) % SECTIONS);
+	case 5:
+		return hostile_find_arena(peer->arena) + ((size_t)(r >> 8) % ARENA_TABLES);
+	case 6:
+		return hostile_find_extent(peer->arena) + ((size_t)(r >> 8) % EXTENT_TABLES);
 	default:
 		return (size_t)(r >> 8) % size;
 	}
@@ -130,20 +137,44 @@ static uint32_t checksum(const unsigned char *bytes, size_t size)
 	return hash;
 }
 
-/* Change a directory entry or the ring's header, and make its checksum fit, as one who knows the
- * format can. */
-static void forge(struct peer *peer)
+/* Words that a checksum covers, and where it stands. */
+struct covered {
+	size_t first, last, check;
+};
+
+static struct covered choose_covered(struct peer *peer)
 {
 	uint64_t r = hostile_random(&peer->random);
-	bool ring = r % 4 == 0;
-	size_t base = ring ? hostile_find_ring(peer->arena) : PAGE + (r >> 8) % 8 * ENTRY_SIZE;
-	size_t first = ring ? 0 : 8, last = ring ? 20 : ENTRY_SIZE, check = ring ? 20 : 4;
-	size_t off = base + first + (r >> 16) % (ring ? 5 : 8) * 4;
+	size_t base;
+
+	switch (r % 8) {
+	case 0:
+		base = hostile_find_ring(peer->arena);
+		return (struct covered){ base, base + 20, base + 20 };
+	case 1:
+		base = hostile_find_arena(peer->arena);
+		return (struct covered){ base, base + 36, base + 36 };
+	case 2:
+		base = hostile_find_extent(peer->arena);
+		return (struct covered){ base, base + 24, base + 24 };
+	default:
+		base = PAGE + (r >> 8) % 16 * ENTRY_SIZE;
+		return (struct covered){ base + 8, base + ENTRY_SIZE, base + 4 };
+	}
+}
+
+/* Change a directory entry or a header, and make its checksum fit, as one who knows the format
+ * can. */
+static void forge(struct peer *peer)
+{
+	struct covered covered = choose_covered(peer);
+	size_t words = (covered.last - covered.first) / 4;
+	size_t off = covered.first + hostile_random(&peer->random) % (words < 8 ? words : 8) * 4;
 	uint32_t value = (uint32_t)choose_value(peer, off), sum;
 
 	memcpy(peer->map + off, &value, sizeof(value));
-	sum = checksum(peer->map + base + first, last - first);
-	memcpy(peer->map + base + check, &sum, sizeof(sum));
+	sum = checksum(peer->map + covered.first, covered.last - covered.first);
+	memcpy(peer->map + covered.check, &sum, sizeof(sum));
 }
 
 /* Put back the first image, whole or one page of it. */

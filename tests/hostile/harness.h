@@ -106,13 +106,19 @@ hostile_victim_fn guarded_producer, guarded_consumer, guarded_manager, guarded_n
 hostile_victim_fn guarded_changer, guarded_onlooker;
 /* One waits for ever for what the other pushes now and then. */
 hostile_victim_fn waiting_consumer, feeding_producer;
+/* --- arenas.c: users of an arena; naive_popper has one fault */
+hostile_victim_fn victim_allocator, victim_surveyor, guarded_allocator, guarded_surveyor;
+hostile_victim_fn naive_popper;
 /* Make the region that they all expect; returns its descriptor. */
 int victims_region(size_t *ret_size);
 
 /* Where the ring's header lies in the image: it begins with a word of its own. */
 size_t hostile_find_ring(const struct hostile_arena *arena);
-/* The same for the first section; the second one lies behind it. */
+/* The same for the first section; two others lie behind it. */
 size_t hostile_find_section(const struct hostile_arena *arena);
+/* The same for the arena, and for what it grew by. */
+size_t hostile_find_arena(const struct hostile_arena *arena);
+size_t hostile_find_extent(const struct hostile_arena *arena);
 
 /* --- attacks.c ------------------------------------------------------------------------------- */
 

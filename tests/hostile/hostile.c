@@ -84,6 +84,13 @@ static void a_scribbling_peer_costs_errors_only(void **state)
 				       .seconds = seconds_all * 0.3,
 				       .seed = seed + 3 },
 	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "arena under scribbling",
+				       .victims = { victim_allocator, victim_allocator,
+						    victim_surveyor, victim_surveyor },
+				       .attack = attack_scribble,
+				       .seconds = seconds_all * 0.3,
+				       .seed = seed + 4 },
+	       HOSTILE_CALM);
 }
 
 static void a_truncating_peer_is_an_error_with_the_guard(void **state)
@@ -100,6 +107,24 @@ static void a_truncating_peer_is_an_error_with_the_guard(void **state)
 				       .victims = { guarded_changer, guarded_onlooker,
 						    guarded_changer },
 				       .attack = attack_truncate,
+				       .seconds = seconds_all * 0.1,
+				       .seed = seed },
+	       HOSTILE_CALM);
+}
+
+static void an_arena_that_is_cut_off_is_an_error_with_the_guard(void **state)
+{
+	(void)state;
+	expect(&(struct hostile_plan){ .name = "truncation under an arena",
+				       .victims = { guarded_allocator, guarded_surveyor,
+						    guarded_surveyor },
+				       .attack = attack_truncate,
+				       .seconds = seconds_all * 0.1,
+				       .seed = seed },
+	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "punched holes in an arena",
+				       .victims = { victim_allocator, victim_surveyor },
+				       .attack = attack_punch,
 				       .seconds = seconds_all * 0.1,
 				       .seed = seed },
 	       HOSTILE_CALM);
@@ -253,6 +278,17 @@ static void a_trusting_reader_is_seen_to_die(void **state)
 	       HOSTILE_DIED);
 }
 
+static void a_trusting_allocator_is_seen_to_die(void **state)
+{
+	(void)state;
+	expect(&(struct hostile_plan){ .name = "seeded: trusts a list of pages",
+				       .victims = { naive_popper },
+				       .attack = attack_scribble,
+				       .seconds = 30,
+				       .seed = seed },
+	       HOSTILE_DIED);
+}
+
 static void an_endless_reader_is_seen_to_be_stuck(void **state)
 {
 	(void)state;
@@ -303,12 +339,14 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_trusting_reader_is_seen_to_die),
+		cmocka_unit_test(a_trusting_allocator_is_seen_to_die),
 		cmocka_unit_test(an_endless_reader_is_seen_to_be_stuck),
 		cmocka_unit_test(an_undocumented_error_is_seen),
 		cmocka_unit_test(a_program_without_the_guard_is_seen_to_die),
 		cmocka_unit_test(a_waiter_without_slices_is_seen_to_be_stuck),
 		cmocka_unit_test(a_scribbling_peer_costs_errors_only),
 		cmocka_unit_test(a_truncating_peer_is_an_error_with_the_guard),
+		cmocka_unit_test(an_arena_that_is_cut_off_is_an_error_with_the_guard),
 		cmocka_unit_test(a_hole_punching_peer_costs_errors_only),
 		cmocka_unit_test(a_reader_who_moves_waiters_away_delays_them_only),
 		cmocka_unit_test(a_squatted_read_lock_is_no_life),

@@ -8,52 +8,19 @@
  * facts are read to the end of their strings. So a pointer or a size from nowhere is a signal or
  * a sanitizer's report.
  */
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <tarn/tarn.h>
-
-#include "harness.h"
+#include "victims.h"
 
 enum {
-	REGION_SIZE = 48 << 10,
+	REGION_SIZE = 128 << 10,
 	RING_CAPACITY = 8 << 10,
-	SLICE_NS = 300000, /* of a wait; short, so that there are many */
-	ROUND_CALLS = 300,
 	JOURNAL = 320,
 	CELLS = 64,
 };
 
-/* What opening a region may say. -ETIMEDOUT: the region lock names a live member, for ever. */
-static const int open_errors[] = { EUCLEAN,   EPROTO, EUSERS, EMSGSIZE, EAGAIN,
-				   ETIMEDOUT, EIO,    ENOENT, EINVAL,   0 };
-static const int ring_open_errors[] = { ENOENT,  EEXIST, EBUSY,     EPROTO, ENOSPC, ENFILE,
-					EUCLEAN, EIO,    ETIMEDOUT, EUSERS, 0 };
-static const int ring_errors[] = { EAGAIN,   EPIPE,  ENODATA, EUCLEAN, ETIMEDOUT, ENOBUFS,
-				   EMSGSIZE, EINVAL, EIO,     EBUSY,   0 };
-static const int object_errors[] = { EEXIST,  ENOENT, ENOSPC,    ENFILE, EPROTO,
-				     EUCLEAN, EIO,    ETIMEDOUT, EINVAL, 0 };
-static const int section_open_errors[] = { ENOENT,  EEXIST, EPROTO,    ENOSPC, ENFILE,
-					   EUCLEAN, EIO,    ETIMEDOUT, EUSERS, 0 };
-static const int section_errors[] = { ETIMEDOUT, EAGAIN, EDEADLK,    EUCLEAN,         EIO, EINVAL,
-				      ENOSPC,    EPERM,  EOWNERDEAD, ENOTRECOVERABLE, 0 };
-static const int mend_errors[] = { ENOENT,  EPROTO, EBUSY,     ENOTRECOVERABLE,
-				   EUCLEAN, EIO,    ETIMEDOUT, 0 };
-static const int look_errors[] = { EUCLEAN, EIO, ETIMEDOUT, ENOSPC, ENOMEM, 0 };
-
 /* --- the region they expect ------------------------------------------------------------------ */
-
-static void must(const char *what, int r)
-{
-	if (r < 0) {
-		fprintf(stderr, "hostile: %s: %s\n", what, strerror(-r));
-		abort();
-	}
-}
 
 static void fill_ring(struct tarn_region *region)
 {
@@ -96,6 +63,7 @@ int victims_region(size_t *ret_size)
 	must("region", tarn_region_create("memfd:hostile", &opts, &region));
 	fill_ring(region);
 	make_sections(region);
+	victims_make_arena(region);
 	for (int i = 0; i < 4; i++) {
 		char name[24];
 
@@ -109,13 +77,18 @@ int victims_region(size_t *ret_size)
 	return fd;
 }
 
-static size_t find_magic(const struct hostile_arena *arena, const char *magic)
+static size_t find_magic_from(const struct hostile_arena *arena, const char *magic, size_t off)
 {
-	for (size_t off = 0; off + 64 <= arena->size; off += 64) {
+	for (; off + 64 <= arena->size; off += 64) {
 		if (memcmp(arena->image + off, magic, 4) == 0)
 			return off;
 	}
 	abort();
+}
+
+static size_t find_magic(const struct hostile_arena *arena, const char *magic)
+{
+	return find_magic_from(arena, magic, 0);
 }
 
 size_t hostile_find_ring(const struct hostile_arena *arena)
@@ -128,49 +101,15 @@ size_t hostile_find_section(const struct hostile_arena *arena)
 	return find_magic(arena, "Sect");
 }
 
-/* --- one victim ------------------------------------------------------------------------------ */
-
-struct victim {
-	struct hostile_arena *arena;
-	unsigned index;
-	uint64_t random;
-	struct tarn_region *region;
-	struct tarn_ring *ring;
-	uint64_t sink; /* what was read ends here */
-	int last;      /* what the last call said */
-};
-
-/* Count, call, judge; the value is that of the call. */
-#define CALL(victim, call, allowed)                                                                \
-	(hostile_enter((victim)->arena, (victim)->index, #call),                                   \
-	 (victim)->last = hostile_leave((victim)->arena, (victim)->index, (call), allowed))
-
-static void read_all(struct victim *v, const void *data, size_t size)
+size_t hostile_find_arena(const struct hostile_arena *arena)
 {
-	const unsigned char *bytes = data;
-
-	for (size_t i = 0; i < size; i++)
-		v->sink += bytes[i];
+	return find_magic(arena, "Aren");
 }
 
-static int enter_region(struct victim *v, uint32_t flags)
+/* The first extent lies inside of the arena. */
+size_t hostile_find_extent(const struct hostile_arena *arena)
 {
-	struct tarn_diag diag = { 0 };
-	const struct tarn_region_opts opts = { .flags = flags, .diag = &diag };
-	int r;
-
-	v->region = NULL;
-	r = CALL(v, tarn_region_open_fd(v->arena->fd, &opts, &v->region), open_errors);
-	if (r < 0 && diag.what[0] == '\0')
-		hostile_lie(v->arena, "tarn_region_open_fd", "refused without a word", r);
-	return r;
-}
-
-static void leave_region(struct victim *v)
-{
-	hostile_enter(v->arena, v->index, "tarn_region_close");
-	tarn_region_close(v->region);
-	v->region = NULL;
+	return find_magic_from(arena, "Extn", hostile_find_arena(arena) + 1216);
 }
 
 /* --- producer -------------------------------------------------------------------------------- */
