@@ -111,6 +111,10 @@ const char *look_kind(uint32_t kind)
 		return "arena";
 	case TARN_OBJECT_EXTENT:
 		return "extent";
+	case TARN_OBJECT_CHANGES:
+		return "changes";
+	case TARN_OBJECT_DIRTY:
+		return "dirty";
 	}
 	return "unknown";
 }

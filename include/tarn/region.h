@@ -65,7 +65,9 @@ enum tarn_object_kind {
 	TARN_OBJECT_RING = 2,
 	TARN_OBJECT_SECTION = 3,
 	TARN_OBJECT_ARENA = 4,
-	TARN_OBJECT_EXTENT = 5, /* memory that an arena grew by */
+	TARN_OBJECT_EXTENT = 5,  /* memory that an arena grew by */
+	TARN_OBJECT_CHANGES = 6, /* what a section's txs have changed: tarn/changes.h */
+	TARN_OBJECT_DIRTY = 7,   /* the pages that they have changed */
 };
 
 struct tarn_region_stat {

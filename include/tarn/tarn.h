@@ -5,6 +5,7 @@
 
 #include <tarn/arena.h>
 #include <tarn/base.h>
+#include <tarn/changes.h>
 #include <tarn/host.h>
 #include <tarn/region.h>
 #include <tarn/ring.h>

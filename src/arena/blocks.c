@@ -118,6 +118,13 @@ int tarn__slab_drop_empty(struct tarn_arena *arena, struct tarn_tx *tx)
 	return 0;
 }
 
+/* Whoever listens does not see the stores that are made into a new block. */
+static void tell_of_block(struct tarn_arena *arena, struct tarn_tx *tx, tarn_ref ref, uint64_t size)
+{
+	if (TARN__UNLIKELY(tarn__tx_listened(inner(tx))))
+		(void)tarn__tx_touch(tx, arena->base + ref, size);
+}
+
 /* The block's bit, and what the tx may need again. */
 static int take_block(struct tarn_arena *arena, struct tarn_tx *tx, const struct run *slab,
 		      uint32_t class, uint32_t word, uint64_t bits, uint32_t tag, tarn_ref *ret_ref)
@@ -137,8 +144,9 @@ static int take_block(struct tarn_arena *arena, struct tarn_tx *tx, const struct
 		if (tarn_tx_log(tx, arena->base + ref, poison_size(c->size)) < 0)
 			return tx_result(tx);
 	}
+	tell_of_block(arena, tx, ref, c->size);
 	tarn_tx_set64(tx, free_word(slab->meta, word), bits & (bits - 1));
-	if (*slot_tag != tag)
+	if (*slot_tag != tag || TARN__UNLIKELY(tarn__tx_listened(inner(tx))))
 		tarn_tx_set8(tx, slot_tag, (uint8_t)tag);
 	if ((bits & (bits - 1)) == 0 && slab_full(slab, class))
 		tarn__list_del(arena, tx, &arena->shm->classes[class], KIND_SLAB, slab->page);
@@ -184,6 +192,7 @@ static int alloc_large(struct tarn_arena *arena, struct tarn_tx *tx, uint64_t si
 	tarn_tx_set64(tx, &span->metas[page - span_first(span)].info,
 		      info_of(KIND_LARGE, 0, tag, len));
 	*ret_ref = (uint64_t)page << PAGE_SHIFT;
+	tell_of_block(arena, tx, *ret_ref, (uint64_t)len << PAGE_SHIFT);
 	return tx_result(tx);
 }
 
@@ -495,6 +504,10 @@ int tarn_arena_realloc(struct tarn_arena *arena, struct tarn_tx *tx, tarn_ref re
 	if (r < 0)
 		return r == -EUCLEAN ? tx_fail(tx, r) : r;
 	if (resize_in_place(arena, tx, ref, &found, size, align)) {
+		/* its end may be new to the caller */
+		tell_of_block(arena, tx, ref,
+			      found.class < CLASSES ? found.size
+						    : (uint64_t)pages_of(size) << PAGE_SHIFT);
 		r = tx_result(tx);
 		to = ref;
 	} else {

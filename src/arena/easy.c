@@ -79,7 +79,8 @@ static inline bool alloc_easily(struct tarn_arena *arena, struct tarn_tx *tx, ui
 	uint64_t bits, room, word = 0;
 	uint32_t class, page;
 
-	if (!is_led(arena, tx) || !is_fresh(arena) || !is_plain(arena, size, align, tag))
+	if (!is_led(arena, tx) || !is_fresh(arena) || !is_plain(arena, size, align, tag) ||
+	    TARN__UNLIKELY(tarn__tx_listened(inner(tx)))) /* what is stored there is to be told */
 		return false;
 	class = tarn__class_index[(size + 15) / 16];
 	if (class == CLASSES)

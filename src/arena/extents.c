@@ -223,6 +223,22 @@ static uint32_t next_epoch(struct arena_shm *shm)
 	return ticket;
 }
 
+/* Stored without a log, each: for those who listen. */
+static void tell_of_epoch(struct tarn_arena *arena, struct tarn_tx *tx)
+{
+	if (TARN__UNLIKELY(tarn__tx_listened(inner(tx))))
+		(void)tarn__tx_touch(tx, &arena->shm->ticket, sizeof(arena->shm->ticket));
+}
+
+static void tell_of_extent(struct tarn_arena *arena, struct tarn_tx *tx, uint64_t off)
+{
+	const struct extent_shm *shm = (const void *)(arena->base + off);
+	uint64_t size = sizeof(*shm) + heads_size(shm->pages) + sizeof(struct meta_shm);
+
+	if (TARN__UNLIKELY(tarn__tx_listened(inner(tx))))
+		(void)tarn__tx_touch(tx, shm, size);
+}
+
 static int attach(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t slot,
 		  const struct tarn__object *object)
 {
@@ -241,6 +257,8 @@ static int attach(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t slot,
 		return tx_fail(tx, r);
 	if (!run_at(arena, span_first(span), &run) || info_kind(run.info) != KIND_FREE)
 		return tx_fail(tx, -EUCLEAN);
+	tell_of_epoch(arena, tx);
+	tell_of_extent(arena, tx, object->off);
 	run.meta->mark = 0; /* nothing in there is anybody's */
 	tarn_tx_set32(tx, &shm->pages, load32(&shm->pages) + run_len(&run));
 	tarn__list_add(arena, tx, &shm->bins[tarn__bin_of(run_len(&run))], KIND_FREE, run.page);
@@ -349,6 +367,7 @@ static int detach_one(struct tarn_arena *arena, struct tarn_tx *tx)
 		tarn_tx_set32(tx, &shm->epoch, next_epoch(shm));
 		tarn_tx_set64(tx, &shm->extents[slot], 0);
 		tarn_tx_set32(tx, &shm->pages, load32(&shm->pages) - pages);
+		tell_of_epoch(arena, tx);
 		return tx_result(tx) < 0 ? tx_result(tx) : 1;
 	}
 	return 0;

@@ -5,6 +5,7 @@
 
 #include "arena/arena.h"
 #include "flow/ring.h"
+#include "sync/listen.h"
 #include "sync/section.h"
 
 static int check_object(struct tarn_region *region, const struct entry *entry,
@@ -19,6 +20,12 @@ static int check_object(struct tarn_region *region, const struct entry *entry,
 	case TARN_OBJECT_SECTION:
 		snprintf(where, sizeof(where), "section %s", entry->name);
 		return tarn__section_check(region, object, where, fn, arg);
+	case TARN_OBJECT_CHANGES:
+		snprintf(where, sizeof(where), "change log %s", entry->name);
+		return tarn__changes_check(region, object, where, fn, arg);
+	case TARN_OBJECT_DIRTY:
+		snprintf(where, sizeof(where), "dirty map %s", entry->name);
+		return tarn__dirty_check(region, object, where, fn, arg);
 	case TARN_OBJECT_ARENA:
 		return tarn__arena_check(region, object, entry->name, fn, arg);
 	case TARN_OBJECT_EXTENT:

@@ -16,18 +16,8 @@
 
 #include "sync/section.h"
 
-/* What one entry says, checked. */
-struct step {
-	uint64_t off;
-	uint64_t size;
-	uint64_t code;
-	uint64_t old;
-	uint32_t data; /* of a range: the unit where its bytes begin */
-};
-
-/* The entry whose unit is @at - 1. NULL, or what is wrong with it. */
-static const char *read_step(const struct tarn_section *section, uint64_t heap, uint32_t at,
-			     uint32_t seq, struct step *ret)
+const char *tarn__journal_step(const struct tarn_section *section, uint64_t heap, uint32_t at,
+			       uint32_t seq, struct tarn__step *ret)
 {
 	const struct tarn_region *region = section->region;
 	struct tarn_tx_entry entry = tarn__load_unit(&section->shm->journal[at - 1]);
@@ -41,6 +31,8 @@ static const char *read_step(const struct tarn_section *section, uint64_t heap, 
 		return "its tag is another tx's";
 	if (ret->code <= 3) {
 		ret->size = UINT64_C(1) << ret->code;
+	} else if (ret->code == CODE_TOUCH) {
+		ret->size = entry.old;
 	} else if (ret->code == CODE_RANGE) {
 		ret->size = entry.old;
 		units = ret->size / SECTION_UNIT + (ret->size % SECTION_UNIT != 0);
@@ -65,13 +57,13 @@ const char *tarn__journal_fault(const struct tarn_section *section, uint32_t cou
 				uint32_t *ret_unit)
 {
 	uint64_t heap = tarn__heap_size(section->region);
-	struct step step;
+	struct tarn__step step;
 
 	*ret_unit = count;
 	if (count > section->units)
 		return "count is larger than the journal"; /* I4 */
 	for (uint32_t at = count; at > 0; at = step.data) {
-		const char *fault = read_step(section, heap, at, seq, &step);
+		const char *fault = tarn__journal_step(section, heap, at, seq, &step);
 
 		*ret_unit = at - 1;
 		if (fault != NULL)
@@ -80,26 +72,26 @@ const char *tarn__journal_fault(const struct tarn_section *section, uint32_t cou
 	return NULL;
 }
 
-static void put_back(struct tarn_section *section, const struct step *step)
+static void put_back(struct tarn_section *section, const struct tarn__step *step)
 {
 	unsigned char *to = section->region->base + step->off;
 
 	if (step->code == CODE_RANGE)
 		tarn__store_bytes(to, &section->shm->journal[step->data], (size_t)step->size);
-	else
+	else if (step->code != CODE_TOUCH)
 		tarn__store_word(to, step->code, step->old);
 }
 
 int tarn__journal_undo(struct tarn_section *section, uint32_t count, uint32_t seq)
 {
 	uint64_t heap = tarn__heap_size(section->region);
-	struct step step;
+	struct tarn__step step;
 	uint32_t unit;
 
 	if (tarn__journal_fault(section, count, seq, &unit) != NULL)
 		return -EUCLEAN; /* rule 6 */
 	for (uint32_t at = count; at > 0; at = step.data) {
-		if (read_step(section, heap, at, seq, &step) != NULL)
+		if (tarn__journal_step(section, heap, at, seq, &step) != NULL)
 			return -EUCLEAN; /* changed since */
 		put_back(section, &step);
 	}
@@ -110,12 +102,12 @@ int tarn__journal_undo(struct tarn_section *section, uint32_t count, uint32_t se
 static void undo_forced(struct tarn_section *section, uint32_t count, uint32_t seq)
 {
 	uint64_t heap = tarn__heap_size(section->region);
-	struct step step;
+	struct tarn__step step;
 
 	if (count > section->units)
 		return;
 	for (uint32_t at = count; at > 0; at = step.data) {
-		if (read_step(section, heap, at, seq, &step) == NULL)
+		if (tarn__journal_step(section, heap, at, seq, &step) == NULL)
 			put_back(section, &step);
 		else
 			step.data = at - 1;
@@ -163,10 +155,10 @@ int tarn__section_clear_leader(struct tarn_section *section)
 		return -ENOTRECOVERABLE;
 	}
 	r = tarn__section_roll_back(&leader);
-	if (r < 0)
-		return r;
-	unlock(leader.shm, 0);
-	return 0;
+	if (r == 0)
+		unlock(leader.shm, 0);
+	tarn__listen_drop(&leader);
+	return r;
 }
 
 /* Undone, or nothing to undo: as whoever enters is to find it (rule 4). The lock is ours. */
@@ -176,6 +168,8 @@ static void clean(struct tarn_section *section, uint32_t seq)
 
 	if ((seq & 1) != 0)
 		settle(shm, seq);
+	if (tarn__listened(shm))
+		tarn__listen_publish(section);
 	/* relaxed: published by unlock(); if we die before, done again by whoever comes next */
 	atomic_store_explicit(&shm->count, 0, memory_order_relaxed);
 	atomic_store_explicit(&shm->leader, place_of(section), memory_order_relaxed);
@@ -195,6 +189,8 @@ int tarn__section_roll_back(struct tarn_section *section)
 			unlock(shm, LOCK_ASIDE);
 			return -ENOTRECOVERABLE;
 		}
+		if (place == place_of(section))
+			tarn__listen_undone(section, count, seq, true);
 		atomic_store_explicit(&shm->recovered,
 				      atomic_load_explicit(&shm->recovered, memory_order_relaxed) +
 					      1,
@@ -216,12 +212,12 @@ static bool journal_names(const struct tarn_section *section, uint32_t count, ui
 			  uint64_t off, uint64_t size)
 {
 	uint64_t heap = tarn__heap_size(section->region);
-	struct step step;
+	struct tarn__step step;
 
 	if (count > section->units)
 		return false; /* I4: such a one is not undone */
 	for (uint32_t at = count; at > 0; at = step.data) {
-		if (read_step(section, heap, at, seq, &step) != NULL)
+		if (tarn__journal_step(section, heap, at, seq, &step) != NULL)
 			step.data = at - 1; /* as in undo_forced() */
 		else if (overlaps(step.off, step.size, off, size))
 			return true;
@@ -322,6 +318,10 @@ static int mend(struct tarn_section *section, uint32_t flags, struct tarn_diag *
 	}
 	if (r < 0 && own)
 		undo_forced(section, count, seq);
+	if ((seq & 1) != 0 && own)
+		tarn__listen_undone(section, count, seq, r == 0);
+	else if (r < 0)
+		tarn__listen_unknown(section);
 	clean(section, seq);
 	unlock(shm, 0);
 	return 0;
@@ -364,8 +364,10 @@ static int recover_entered(struct tarn_region *region, const char *name, uint32_
 			if (!tarn__object_hold(region, &object))
 				continue;
 			one = tarn__section_handle(region, &object, entry.name, &section, diag);
-			if (one == 0)
+			if (one == 0) {
 				one = recover_one(&section, flags, diag);
+				tarn__listen_drop(&section);
+			}
 			tarn__object_drop(region, object.index);
 			r = one < 0 && one != -EBUSY ? one : r;
 		}
@@ -375,8 +377,10 @@ static int recover_entered(struct tarn_region *region, const char *name, uint32_
 	if (r < 0)
 		return r;
 	r = tarn__section_handle(region, &object, name, &section, diag);
-	if (r == 0)
+	if (r == 0) {
 		r = recover_one(&section, flags, diag);
+		tarn__listen_drop(&section);
+	}
 	tarn__object_drop(region, object.index);
 	return r;
 }

@@ -43,6 +43,7 @@ static void init_section(unsigned char *base, uint64_t size, void *arg)
 	shm->units = (uint32_t)((size - sizeof(*shm)) / SECTION_UNIT);
 	shm->check = tarn__section_header_check(shm);
 	atomic_init(&shm->leader, (uint32_t)((uint64_t)(base - region->base) / TARN__CACHE_LINE));
+	atomic_init(&shm->dirty, tarn__dirty_place(region));
 }
 
 static int find_or_make(struct tarn_region *region, const char *name,
@@ -184,6 +185,7 @@ int tarn__section_rejoin(struct tarn_section *section)
 		atomic_store_explicit(&section->id, region->id, memory_order_relaxed);
 	else
 		r = -EUCLEAN;
+	tarn__listen_drop(section);
 	tarn__region_leave(region);
 	return r;
 }
@@ -252,6 +254,7 @@ void tarn_section_close(struct tarn_section *section)
 
 	if (tarn__tx_inside(section))
 		(void)tarn_section_abort(section);
+	tarn__listen_drop(section);
 	tarn__region_enter_to_leave(region);
 	tarn__fork_remove(region, &section->forkable);
 	tarn__object_drop(region, section->object.index);

@@ -11,6 +11,7 @@
  *   128 +---------------------------------------------+
  *       | seq count leader leader_seq                 |  the tx: written by who is inside
  *       | tid token aborted recovered                 |  and who that is
+ *       | dirty log followed                          |  and who listens
  *   192 +---------------------------------------------+
  *       | waited seen_seq seen_lo seen_hi             |  written by those who wait
  *       +---------------------------------------------+
@@ -34,8 +35,9 @@
  *            | offset in the region | tag      | code   |    tag: bits 1..12 of seq
  *
  * code 0..3: old is the word of 1 << code bytes at offset. code 15: old is a size in bytes; the
- * old bytes stand in the units before this one. A tag of another tx makes the entry a stale one,
- * which is damage.
+ * old bytes stand in the units before this one. code 14: old is a size in bytes of what may be
+ * changed without being put back, new memory; it is there for those who listen. A tag of another
+ * tx makes the entry a stale one, which is damage.
  *
  * A tx over several sections has one journal, that of the section entered first, its leader. The
  * others say so: leader is the place of that section, leader_seq its seq, which is odd. As long
@@ -45,7 +47,7 @@
  * Who writes what:
  *   magic .. check     the creator, before the object has a name
  *   lock               by exchange: 0 or a dead member's id -> own; own -> 0; bit 0 by sleepers
- *   seq .. recovered, journal   the owner of the lock
+ *   seq .. followed, journal    the owner of the lock
  *   waited .. seen_hi, waiters  whoever waits; for the eye, and to find deadlocks
  *
  * Ordering:
@@ -70,11 +72,10 @@
  * What fails a check before anything is undone sets the section aside: lock becomes ASIDE, and
  * everything stays as it is until tarn_section_recover().
  *
- * Room for what is to listen: at settle() the journal is the list of what the tx has changed,
- * complete and not yet public; a change watcher or a replicator reads it there. A snapshot
- * needs to know of a tx before its first store is made: start() is that place. flags of the
- * header are zero and refused otherwise, so that a program that cannot serve listeners does
- * not open a section that has them.
+ * Who listens: dirty and log are the places (offset / 64) of a dirty map and of a change log, 0
+ * where there is none. Before settle() the journal is the list of what the tx has changed,
+ * complete and not yet public; whoever ends the tx marks and logs then: see listen.h. flags of the
+ * header are zero, and refused otherwise.
  */
 #ifndef TARN_SYNC_SECTION_H
 #define TARN_SYNC_SECTION_H
@@ -96,7 +97,7 @@
 #define LOCK_ASIDE (0x3ffu << 1)
 
 /* codes of entries */
-enum { CODE_RANGE = 15, CODE_MASK = 15 };
+enum { CODE_TOUCH = 14, CODE_RANGE = 15, CODE_MASK = 15 };
 #define TAG_MASK 0xfff0u
 
 struct waiter_shm {
@@ -125,7 +126,10 @@ struct section_shm {
 	_Atomic uint32_t token;
 	_Atomic uint32_t aborted;
 	_Atomic uint32_t recovered;
-	uint8_t pad2[32];
+	_Atomic uint32_t dirty;    /* offset of a dirty map, in units of 64 bytes; 0 none */
+	_Atomic uint32_t log;      /* the same of a change log */
+	_Atomic uint32_t followed; /* seq of the last tx that was logged for followers, too */
+	uint8_t pad2[20];
 
 	_Atomic uint32_t waited;
 	_Atomic uint32_t seen_seq; /* what seq was ... */
@@ -150,6 +154,9 @@ static_assert(offsetof(struct section_shm, tid) == 144, "layout");
 static_assert(offsetof(struct section_shm, token) == 148, "layout");
 static_assert(offsetof(struct section_shm, aborted) == 152, "layout");
 static_assert(offsetof(struct section_shm, recovered) == 156, "layout");
+static_assert(offsetof(struct section_shm, dirty) == 160, "layout");
+static_assert(offsetof(struct section_shm, log) == 164, "layout");
+static_assert(offsetof(struct section_shm, followed) == 168, "layout");
 static_assert(offsetof(struct section_shm, waited) == 192, "layout");
 static_assert(offsetof(struct section_shm, seen_seq) == 196, "layout");
 static_assert(offsetof(struct section_shm, seen_lo) == 200, "layout");
@@ -173,6 +180,13 @@ struct tx {
 	bool simple;                    /* one section, no error: leave() may take the fast path */
 };
 
+/* What listens to a section, as this process knows it: held, checked. */
+struct listener {
+	uint32_t place; /* what the section's word said; 0: nothing is known */
+	uint32_t size;  /* of the ring in bytes, or of the map in pages */
+	struct tarn__object object;
+};
+
 /* Geometry is copied here once checked, and never read from the region again. */
 struct tarn_section {
 	struct section_shm *shm;
@@ -183,8 +197,9 @@ struct tarn_section {
 	struct tx tx;
 	struct tx *in; /* the tx that it follows in; written under the lock */
 	struct tarn_section *next_follower;
-	bool left;              /* entered and left again, while the tx goes on */
-	_Atomic uint32_t spins; /* how long spinning lately paid off */
+	bool left;                /* entered and left again, while the tx goes on */
+	_Atomic uint32_t spins;   /* how long spinning lately paid off */
+	struct listener map, log; /* written under the lock */
 	struct tarn_region *region;
 	struct tarn__object object;
 	struct tarn__forkable forkable;
@@ -257,6 +272,34 @@ void tarn__section_who(struct tarn_section *section, uint32_t id, uint32_t tid,
 int tarn__tx_abort(struct tx *tx);
 /* Is this thread inside of @section, by this handle? */
 bool tarn__tx_inside(const struct tarn_section *section);
+/* Is it inside of any section of @region? */
+bool tarn__tx_under_way(const struct tarn_region *region);
+/* Say that @size bytes at @at may be stored over without a log, for those who listen; an abort puts
+ * nothing back there. As tarn_tx_store(). */
+int tarn__tx_touch(struct tarn_tx *pub, const void *at, uint64_t size);
+/* Does somebody listen to the section? It is in the line of seq. The lock is ours. */
+static inline bool tarn__listened(const struct section_shm *shm)
+{
+#if UINTPTR_MAX > 0xffffffffu
+	/* relaxed: written under the lock */
+	return atomic_load_explicit((const _Atomic uint64_t *)(const void *)&shm->dirty,
+				    memory_order_relaxed) != 0;
+#else
+	return (atomic_load_explicit(&shm->dirty, memory_order_relaxed) |
+		atomic_load_explicit(&shm->log, memory_order_relaxed)) != 0;
+#endif
+}
+
+/* Does somebody listen to a section of the tx @of? */
+static inline bool tarn__tx_listened(const struct tx *of)
+{
+	if (TARN__UNLIKELY(tarn__listened(of->leader->shm)))
+		return true;
+	for (const struct tarn_section *s = of->followers; s != NULL; s = s->next_follower)
+		if (tarn__listened(s->shm))
+			return true;
+	return false;
+}
 
 static inline void settle(struct section_shm *shm, uint32_t seq)
 {
@@ -328,6 +371,18 @@ static inline void tarn__store_word(void *to, uint64_t code, uint64_t value)
 /* What is wrong with the journal's first @count units as those of seq @seq, and where; or NULL. */
 const char *tarn__journal_fault(const struct tarn_section *section, uint32_t count, uint32_t seq,
 				uint32_t *ret_unit);
+/* What one entry says, checked. */
+struct tarn__step {
+	uint64_t off;
+	uint64_t size;
+	uint64_t code;
+	uint64_t old;
+	uint32_t data; /* of a range: the unit where its bytes begin; the next entry ends there */
+};
+/* The entry whose unit is @at - 1, in a region whose heap has @heap bytes. NULL, or what is wrong
+ * with it. */
+const char *tarn__journal_step(const struct tarn_section *section, uint64_t heap, uint32_t at,
+			       uint32_t seq, struct tarn__step *ret);
 /* Undo them. 0, or -EUCLEAN; if that is found before the first one, nothing was changed. */
 int tarn__journal_undo(struct tarn_section *section, uint32_t count, uint32_t seq);
 /* Before replacing the dead owner: is the fate of what it did known? 0; -EAGAIN: a live member
@@ -336,6 +391,21 @@ int tarn__section_clear_leader(struct tarn_section *section);
 /* The lock is ours, taken from the dead: undo what they left. 0, or -ENOTRECOVERABLE and the lock
  * is given back as LOCK_ASIDE. */
 int tarn__section_roll_back(struct tarn_section *section);
+
+/* --- listen.c, dirty.c: under the lock of the section, but for the last two ----------------- */
+
+/* The stores are made, the commit is not: mark and log them. */
+void tarn__listen_commit(struct tarn_section *leader, struct tarn_section *followers);
+/* They are undone, and that is not final yet. @whole: all of them were. */
+void tarn__listen_undone(struct tarn_section *leader, uint32_t count, uint32_t seq, bool whole);
+/* seq was settled: what was logged for that can be read. */
+void tarn__listen_publish(struct tarn_section *section);
+/* Of a tx whose fate is not known. */
+void tarn__listen_unknown(struct tarn_section *section);
+/* The place of the region's dirty map, 0 none; under the region lock. */
+uint32_t tarn__dirty_place(const struct tarn_region *region);
+/* Forget the listeners, and give up the holds on them. */
+void tarn__listen_drop(struct tarn_section *section);
 
 /* --- deadlock.c ---------------------------------------------------------------------------- */
 

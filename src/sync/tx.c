@@ -99,6 +99,8 @@ static void end_tx(struct tx *tx, uint32_t value)
 
 	if (value == 0)
 		commit(leader->shm); /* rule 2: the one store */
+	if (value == 0 && tarn__listened(leader->shm))
+		tarn__listen_publish(leader);
 	close_tx(tx);
 	for (; follower != NULL; follower = next) {
 		next = follower->next_follower;
@@ -106,6 +108,8 @@ static void end_tx(struct tx *tx, uint32_t value)
 		follower->left = false;
 		if (value == 0) {
 			commit(follower->shm);
+			if (tarn__listened(follower->shm))
+				tarn__listen_publish(follower);
 			/* relaxed: as in let_go() */
 			atomic_store_explicit(&follower->shm->leader, place_of(follower),
 					      memory_order_relaxed);
@@ -131,6 +135,8 @@ int tarn__tx_abort(struct tx *tx)
 	uint32_t seq = atomic_load_explicit(&shm->seq, memory_order_relaxed);
 	int r = tarn__journal_undo(tx->leader, used_of(tx), seq);
 
+	if (r == 0 && tarn__tx_listened(tx))
+		tarn__listen_undone(tx->leader, used_of(tx), seq, true);
 	/* relaxed: for the eye */
 	atomic_store_explicit(&shm->aborted,
 			      atomic_load_explicit(&shm->aborted, memory_order_relaxed) + 1,
@@ -155,6 +161,15 @@ static struct tx *tx_in(const struct tarn_section *section)
 static bool is_in(const struct tarn_section *section, const struct tx *tx)
 {
 	return tx->leader == section || section->in == tx;
+}
+
+bool tarn__tx_under_way(const struct tarn_region *region)
+{
+	const struct tx *tx = tarn__self.open;
+
+	while (tx != NULL && tx->leader->region != region)
+		tx = tx->next_open;
+	return tx != NULL;
 }
 
 bool tarn__tx_inside(const struct tarn_section *section)
@@ -298,7 +313,8 @@ int tarn_section_try(struct tarn_section *section, struct tarn_tx **ret_tx, stru
 
 /* --- leave --------------------------------------------------------------------------------- */
 
-static int leave_slowly(struct tarn_section *section)
+/* Not in line: the fast path keeps no registers for it. */
+__attribute__((noinline)) static int leave_slowly(struct tarn_section *section)
 {
 	struct tx *tx = tx_in(section);
 	int r;
@@ -309,10 +325,13 @@ static int leave_slowly(struct tarn_section *section)
 	if (--tx->depth > 0)
 		return 0;
 	r = tx->error;
-	if (r == 0)
+	if (r == 0) {
+		if (tarn__tx_listened(tx))
+			tarn__listen_commit(tx->leader, tx->followers);
 		end_tx(tx, 0);
-	else if (tarn__tx_abort(tx) < 0)
+	} else if (tarn__tx_abort(tx) < 0) {
 		r = -ENOTRECOVERABLE;
+	}
 	return r;
 }
 
@@ -321,7 +340,8 @@ int tarn_section_leave(struct tarn_section *section)
 	struct thread *me = &tarn__self;
 	struct tx *tx = &section->tx;
 
-	if (TARN__UNLIKELY(me->open != tx || !tx->simple || tx->next_open != NULL))
+	if (TARN__UNLIKELY(me->open != tx || !tx->simple || tx->next_open != NULL ||
+			   tarn__listened(section->shm)))
 		return leave_slowly(section);
 	commit(section->shm); /* rule 2: the one store */
 	tx->pub.limit = 0;
@@ -421,6 +441,19 @@ int tarn_tx_write(struct tarn_tx *pub, void *to, const void *from, size_t size)
 
 	if (r == 0)
 		tarn__store_bytes(to, from, size);
+	return r;
+}
+
+int tarn__tx_touch(struct tarn_tx *pub, const void *at, uint64_t size)
+{
+	struct tx *tx = (struct tx *)pub;
+	uint32_t unit;
+	int r = check_open(tx);
+
+	if (r == 0)
+		r = prepare(tx, at, size, 1, &unit);
+	if (r == 0)
+		tarn__tx_log(pub, unit, at, CODE_TOUCH, size);
 	return r;
 }
 
