@@ -169,21 +169,21 @@ static int check_removed(struct kill_world *world, struct harness_report *report
 /* --- the table ----------------------------------------------------------------------------- */
 
 /* clang-format off */
-#define PAIR(nm, before, op_a, op_b, judges, ...) \
+#define PAIR(nm, before, op_a, op_b, judges, flag) \
 	{ .name = "pair-arena-" nm, .setup = before, .prepare_a = ready, .a = op_a, \
 	  .prepare_b = ready, .b = op_b, .check = check_##judges, \
-	  .refused_b = { -ETIMEDOUT, __VA_ARGS__ } }
+	  .refused_b = { -ETIMEDOUT }, .flags = flag }
 
 static const struct kill_pair pairs[] = {
 	PAIR("alloc-and-alloc", w_two_small, a_small, b_small, put_put, 0),
 	PAIR("alloc-and-free", w_two_small, a_small, b_free, put_drop, 0),
 	PAIR("free-and-free", w_two_small, a_free, b_free, drop_drop, 0),
 	PAIR("alloc-and-growing", w_two_small, a_page, b_growing, put_put, 0),
-	PAIR("growing-and-growing", w_two_small, a_growing, b_growing, put_put, -ENOMEM),
+	PAIR("growing-and-growing", w_two_small, a_growing, b_growing, put_put, KILL_LONG),
 	PAIR("growing-and-alloc", w_two_small, a_growing, b_small, put_put, 0),
-	PAIR("grow-abort-and-growing", w_two_small, a_abort, b_growing, none_put, 0),
+	PAIR("grow-abort-and-growing", w_two_small, a_abort, b_growing, none_put, KILL_LONG),
 	PAIR("alloc-and-trim", w_to_trim, a_small, b_trim, put_none, 0),
-	PAIR("growing-and-trim", w_to_trim, a_growing, b_trim, put_none, 0),
+	PAIR("growing-and-trim", w_to_trim, a_growing, b_trim, put_none, KILL_LONG),
 	PAIR("trim-and-growing", w_to_trim, a_trim, b_growing, none_put, 0),
 	PAIR("trim-and-alloc", w_to_trim, a_trim, b_small, none_put, 0),
 	{ .name = "pair-arena-alloc-and-remove", .setup = w_two_small, .prepare_a = ready,
@@ -191,7 +191,7 @@ static const struct kill_pair pairs[] = {
 	  .refused_a = { -ENOENT }, .refused_b = { -ETIMEDOUT, -EBUSY } },
 	{ .name = "pair-arena-growing-and-remove", .setup = w_two_small, .prepare_a = ready,
 	  .a = a_growing, .prepare_b = ready, .b = b_remove, .check = check_removed,
-	  .refused_a = { -ENOENT }, .refused_b = { -ETIMEDOUT, -EBUSY } },
+	  .refused_a = { -ENOENT }, .refused_b = { -ETIMEDOUT, -EBUSY }, .flags = KILL_LONG },
 };
 /* clang-format on */
 

@@ -52,6 +52,7 @@ struct kill_op {
 };
 
 struct kill_effort {
+	int image_max;     /* images judged, first and last among them; 0 = all */
 	int real_max;      /* real kills an operation, spread evenly; 0 = no bound */
 	int every_max;     /* operations of up to so many instructions die at each of them */
 	int first_max;     /* double kills: first images, spread evenly; 0 = all */
@@ -60,10 +61,12 @@ struct kill_effort {
 	int stopped_max;   /* pairs: states in which one is stopped, spread evenly; 0 = all */
 	int killed_max;    /* pairs: states in which the other dies, of each; 0 = all */
 	int peer_ms;       /* a peer that needs longer hangs; 0 = 5000 */
+	unsigned start;    /* which of them, where it is not all */
 	bool quiet;        /* do not print violations: they are expected */
 };
 
-extern const struct kill_effort kill_quick;
+extern const struct kill_effort kill_sample; /* a few, elsewhere each time */
+extern const struct kill_effort kill_quick;  /* every image, and a few of the others */
 extern const struct kill_effort kill_full;
 
 struct kill_total {
@@ -90,7 +93,8 @@ uint64_t kill_sweep(const struct kill_op *op, struct kill_world *world,
 		    const struct kill_effort *effort, struct kill_total *total);
 
 /*
- * The main of a sweep program: --full, --first, --list, --only=TEXT. Prints a line for each
+ * The main of a sweep program: --quick, --full (kill_sample otherwise), --first, --list,
+ * --only=TEXT, --start=N. Prints a line for each
  * operation and `kill: N operations, ...` at the end. Exit status 0, 1 with violations, 77
  * where the architecture cannot step.
  */

@@ -49,10 +49,12 @@ struct options {
 
 static bool parse(int argc, char **argv, struct options *o)
 {
-	o->effort = &kill_quick;
+	o->effort = &kill_sample;
 	o->start = (unsigned)(harness_now() / 1000 % 1000);
 	for (int i = 1; i < argc; i++) {
-		if (strcmp(argv[i], "--full") == 0)
+		if (strcmp(argv[i], "--quick") == 0)
+			o->effort = &kill_quick;
+		else if (strcmp(argv[i], "--full") == 0)
 			o->effort = &kill_full;
 		else if (strcmp(argv[i], "--first") == 0)
 			o->first = true;
@@ -78,8 +80,8 @@ struct table {
 	void (*world_named)(struct kill_world *world, const char *name);
 };
 
-static void sweep_one(const struct table *table, int i, const struct options *o,
-		      const struct kill_effort *effort, struct kill_total *sum)
+static void sweep_one(const struct table *table, int i, const struct kill_effort *effort,
+		      struct kill_total *sum)
 {
 	static struct kill_world world;
 	const char *name = table->ops != NULL ? table->ops[i].name : table->pairs[i].name;
@@ -91,7 +93,7 @@ static void sweep_one(const struct table *table, int i, const struct options *o,
 		kill_sweep(&table->ops[i], &world, effort, &t);
 	} else {
 		table->world_named(&world, name);
-		kill_pair_sweep(&table->pairs[i], &world, effort, o->start, &t);
+		kill_pair_sweep(&table->pairs[i], &world, effort, &t);
 	}
 	print_op(table->kind, name, &t, harness_now() - begin);
 	kill_total_add(sum, &t);
@@ -105,6 +107,8 @@ static int sweep_all(const struct table *table, const struct options *o)
 
 	if (o->first)
 		effort.violation_max = 1;
+	if (o->effort != &kill_quick) /* which has the same ones each time */
+		effort.start = o->start;
 	for (int i = 0; i < table->count; i++) {
 		const char *name = table->ops != NULL ? table->ops[i].name : table->pairs[i].name;
 		unsigned flags = table->ops != NULL ? table->ops[i].flags : table->pairs[i].flags;
@@ -113,10 +117,10 @@ static int sweep_all(const struct table *table, const struct options *o)
 			continue;
 		if (o->list)
 			printf("%s\n", name);
-		else if ((flags & KILL_LONG) != 0 && o->effort == &kill_quick && o->only == NULL)
+		else if ((flags & KILL_LONG) != 0 && o->effort != &kill_full && o->only == NULL)
 			left_out++;
 		else
-			sweep_one(table, i, o, &effort, &sum);
+			sweep_one(table, i, &effort, &sum);
 		if (o->first && sum.violations != 0)
 			break;
 	}
@@ -133,7 +137,9 @@ static int table_main(int argc, char **argv, const struct table *table)
 	struct options o = { 0 };
 
 	if (!parse(argc, argv, &o)) {
-		fprintf(stderr, "usage: %s [--full] [--first] [--list] [--only=TEXT] [--start=N]\n",
+		fprintf(stderr,
+			"usage: %s [--quick] [--full] [--first] [--list] [--only=TEXT] "
+			"[--start=N]\n",
 			argv[0]);
 		return 2;
 	}
@@ -144,7 +150,7 @@ static int table_main(int argc, char **argv, const struct table *table)
 	harness_pin();
 	if (!harness_isolate())
 		printf("# no private /dev/shm here: only names of this run are looked at\n");
-	if (table->pairs != NULL && o.effort == &kill_quick && !o.list)
+	if (o.effort == &kill_sample && !o.list)
 		printf("# some of the states: again with --start=%u\n", o.start);
 	return sweep_all(table, &o);
 }

@@ -31,7 +31,6 @@ struct pairs {
 	const struct kill_pair *pair;
 	struct kill_world *world;
 	const struct kill_effort *effort;
-	unsigned start;
 	struct kill_image *initial;
 	struct harness_report *survivor, *report_a, *report_b, *report_peer;
 	const struct kill_point *at_a; /* where they are, for the words of a violation */
@@ -264,7 +263,7 @@ static const struct kill_point *point_at(const struct pairs *s, const struct kil
 
 	while (common_divisor(step, count) != 1)
 		step++;
-	return &run->points[((int64_t)s->start + (int64_t)i * step) % count];
+	return &run->points[((int64_t)s->effort->start + (int64_t)i * step) % count];
 }
 
 static void sweep_point(struct pairs *s)
@@ -327,10 +326,10 @@ static void sweep_states(struct pairs *s)
 }
 
 uint64_t kill_pair_sweep(const struct kill_pair *pair, struct kill_world *world,
-			 const struct kill_effort *effort, unsigned start, struct kill_total *total)
+			 const struct kill_effort *effort, struct kill_total *total)
 {
 	static struct harness_report *reports;
-	struct pairs s = { .pair = pair, .world = world, .effort = effort, .start = start };
+	struct pairs s = { .pair = pair, .world = world, .effort = effort };
 
 	if (reports == NULL)
 		reports = harness_shared(4 * sizeof(*reports));

@@ -41,13 +41,11 @@ struct kill_pair {
 	unsigned flags;
 };
 
-/* Sweep one pair; adds to @total and returns its violations. @start: which states, of those that
- * the effort leaves. */
+/* Sweep one pair; adds to @total and returns its violations. */
 uint64_t kill_pair_sweep(const struct kill_pair *pair, struct kill_world *world,
-			 const struct kill_effort *effort, unsigned start,
-			 struct kill_total *total);
+			 const struct kill_effort *effort, struct kill_total *total);
 
-/* The main of a program of pairs: as kill_main(), and --start=N. */
+/* The main of a program of pairs: as kill_main(). */
 int kill_pair_main(int argc, char **argv, const struct kill_pair *pairs, int count,
 		   void (*world_of)(struct kill_world *world, const char *name));
 

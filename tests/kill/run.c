@@ -183,10 +183,11 @@ int kill_call(kill_fn *fn, struct kill_world *world, unsigned seconds,
 	return report->code;
 }
 
-/* The @i-th of @want indices spread evenly over @count, the last included. */
-int kill_spread(int i, int want, int count)
+int kill_spread(int i, int want, int count, unsigned start)
 {
-	return want <= 1 ? count - 1 : (int)((int64_t)i * (count - 1) / (want - 1));
+	int64_t at = want <= 1 ? count - 1 : (int64_t)i * (count - 1) / (want - 1);
+
+	return (int)((at + start) % count);
 }
 
 int kill_bounded(int count, int max)

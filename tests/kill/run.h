@@ -47,8 +47,8 @@ bool kill_run_to(struct tracee *t, const struct kill_point *at);
 int kill_call(kill_fn *fn, struct kill_world *world, unsigned seconds,
 	      struct harness_report *report);
 
-/* The @i-th of @want indices spread evenly over @count, the last included. */
-int kill_spread(int i, int want, int count);
+/* The @i-th of @want indices spread evenly over @count, moved on by @start. */
+int kill_spread(int i, int want, int count, unsigned start);
 /* At most @max of @count; 0: all. */
 int kill_bounded(int count, int max);
 
