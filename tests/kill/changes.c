@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * changes.c - sections that are listened to, killed at each instruction: commits and rollbacks of one
- * section and of two, by the living and for the dead, with a change log of each and a dirty map;
+ * changes.c - sections that are listened to, killed at each instruction: commits and rollbacks
+ * of one and of two, by the living and for the dead, with a change log of each and a dirty map;
  * binding, reading and removing these.
  *
  * Beside the pool of section_ops.h there is a replica of it, made when the logs began. A survivor
