@@ -293,6 +293,32 @@ static void wild_positions_choose_no_address(void **state)
 	same(data, DATA);
 }
 
+/* What the ring says of a tx, spoilt by a peer: each is told, and none is followed. */
+static void a_tx_that_lies_is_told(void **state)
+{
+	static const struct {
+		size_t at; /* behind the tx's position */
+		uint32_t value;
+	} lies[] = {
+		{ 0, 8 },   { 4, 1 },           { 8, 0x7ffffff8 },  { 8, 0 },           { 8, 24 },
+		{ 8, LOG }, { 8, 55 },          { 16, 0 },          { 16, UINT32_MAX }, { 16, 2 },
+		{ 32, 0 },  { 36, 0x7fffffff }, { 40, UINT32_MAX }, { 40, 0x7ffffff8 }, { 40, 16 },
+	};
+	struct tarn_changes_tx one;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		size_t pos = (size_t)changes->pos & (LOG - 1);
+
+		change_something(first, i);
+		memcpy(&changes->shm->ring[(pos + lies[i].at) & (LOG - 1)], &lies[i].value, 4);
+		assert_int_equal(tarn_changes_next(changes, &one), -EUCLEAN);
+		assert_int_equal(tarn_changes_next(changes, &one), -EAGAIN);
+	}
+	change_something(first, 1);
+	assert_int_equal(follow(NULL), 1);
+}
+
 static void a_journal_spoilt_by_another_is_logged_as_lost(void **state)
 {
 	struct tarn_changes_tx one;
@@ -377,6 +403,7 @@ int main(void)
 		TEST(a_map_may_be_removed_at_any_time),
 		TEST(words_that_name_nothing_are_ignored),
 		TEST(wild_positions_choose_no_address),
+		TEST(a_tx_that_lies_is_told),
 		TEST(a_journal_spoilt_by_another_is_logged_as_lost),
 		TEST(damage_is_found_by_the_checker),
 	};
