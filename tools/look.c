@@ -115,6 +115,8 @@ const char *look_kind(uint32_t kind)
 		return "changes";
 	case TARN_OBJECT_DIRTY:
 		return "dirty";
+	case TARN_OBJECT_STRUCT:
+		return "struct";
 	}
 	return "unknown";
 }

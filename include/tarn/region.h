@@ -68,6 +68,7 @@ enum tarn_object_kind {
 	TARN_OBJECT_EXTENT = 5,  /* memory that an arena grew by */
 	TARN_OBJECT_CHANGES = 6, /* what a section's txs have changed: tarn/changes.h */
 	TARN_OBJECT_DIRTY = 7,   /* the pages that they have changed */
+	TARN_OBJECT_STRUCT = 8,  /* a struct with its description: tarn/type.h */
 };
 
 struct tarn_region_stat {

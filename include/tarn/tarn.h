@@ -11,5 +11,6 @@
 #include <tarn/ring.h>
 #include <tarn/section.h>
 #include <tarn/segment.h>
+#include <tarn/type.h>
 
 #endif /* TARN_TARN_H */

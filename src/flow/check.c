@@ -5,6 +5,7 @@
 
 #include "arena/arena.h"
 #include "flow/ring.h"
+#include "region/type.h"
 #include "sync/listen.h"
 #include "sync/section.h"
 
@@ -30,6 +31,9 @@ static int check_object(struct tarn_region *region, const struct entry *entry,
 		return tarn__arena_check(region, object, entry->name, fn, arg);
 	case TARN_OBJECT_EXTENT:
 		return tarn__extent_check_owner(region, object, entry->name, fn, arg);
+	case TARN_OBJECT_STRUCT:
+		snprintf(where, sizeof(where), "struct %s", entry->name);
+		return tarn__struct_check(region, object, where, fn, arg);
 	default:
 		return 0;
 	}

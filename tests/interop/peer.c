@@ -41,6 +41,42 @@ static size_t size_of(uint64_t record)
 	return record * 37 % RECORD_MAX;
 }
 
+#define INNER(ROW)                                                                                 \
+	ROW(VALUE, uint8_t, small, "", "before a large one")                                       \
+	ROW(VALUE, int64_t, large, "ns", "aligned to its size, whoever builds this")
+TARN_TYPE(inner, 1, INNER);
+
+#define TYPED(ROW)                                                                                 \
+	ROW(VALUE, uint16_t, number, "", "")                                                       \
+	ROW(STRUCTS, inner, inners, 3, "")                                                         \
+	ROW(VALUE, float, half, "V", "")                                                           \
+	ROW(VALUE, double, whole, "V", "")                                                         \
+	ROW(TEXT, words, 7, "")                                                                    \
+	ROW(REF, to, inner, "")
+TARN_TYPE(typed, BYTE_SEED, TYPED);
+
+static const struct typed typed_value = {
+	.number = 513,
+	.inners = { { 1, -2 }, { 3, INT64_C(1) << 40 }, { 5, 6 } },
+	.half = 0.5F,
+	.whole = 2.25,
+	.words = "typed",
+	.to = UINT64_C(1) << 33,
+};
+
+/* The members one by one: what is between them is nobody's. */
+static bool is_typed(const struct typed *t)
+{
+	bool same = t->number == typed_value.number && t->half == typed_value.half &&
+		    t->whole == typed_value.whole && t->to == typed_value.to &&
+		    memcmp(t->words, typed_value.words, sizeof(t->words)) == 0;
+
+	for (int i = 0; i < 3; i++)
+		same = same && t->inners[i].small == typed_value.inners[i].small &&
+		       t->inners[i].large == typed_value.inners[i].large;
+	return same;
+}
+
 static int open_region(const char *addr, uint32_t flags, struct tarn_region **ret_region)
 {
 	struct tarn_diag diag = { "", "" };
@@ -56,7 +92,8 @@ static int make_contents(struct tarn_region *region)
 {
 	const struct tarn_ring_opts opts = { .capacity = RING_CAPACITY };
 	struct tarn_ring *ring = NULL;
-	void *card = NULL;
+	const struct tarn_struct_opts typed_opts = { .section = "lock" };
+	void *card = NULL, *data = NULL;
 	int r = tarn_object_create(region, "card", CARD_SIZE, &card, NULL);
 
 	if (r < 0)
@@ -64,6 +101,11 @@ static int make_contents(struct tarn_region *region)
 	for (size_t i = 0; i < CARD_SIZE; i++)
 		((unsigned char *)card)[i] = byte_of(0, i);
 	tarn_object_close(region, card);
+	r = tarn_struct_open(region, "typed", typed_type(), &typed_opts, &data);
+	if (r < 0)
+		return r;
+	*(struct typed *)data = typed_value;
+	tarn_struct_close(region, data);
 	r = tarn_ring_open(region, "records", TARN_RING_OBSERVER, &opts, &ring);
 	tarn_ring_close(ring);
 	return r;
@@ -128,7 +170,7 @@ static int print_member(const struct tarn_member_stat *stat, void *arg)
 static int look(const char *addr)
 {
 	struct tarn_region *region = NULL;
-	void *card = NULL;
+	void *card = NULL, *data = NULL;
 	uint64_t size = 0;
 	int r = open_region(addr, 0, &region);
 
@@ -142,6 +184,11 @@ static int look(const char *addr)
 	for (size_t i = 0; r == 0 && i < CARD_SIZE; i++)
 		if (((unsigned char *)card)[i] != byte_of(0, i))
 			r = -EILSEQ;
+	if (r == 0)
+		r = tarn_struct_open(region, "typed", typed_type(), NULL, &data);
+	if (r == 0 && !is_typed(data))
+		r = -EILSEQ;
+	tarn_struct_close(region, data);
 	if (r == 0)
 		r = tarn_region_members(region, print_member, NULL);
 	tarn_object_close(region, card);

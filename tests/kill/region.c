@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "region/region.h"
+#include "region/type.h"
 #include "survivor.h"
 
 enum { THING = 1000 }; /* bytes of the object that ops make */
@@ -53,6 +53,26 @@ static int make_thing(struct harness_report *report)
 	if (r < 0)
 		return survivor_say(report, "thing", r, &diag);
 	memset(thing, 0x77, THING);
+	return 0;
+}
+
+#define SHARED(ROW) ROW(VALUE, uint32_t, word, "", "one")
+TARN_TYPE(shared, 1, SHARED);
+
+static int struct_open(struct kill_world *world, struct harness_report *report)
+{
+	const struct tarn_struct_opts opts = { .section = "lock" };
+
+	(void)world, (void)report;
+	return tarn_struct_open(region, "thing", shared_type(), &opts, &thing);
+}
+
+static int with_struct(struct kill_world *world, struct harness_report *report)
+{
+	if (make(world, 0, report) < 0 || struct_open(world, report) < 0)
+		return -1;
+	tarn_struct_close(region, thing);
+	tarn_region_close(region);
 	return 0;
 }
 
@@ -113,6 +133,11 @@ static int join_and_hold(struct kill_world *world, struct harness_report *report
 	if (join(world, report) < 0)
 		return -1;
 	return tarn_object_open(region, "thing", &thing, NULL);
+}
+
+static int join_and_open_struct(struct kill_world *world, struct harness_report *report)
+{
+	return join(world, report) < 0 ? -1 : struct_open(world, report);
 }
 
 static int join_and_hold_removed(struct kill_world *world, struct harness_report *report)
@@ -180,6 +205,23 @@ static int object_open(struct kill_world *world, struct harness_report *report)
 {
 	(void)world, (void)report;
 	return tarn_object_open(region, "thing", &thing, NULL);
+}
+
+static int struct_describe(struct kill_world *world, struct harness_report *report)
+{
+	struct tarn_type *type = NULL;
+	int r = tarn_struct_describe(region, "thing", &type, NULL, NULL);
+
+	(void)world, (void)report;
+	tarn_type_free(type);
+	return r;
+}
+
+static int struct_close(struct kill_world *world, struct harness_report *report)
+{
+	(void)world, (void)report;
+	tarn_struct_close(region, thing);
+	return 0;
 }
 
 static int object_close(struct kill_world *world, struct harness_report *report)
@@ -322,6 +364,40 @@ static int check_object_create(struct kill_world *world, struct harness_report *
 	return finish(world, 2, there, report);
 }
 
+/* There with its description, or not there; and then it can be made. */
+static int judge_struct(struct kill_world *world, bool kept, struct harness_report *report)
+{
+	struct tarn_struct_stat stat;
+	struct tarn_type *type;
+	int r, there;
+
+	if (survivor_open(world, &region, report) != 0)
+		return KILL_VIOLATION;
+	r = tarn_struct_describe(region, "thing", &type, &stat, NULL);
+	there = r == 0;
+	if (r != 0 && (r != -ENOENT || kept))
+		return survivor_say(report, "the struct", r, NULL);
+	if (there && (tarn_type_compare(shared_type(), type, NULL) != 0 ||
+		      strcmp(stat.section, "lock") != 0))
+		return harness_say(report, KILL_VIOLATION, "it is of another type");
+	if (there)
+		tarn_type_free(type);
+	if (struct_open(world, report) != 0 || *(uint32_t *)thing != 0)
+		return harness_say(report, KILL_VIOLATION, "the successor cannot open it");
+	tarn_struct_close(region, thing);
+	return finish(world, 2, there && !kept, report);
+}
+
+static int check_struct_made(struct kill_world *world, struct harness_report *report)
+{
+	return judge_struct(world, false, report);
+}
+
+static int check_struct(struct kill_world *world, struct harness_report *report)
+{
+	return judge_struct(world, true, report);
+}
+
 static int check_object_remove(struct kill_world *world, struct harness_report *report)
 {
 	int there;
@@ -384,6 +460,11 @@ static const struct kill_op ops[] = {
 	       check_object_create, 0),
 	INSIDE("object-open", with_thing, join, object_open, check_thing, KILL_UNCHANGED),
 	INSIDE("object-close", with_thing, join_and_hold, object_close, check_thing,
+	       KILL_UNCHANGED),
+	INSIDE("struct-open-creating", made, join, struct_open, check_struct_made, 0),
+	INSIDE("struct-open", with_struct, join, struct_open, check_struct, KILL_UNCHANGED),
+	INSIDE("struct-describe", with_struct, join, struct_describe, check_struct, KILL_UNCHANGED),
+	INSIDE("struct-close", with_struct, join_and_open_struct, struct_close, check_struct,
 	       KILL_UNCHANGED),
 	INSIDE("object-remove", with_thing, join, object_remove, check_object_remove, 0),
 	INSIDE("object-remove-held", made, join_and_make, object_remove, check_object_remove, 0),
