@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
+#include "failing.h"
 #include "fakeroot.h"
 
 enum { NOT_PERMITTED = 77 };
@@ -412,30 +413,6 @@ static void what_cannot_be_read_is_unknown_and_in_nobodys_way(void **state)
 	}
 }
 
-static unsigned calls, fail_at;
-static int fail_with;
-
-static int fail_one(enum tarn_plat_call call)
-{
-	(void)call;
-	return calls++ == fail_at ? fail_with : 0;
-}
-
-static int count_name(const char *name, void *arg)
-{
-	(void)name;
-	++*(int *)arg;
-	return 0;
-}
-
-static int descriptors(void)
-{
-	int count = 0;
-
-	assert_int_equal(tarn__plat_listdir("/proc/self/fd", count_name, &count), 0);
-	return count;
-}
-
 static void each_call_may_fail(void **state)
 {
 	static const int errors[] = { EMFILE, EACCES, ENOENT, EIO };
@@ -447,23 +424,24 @@ static void each_call_may_fail(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 16; i++) {
-		fail_with = errors[i / 4];
-		fail_at = 0;
+		failing.with = errors[i / 4];
+		failing.at = 0;
 		do {
 			struct kept kept = { .count = 0 };
 			int r;
 
-			calls = 0;
+			failing.calls = 0;
 			tarn__plat_fault = fail_one;
 			r = tarn_host_fit(addrs[i % 4], &want, &opts, keep, &kept);
 			tarn__plat_fault = NULL;
 			/* no: a limit is named; none: an error of the call that failed */
-			if (r == -ENOSPC ? first_short(&kept) == NULL : r != 0 && r != -fail_with)
-				fail_msg("%s, call %u with %d: %d", addrs[i % 4], fail_at,
-					 fail_with, r);
+			if (r == -ENOSPC ? first_short(&kept) == NULL
+					 : r != 0 && r != -failing.with)
+				fail_msg("%s, call %u with %d: %d", addrs[i % 4], failing.at,
+					 failing.with, r);
 			assert_int_equal(descriptors(), before);
-		} while (calls > fail_at++); /* until no call was left to fail */
-		assert_true(fail_at > 10);
+		} while (failing.calls > failing.at++); /* until no call was left to fail */
+		assert_true(failing.at > 10);
 	}
 	fake_end(root);
 }

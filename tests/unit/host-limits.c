@@ -2,6 +2,7 @@
 /*
  * The table of limits, on made-up hosts: values, what cannot be read, garbage, calls that fail.
  */
+#include "failing.h"
 #include "fakeroot.h"
 
 enum { NOT_PERMITTED = 77 };
@@ -323,30 +324,6 @@ static void what_may_not_be_read_is_unknown(void **state)
 
 /* --- calls that fail ------------------------------------------------------------------------- */
 
-static unsigned calls, fail_at;
-static int fail_with;
-
-static int fail_one(enum tarn_plat_call call)
-{
-	(void)call;
-	return calls++ == fail_at ? fail_with : 0;
-}
-
-static int count_name(const char *name, void *arg)
-{
-	(void)name;
-	++*(int *)arg;
-	return 0;
-}
-
-static int descriptors(void)
-{
-	int count = 0;
-
-	assert_int_equal(tarn__plat_listdir("/proc/self/fd", count_name, &count), 0);
-	return count;
-}
-
 static void each_call_may_fail(void **state)
 {
 	static const int errors[] = { EMFILE, EACCES, ENOENT, EIO };
@@ -357,21 +334,21 @@ static void each_call_may_fail(void **state)
 
 	(void)state;
 	for (size_t e = 0; e < sizeof(errors) / sizeof(errors[0]); e++) {
-		fail_with = errors[e];
-		fail_at = 0;
+		failing.with = errors[e];
+		failing.at = 0;
 		do {
 			int r;
 
 			kept.count = 0;
-			calls = 0;
+			failing.calls = 0;
 			tarn__plat_fault = fail_one;
 			r = tarn_host_findings(NULL, &opts, keep, &kept);
 			tarn__plat_fault = NULL;
-			if (r != 0 && (r != -ENOENT || fail_at != 0))
-				fail_msg("call %u with %d: %d", fail_at, fail_with, r);
+			if (r != 0 && (r != -ENOENT || failing.at != 0))
+				fail_msg("call %u with %d: %d", failing.at, failing.with, r);
 			assert_int_equal(descriptors(), before);
-		} while (calls > fail_at++); /* until no call was left to fail */
-		assert_true(fail_at > 100);
+		} while (failing.calls > failing.at++); /* until no call was left to fail */
+		assert_true(failing.at > 100);
 	}
 	fake_end(root);
 }

@@ -199,17 +199,28 @@ static int come(enum tarn_plat_call call)
 	return 0;
 }
 
-static int reclaim(struct tarn_host *host, struct tarn_diag *diag)
+static struct tarn_diag last;
+
+/* The remover looks at what is at addr, and removes it; the others come as planned. Their result
+ * is in their book, and the one that was waiting has what it gets. */
+static int meet(int at, void (*what)(void), int at2, void (*what2)(void))
 {
+	struct tarn_host *host = picture(0);
 	const struct tarn_host_segment *seg = found(host, addr);
 	int r;
 
-	*diag = (struct tarn_diag){ 0 };
+	memset(other, 0, sizeof(*other));
+	last = (struct tarn_diag){ 0 };
+	plan.at = at;
+	plan.what = what;
+	plan.at2 = at2;
+	plan.what2 = what2;
 	plan.count = 0;
 	tarn__plat_fault = come;
-	r = tarn_host_reclaim(host, seg, 1, 0, diag);
+	r = tarn_host_reclaim(host, seg, 1, 0, &last);
 	tarn__plat_fault = NULL;
 	settle();
+	tarn_host_free(host);
 	return r;
 }
 
@@ -260,32 +271,34 @@ static void settle_file(ino_t inode, int r, const struct tarn_diag *diag)
 	harness_names("/dev/shm", no_passing_name, NULL);
 }
 
-static struct tarn_diag last;
-
 /* One run; returns how many calls it made. */
 static int one_file(int at, void (*what)(void), int at2, void (*what2)(void), int *ret_r,
 		    bool *ret_lost)
 {
-	struct tarn_host *host;
 	ino_t inode;
-	int r;
 
 	make_file();
 	inode = inode_at(path);
-	host = picture(0);
-	plan.at = at;
-	plan.what = what;
-	plan.at2 = at2;
-	plan.what2 = what2;
-	memset(other, 0, sizeof(*other));
-	r = reclaim(host, &last);
+	*ret_r = meet(at, what, at2, what2);
 	*ret_lost = inode_at(path) != inode;
-	settle_file(inode, r, &last);
+	settle_file(inode, *ret_r, &last);
 	end_others();
-	tarn_host_free(host);
 	unlink(path);
-	*ret_r = r;
 	return plan.count;
+}
+
+/* Before each call @what comes; @check looks at what is there then. */
+static void before_each_call(void (*what)(void), void (*check)(int at, int r))
+{
+	bool lost;
+	int r, calls = one_file(-1, NULL, -1, NULL, &r, &lost);
+
+	for (int at = 0; at < calls; at++) {
+		make_file();
+		check(at, meet(at, what, -1, NULL));
+		end_others();
+		unlink(path);
+	}
 }
 
 static void an_opener_has_it_under_its_name_or_not_at_all(void **state)
@@ -310,31 +323,17 @@ static void an_opener_has_it_under_its_name_or_not_at_all(void **state)
 	}
 }
 
+static void new_one_kept(int at, int r)
+{
+	if (other->done && other->error == 0 && inode_at(path) == 0)
+		fail_msg("call %d: result %d, and the new one is gone", at, r);
+	assert_int_equal(r, 0);
+}
+
 static void who_makes_a_new_one_keeps_it(void **state)
 {
-	bool lost;
-	int r, calls = one_file(-1, NULL, -1, NULL, &r, &lost);
-
 	(void)state;
-	for (int at = 0; at < calls; at++) {
-		struct tarn_host *host;
-		bool made;
-
-		make_file();
-		host = picture(0);
-		plan.at = at;
-		plan.what = create;
-		plan.at2 = -1;
-		memset(other, 0, sizeof(*other));
-		r = reclaim(host, &last);
-		made = other->done && other->error == 0;
-		if (made && inode_at(path) == 0)
-			fail_msg("call %d: result %d, and the new one is gone", at, r);
-		assert_int_equal(r, 0);
-		end_others();
-		tarn_host_free(host);
-		unlink(path);
-	}
+	before_each_call(create, new_one_kept);
 }
 
 static void an_opener_and_a_maker_of_a_new_one_get_both_or_are_told(void **state)
@@ -351,56 +350,31 @@ static void an_opener_and_a_maker_of_a_new_one_get_both_or_are_told(void **state
 	assert_true(told > 0); /* the name was taken before it could be given back */
 }
 
+static void put_in_place_kept(int at, int r)
+{
+	assert_true(other->done && other->error == 0);
+	if (inode_at(path) == 0)
+		fail_msg("call %d: result %d: the new one is gone", at, r);
+	harness_names("/dev/shm", no_passing_name, NULL);
+}
+
 static void what_was_put_in_its_place_stays(void **state)
 {
-	bool lost;
-	int r, calls = one_file(-1, NULL, -1, NULL, &r, &lost);
-
 	(void)state;
-	for (int at = 0; at < calls; at++) {
-		struct tarn_host *host;
+	before_each_call(replace, put_in_place_kept);
+}
 
-		make_file();
-		host = picture(0);
-		plan.at = at;
-		plan.what = replace;
-		plan.at2 = -1;
-		memset(other, 0, sizeof(*other));
-		r = reclaim(host, &last);
-		assert_true(other->done && other->error == 0);
-		if (inode_at(path) == 0)
-			fail_msg("call %d: result %d: the new one is gone", at, r);
-		harness_names("/dev/shm", no_passing_name, NULL);
-		end_others();
-		tarn_host_free(host);
-		unlink(path);
-	}
+static void used_kept(int at, int r)
+{
+	/* in the tick in which it was made its times show nothing: then it is as if used before */
+	if (r == 0 && other->error == 0 && at > 1)
+		fail_msg("call %d: it was written, and is gone", at);
 }
 
 static void what_was_used_meanwhile_stays(void **state)
 {
-	bool lost;
-	int r, calls = one_file(-1, NULL, -1, NULL, &r, &lost);
-
 	(void)state;
-	for (int at = 0; at < calls; at++) {
-		struct tarn_host *host;
-
-		make_file();
-		host = picture(0);
-		plan.at = at;
-		plan.what = use_and_close;
-		plan.at2 = -1;
-		memset(other, 0, sizeof(*other));
-		r = reclaim(host, &last);
-		/* in the tick in which it was made its times show nothing: then it is as if used
-		 * before */
-		if (r == 0 && other->error == 0 && at > 1)
-			fail_msg("call %d: it was written, and is gone", at);
-		end_others();
-		tarn_host_free(host);
-		unlink(path);
-	}
+	before_each_call(use_and_close, used_kept);
 }
 
 /* --- System V -------------------------------------------------------------------------------- */
@@ -429,22 +403,15 @@ static void make_segment(void)
 
 static int one_segment(int at, void (*what)(void), int *ret_r, bool *ret_key)
 {
-	struct tarn_host *host;
 	struct shmid_ds ds;
 
 	make_segment();
-	host = picture(0);
-	plan.at = at;
-	plan.what = what;
-	plan.at2 = -1;
-	memset(other, 0, sizeof(*other));
-	*ret_r = reclaim(host, &last);
+	*ret_r = meet(at, what, -1, NULL);
 	*ret_key = shmget(harness_sysv_key(7), 0, 0) == id;
 	if (*ret_r >= 0 && *ret_key)
 		fail_msg("call %d: result %d, and its key leads to it", at, *ret_r);
 	if (*ret_r == 0 && shmctl(id, IPC_STAT, &ds) == 0)
 		fail_msg("call %d: gone, and it is there", at);
-	tarn_host_free(host);
 	return plan.count;
 }
 

@@ -245,16 +245,45 @@ static void assert_namesakes(int count)
 		assert_int_equal(atomic_load(&world->ids[n]), 1u << 16 | 1u);
 }
 
+/* Child 0 is inside, and stays. */
+static void start_owner(void)
+{
+	start(0, stay_inside);
+	assert_true(await(&world->inside, 1u << 0));
+}
+
+static void let_owner_go(void)
+{
+	atomic_fetch_or(&world->stop, 1u << 0);
+	assert_int_equal(end_of(0), 0);
+}
+
+static void start_sleeper(int n)
+{
+	start(n, wait_and_look);
+	await_asleep(n);
+}
+
+static void kill_child(int n)
+{
+	kill(atomic_load(&world->inner[n]), SIGKILL);
+	assert_int_equal(end_of(n), 100 + SIGKILL);
+}
+
+/* Another one does not get in. */
+static void try_as(int n)
+{
+	start(n, try_in_vain);
+	assert_int_equal(end_of(n), 0);
+}
+
 static void namesakes_exclude_each_other(void **state)
 {
 	(void)state;
 	SKIP_WITHOUT_NAMESPACES;
-	start(0, stay_inside);
-	assert_true(await(&world->inside, 1u << 0));
-	start(1, try_in_vain);
-	assert_int_equal(end_of(1), 0);
-	atomic_fetch_or(&world->stop, 1u << 0);
-	assert_int_equal(end_of(0), 0);
+	start_owner();
+	try_as(1);
+	let_owner_go();
 	assert_namesakes(2);
 }
 
@@ -262,12 +291,9 @@ static void the_death_of_an_owner_is_seen_by_a_namesake_that_sleeps(void **state
 {
 	(void)state;
 	SKIP_WITHOUT_NAMESPACES;
-	start(0, stay_inside);
-	assert_true(await(&world->inside, 1u << 0));
-	start(1, wait_and_look);
-	await_asleep(1);
-	kill(atomic_load(&world->inner[0]), SIGKILL);
-	assert_int_equal(end_of(0), 100 + SIGKILL);
+	start_owner();
+	start_sleeper(1);
+	kill_child(0);
 	assert_int_equal(end_of(1), 0);
 	assert_namesakes(2);
 }
@@ -276,17 +302,12 @@ static void the_death_of_a_sleeper_is_not_taken_for_its_namesakes(void **state)
 {
 	(void)state;
 	SKIP_WITHOUT_NAMESPACES;
-	start(0, stay_inside);
-	assert_true(await(&world->inside, 1u << 0));
-	start(1, wait_and_look);
-	await_asleep(1);
-	kill(atomic_load(&world->inner[1]), SIGKILL);
-	assert_int_equal(end_of(1), 100 + SIGKILL);
-	start(2, try_in_vain);
-	assert_int_equal(end_of(2), 0);
+	start_owner();
+	start_sleeper(1);
+	kill_child(1);
+	try_as(2);
 	assert_int_equal(atomic_load(&world->inside), 1u << 0);
-	atomic_fetch_or(&world->stop, 1u << 0);
-	assert_int_equal(end_of(0), 0);
+	let_owner_go();
 	assert_namesakes(3);
 }
 
@@ -294,14 +315,10 @@ static void two_sleepers_both_hear_of_the_death(void **state)
 {
 	(void)state;
 	SKIP_WITHOUT_NAMESPACES;
-	start(0, stay_inside);
-	assert_true(await(&world->inside, 1u << 0));
-	start(1, wait_and_look);
-	start(2, wait_and_look);
-	await_asleep(1);
-	await_asleep(2);
-	kill(atomic_load(&world->inner[0]), SIGKILL);
-	assert_int_equal(end_of(0), 100 + SIGKILL);
+	start_owner();
+	start_sleeper(1);
+	start_sleeper(2);
+	kill_child(0);
 	assert_int_equal(end_of(1), 0);
 	assert_int_equal(end_of(2), 0);
 	assert_namesakes(3);
