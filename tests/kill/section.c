@@ -200,6 +200,8 @@ static const struct kill_op ops[] = {
 	{ .name = "section-recover-force", .setup = left_aside, .prepare = ready,
 	  .op = op_recover_force, .check = check_mended, .ready = ready,
 	  .recover = op_recover_force },
+	{ .name = "section-remove-after-death", .setup = left_changed, .prepare = join,
+	  .op = op_section_remove, .check = check_gone },
 	{ .name = "section-remove", .setup = left_changed_two, .prepare = join,
 	  .op = op_section_remove, .check = check_gone },
 	{ .name = "section-enter-asleep", .setup = fresh, .prepare = beside_holder,
