@@ -512,7 +512,8 @@ static int recover(struct kill_world *world, struct harness_report *report)
 
 static const struct kill_op ops[] = {
 	OP("commit", listened, inside_changed, op_leave, inserted),
-	OP("insert", listened, prepared, op_insert, inserted),
+	{ .name = "changes-insert", .setup = listened, .prepare = prepared, .op = op_insert,
+	  .check = check_inserted, .ready = ready, .recover = recover, .flags = KILL_LONG },
 	OP2("commit-two", listened, inside_two, op_leave_two, moved),
 	SAME("abort", listened, prepared, op_abort, same),
 	SAME2("abort-two", listened, prepared, op_abort_two, same),

@@ -11,7 +11,7 @@
 #include "schedule.h"
 
 /* Tables of scenarios, one a file, the last without a name. */
-extern const struct sched_scenario sched_sections[], sched_rings[];
+extern const struct sched_scenario sched_sections[], sched_rings[], sched_listeners[];
 
 static inline void must(int r)
 {
