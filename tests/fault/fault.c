@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "errors.h"
@@ -344,4 +345,33 @@ int fault_main(int argc, char **argv, const struct fault_case *cases, int count)
 	       (unsigned long long)total.calls, (unsigned long long)total.faults,
 	       (unsigned long long)total.violations);
 	return total.violations != 0;
+}
+
+/* --- for the cases ------------------------------------------------------------------------- */
+
+int fault_timed(int r, int64_t deadline, struct harness_report *report)
+{
+	if (r == 0)
+		return harness_say(report, FAULT_BROKEN, "there was nothing to wait for");
+	if (r == -ETIMEDOUT && harness_now() < deadline)
+		return harness_say(report, FAULT_BROKEN, "-ETIMEDOUT before the deadline");
+	if (harness_now() > deadline + INT64_C(5000000000))
+		return harness_say(report, FAULT_BROKEN, "long past the deadline");
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
+int fault_forked(struct harness_report *report)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid < 0)
+		return harness_say(report, -1, "setup: fork");
+	if (pid == 0)
+		return 0;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status))
+		abort();
+	_exit(WEXITSTATUS(status));
 }

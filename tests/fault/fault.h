@@ -51,6 +51,14 @@ int fault_main(int argc, char **argv, const struct fault_case *cases, int count)
 /* What every fault program does first: a private host, an allocator that counts exactly. */
 void fault_begin(char **argv);
 
+/* What a wait for nothing that returned @r is to return: no earlier than its deadline, unless it
+ * says why. 0, -errno, or FAULT_BROKEN. */
+int fault_timed(int r, int64_t deadline, struct harness_report *report);
+
+/* Fork; the child goes on, with 0. The parent lives, with all it holds, as long as the child is
+ * tried, and ends as it does. */
+int fault_forked(struct harness_report *report);
+
 /* The System V key that counts. */
 int32_t fault_key(void);
 

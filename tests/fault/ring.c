@@ -133,18 +133,6 @@ static int open_and_move(struct harness_report *report)
 	return r;
 }
 
-/* What a wait for nothing is to return: no earlier than its deadline, unless it says why. */
-static int timed(int r, int64_t deadline, struct harness_report *report)
-{
-	if (r == 0)
-		return harness_say(report, FAULT_BROKEN, "there was nothing to wait for");
-	if (r == -ETIMEDOUT && tarn_now() < deadline)
-		return harness_say(report, FAULT_BROKEN, "-ETIMEDOUT before the deadline");
-	if (tarn_now() > deadline + INT64_C(5000000000))
-		return harness_say(report, FAULT_BROKEN, "long past the deadline");
-	return r == -ETIMEDOUT ? 0 : r;
-}
-
 static int pop_wait(struct harness_report *report)
 {
 	int64_t deadline = tarn_deadline_after(3000000);
@@ -154,14 +142,15 @@ static int pop_wait(struct harness_report *report)
 
 	if (size != 77)
 		return harness_say(report, FAULT_BROKEN, "it failed, and the output was touched");
-	return timed(r, deadline, report);
+	return fault_timed(r, deadline, report);
 }
 
 static int push_wait(struct harness_report *report)
 {
 	int64_t deadline = tarn_deadline_after(3000000);
 
-	return timed(tarn_ring_push_wait(producer, "0123456789", 10, deadline), deadline, report);
+	return fault_timed(tarn_ring_push_wait(producer, "0123456789", 10, deadline), deadline,
+			   report);
 }
 
 static int wait_peer(struct harness_report *report)
@@ -173,7 +162,7 @@ static int wait_peer(struct harness_report *report)
 	/* whom the kernel does not speak about is taken for alive */
 	if (r == 0 && tarn__plat_fault != NULL)
 		return 0;
-	return timed(r, deadline, report);
+	return fault_timed(r, deadline, report);
 }
 
 /* A death is told as a death; or, where the kernel does not answer, as nothing yet. */
@@ -186,7 +175,7 @@ static int pop_wait_orphaned(struct harness_report *report)
 
 	if (r == -EPIPE)
 		return 0;
-	return r == -ETIMEDOUT ? r : timed(r, deadline, report);
+	return r == -ETIMEDOUT ? r : fault_timed(r, deadline, report);
 }
 
 /* Nobody sleeps: nothing is asked of the kernel. */
@@ -240,23 +229,7 @@ static int use_after_fork(struct harness_report *report)
 
 static int forked(struct harness_report *report)
 {
-	pid_t pid;
-	int status = 0;
-
-	if (with_roles(report) < 0)
-		return -1;
-	pid = fork();
-	if (pid < 0)
-		return harness_say(report, -1, "setup: fork");
-	if (pid > 0) {
-		/* the parent lives, with its roles, as long as the child is tried */
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-		if (WIFSIGNALED(status))
-			abort();
-		_exit(WEXITSTATUS(status));
-	}
-	return 0;
+	return with_roles(report) < 0 ? -1 : fault_forked(report);
 }
 
 /* --- the table ----------------------------------------------------------------------------- */

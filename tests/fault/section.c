@@ -184,7 +184,7 @@ static int try_it(struct harness_report *report)
 	return r == 0 ? tarn_section_leave(first) : r;
 }
 
-/* What a wait for a live owner is to return: no earlier than its deadline, unless it says why. */
+/* A live owner is inside. */
 static int wait_in_vain(struct harness_report *report)
 {
 	int64_t deadline = tarn_deadline_after(3000000);
@@ -196,11 +196,7 @@ static int wait_in_vain(struct harness_report *report)
 		return harness_say(report, FAULT_BROKEN, "two are inside");
 	if (diag.what[0] == '\0')
 		return harness_say(report, FAULT_BROKEN, "error %d without a word", r);
-	if (r == -ETIMEDOUT && tarn_now() < deadline)
-		return harness_say(report, FAULT_BROKEN, "-ETIMEDOUT before the deadline");
-	if (tarn_now() > deadline + INT64_C(5000000000))
-		return harness_say(report, FAULT_BROKEN, "long past the deadline");
-	return r == -ETIMEDOUT ? 0 : r;
+	return fault_timed(r, deadline, report);
 }
 
 static void let_go(void)
@@ -246,23 +242,9 @@ static int use_after_fork(struct harness_report *report)
 
 static int forked(struct harness_report *report)
 {
-	pid_t pid;
-	int status = 0;
-
 	if (with_section(report) < 0 || tarn_section_enter(first, TARN_FOREVER, &tx, NULL) < 0)
 		return harness_say(report, -1, "setup: enter");
-	pid = fork();
-	if (pid < 0)
-		return harness_say(report, -1, "setup: fork");
-	if (pid > 0) {
-		/* the parent lives, and is inside, as long as the child is tried */
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			;
-		if (WIFSIGNALED(status))
-			abort();
-		_exit(WEXITSTATUS(status));
-	}
-	return 0;
+	return fault_forked(report);
 }
 
 /* --- the table ----------------------------------------------------------------------------- */
