@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * listen.c - who listens to a section, under the scheduler: a reader that a writer comes round upon,
- * and one who takes dirty marks and copies beside it; the writer may die anywhere.
+ * listen.c - who listens to a section, under the scheduler: a reader that a writer comes round
+ * upon, and one who takes dirty marks and copies beside it; the writer may die anywhere.
  *
- * The ring of the log is made to look as small as one tx and a half, so that each overwrites the one before.
+ * The ring of the log is made to look as small as one tx and a half, so that each overwrites the
+ * one before.
  */
 #include <errno.h>
 
