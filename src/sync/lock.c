@@ -2,7 +2,8 @@
 /*
  * lock.c - wait for a section.
  *
- * Whoever finds the word taken spins for as long as that lately paid off, then looks who has it:
+ * Whoever finds the word taken spins for as long as that lately paid off, looking seldom, then
+ * looks who has it:
  *
  *     a live member     sleep on the word and on the owner's beacon, a slice at most; look again
  *     a dead member     see to the tx's leader, take its place, undo what it left
@@ -29,8 +30,9 @@
 int64_t tarn__section_net_ns = 10000000;
 
 enum {
-	SPINS_MIN = 16,
-	SPINS_MAX = 128, /* a few microseconds: the one inside should be able to go on meanwhile */
+	SPINS_FIRST_LOOK = 128, /* pauses of the processor: some 3 microseconds */
+	SPINS_MIN = SPINS_FIRST_LOOK,
+	SPINS_MAX = 2048,  /* four looks, and about what a sleep and a wake cost */
 	TRIES_MAX = 10000, /* changes of the word in a row without a sleep: a peer that does nothing
 			      else must not keep us here past the deadline */
 };
@@ -173,23 +175,28 @@ static int timed_out(struct tarn_section *section, struct tarn_diag *diag)
 
 /* --- taking -------------------------------------------------------------------------------- */
 
-/* Spin while it is free now and then. */
+/*
+ * Spin while that lately paid off. Each look takes the word's line away from the one inside, and
+ * if the word is free just then, all the lines of the tx, too: so who looks at once and often
+ * makes everybody slow. It is looked at seldom, and ever less often, and the one inside goes
+ * through many times meanwhile.
+ */
 static bool spin(struct tarn_section *section)
 {
 	/* relaxed: a guess, shared by threads */
 	uint32_t spins = atomic_load_explicit(&section->spins, memory_order_relaxed);
-	uint32_t next = spins > SPINS_MIN ? spins / 2 : SPINS_MIN;
+	uint32_t next = spins / 2 > SPINS_MIN ? spins / 2 : SPINS_MIN;
+	uint32_t pauses = SPINS_FIRST_LOOK, seen;
 	bool got = false;
 
-	for (uint32_t i = 0; i < spins && !got; i++) {
-		uint32_t seen = atomic_load_explicit(&section->shm->lock, memory_order_relaxed);
-
-		got = seen == 0 && take(section->shm, 0, id_of(section));
-		if (!got)
+	for (uint32_t done = 0; done < spins && !got; done += pauses, pauses *= 2) {
+		for (uint32_t i = 0; i < pauses; i++)
 			tarn__plat_pause();
+		seen = atomic_load_explicit(&section->shm->lock, memory_order_relaxed);
+		got = seen == 0 && take(section->shm, 0, id_of(section));
 	}
 	if (got)
-		next = spins < SPINS_MAX ? 2 * spins : SPINS_MAX;
+		next = 2 * spins < SPINS_MAX ? 2 * spins : SPINS_MAX;
 	atomic_store_explicit(&section->spins, next, memory_order_relaxed);
 	return got;
 }

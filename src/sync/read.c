@@ -42,13 +42,18 @@ int tarn_section_read_begin(struct tarn_section *section, uint32_t *ret_version)
 	return 0;
 }
 
-bool tarn_section_read_valid(struct tarn_section *section, uint32_t version)
+static inline bool is_still(const struct tarn_section *section, uint32_t version)
 {
-	/* relaxed: ordered behind the acquire loads of tarn__load_bytes() */
+	/* relaxed: ordered behind the acquire loads of load() and tarn__load_bytes() */
 	return atomic_load_explicit(&section->shm->seq, memory_order_relaxed) == version;
 }
 
-static bool readable(const struct tarn_section *section, const void *from, size_t size)
+bool tarn_section_read_valid(struct tarn_section *section, uint32_t version)
+{
+	return is_still(section, version);
+}
+
+static inline bool readable(const struct tarn_section *section, const void *from, size_t size)
 {
 	uint64_t off = (uint64_t)((uintptr_t)from - (uintptr_t)section->tx.pub.heap);
 
@@ -58,18 +63,41 @@ static bool readable(const struct tarn_section *section, const void *from, size_
 	return tarn__inside(off, size, tarn__heap_size(section->region));
 }
 
+#if UINTPTR_MAX > 0xffffffffu
+static inline void load_word(char *to, const char *from)
+{
+	/* V4 <- V3 in tarn__store_bytes() and the stores of <tarn/section.h> */
+	uint64_t word = atomic_load_explicit((const _Atomic uint64_t *)(const void *)from,
+					     memory_order_acquire);
+
+	memcpy(to, &word, sizeof(word));
+}
+
+static inline void load_line(char *to, const char *from)
+{
+	load_word(to, from);
+	load_word(to + 8, from + 8);
+	load_word(to + 16, from + 16);
+	load_word(to + 24, from + 24);
+	load_word(to + 32, from + 32);
+	load_word(to + 40, from + 40);
+	load_word(to + 48, from + 48);
+	load_word(to + 56, from + 56);
+}
+#endif
+
 /* What is most of what is read: a few whole words. */
 static inline void load(void *to, const void *from, size_t size)
 {
 #if UINTPTR_MAX > 0xffffffffu
-	if (TARN__LIKELY(((uintptr_t)from | size) % 8 == 0)) {
-		for (size_t i = 0; i < size; i += 8) {
-			const _Atomic uint64_t *in = (const void *)((const char *)from + i);
-			/* V4 <- V3 in tarn__store_bytes() and the stores of <tarn/section.h> */
-			uint64_t word = atomic_load_explicit(in, memory_order_acquire);
+	char *out = to;
+	const char *in = from;
 
-			memcpy((char *)to + i, &word, sizeof(word));
-		}
+	if (TARN__LIKELY(((uintptr_t)from | size) % 8 == 0)) {
+		for (; size >= 64; size -= 64, in += 64, out += 64)
+			load_line(out, in);
+		for (; size > 0; size -= 8, in += 8, out += 8)
+			load_word(out, in);
 		return;
 	}
 #endif
@@ -113,7 +141,7 @@ static int keep_looking(struct tarn_section *section, void *ret_to, const void *
 		r = tarn_section_read_begin(section, &version);
 		if (r == 0) {
 			tarn__load_bytes(ret_to, from, size);
-			if (tarn_section_read_valid(section, version))
+			if (is_still(section, version))
 				return 0;
 		} else if (r != -EAGAIN && r != -EOWNERDEAD) {
 			return r;
@@ -124,22 +152,38 @@ static int keep_looking(struct tarn_section *section, void *ret_to, const void *
 	}
 }
 
-int tarn_section_read(struct tarn_section *section, void *ret_to, const void *from, size_t size,
-		      int64_t deadline)
+/* After a first try that failed. */
+__attribute__((noinline)) static int read_again(struct tarn_section *section, void *ret_to,
+						const void *from, size_t size, int64_t deadline)
 {
-	if (TARN__UNLIKELY(!readable(section, from, size)))
-		return -EINVAL;
-	for (int i = 0; i < TRIES; i++) {
-		uint32_t version = version_of(section);
+	uint32_t version;
 
-		if (TARN__LIKELY((version & 1) == 0)) {
-			load(ret_to, from, size);
-			if (TARN__LIKELY(tarn_section_read_valid(section, version)))
-				return 0;
-		}
+	for (int i = 1; i < TRIES; i++) {
 		tarn__plat_pause();
+		version = version_of(section);
+		if ((version & 1) != 0)
+			continue;
+		load(ret_to, from, size);
+		if (is_still(section, version))
+			return 0;
 	}
 	if (section->region->observer)
 		return keep_looking(section, ret_to, from, size, deadline);
 	return read_inside(section, ret_to, from, size, deadline);
+}
+
+int tarn_section_read(struct tarn_section *section, void *ret_to, const void *from, size_t size,
+		      int64_t deadline)
+{
+	uint32_t version;
+
+	if (TARN__UNLIKELY(!readable(section, from, size)))
+		return -EINVAL;
+	version = version_of(section);
+	if (TARN__LIKELY((version & 1) == 0)) {
+		load(ret_to, from, size);
+		if (TARN__LIKELY(is_still(section, version)))
+			return 0;
+	}
+	return read_again(section, ret_to, from, size, deadline);
 }

@@ -13,7 +13,7 @@
 #define JOURNAL_MIN     UINT64_C(64)
 #define JOURNAL_MAX     (UINT64_C(1) << 30)
 
-enum { TRIES = 100, SPINS_FIRST = 64 };
+enum { TRIES = 100, SPINS_FIRST = 512 };
 
 /* --- make and open ------------------------------------------------------------------------- */
 
