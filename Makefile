@@ -43,6 +43,7 @@ sweep: all
 	@dev/sweep
 
 bench: all
+	@dev/setup bench || echo "bench: Boost is not measured" >&2
 	@dev/bench
 
 killpairs: all

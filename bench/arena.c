@@ -4,9 +4,9 @@
  *
  *     bench-arena [-J] [-r ROUNDS]
  *
- * Three patterns: a block allocated and freed at once; a hundred allocated, then freed in another
- * order; and the hundred with sizes of all kinds. In each round all contestants run one after the
- * other, so that ratios are taken within a round; medians of processor time are printed. The
+ * Four patterns: a block allocated and freed at once; a hundred, or ten thousand, allocated, then
+ * freed in another order; and a hundred of sizes of all kinds. In each round all contestants run
+ * one after the other, so that ratios are taken within a round; processor time is counted. The
  * arena is measured in two ways: each call, or pair, in a tx of its own, and a hundred in one tx.
  * The others have no undo, malloc() no sharing either, and Boost's lock is not robust.
  */
@@ -20,19 +20,26 @@
 
 #include <tarn/arena.h>
 
-#include "arena_bench.h"
+#include "boost.h"
+#include "rows.h"
 
-enum { PAIRS = 100000, BATCH = 100, ROUNDS_MAX = 31 };
+enum { PAIRS = 40000, MANY = 10000, PER_TX = 100 };
 
-enum pattern { AT_ONCE, BATCHES, MIXED, PATTERNS };
-static const char *const pattern_names[] = { "64 B, freed at once", "64 B, 100 held",
-					     "16 B to 4 KiB, 100 held" };
+enum pattern { AT_ONCE, HUNDRED, MANY_HELD, MIXED, PATTERNS };
+static const struct {
+	const char *name;
+	int held;
+} patterns[] = {
+	{ "64 B, freed at once", 1 },
+	{ "64 B, 100 held", 100 },
+	{ "64 B, 10000 held", MANY },
+	{ "16 B to 4 KiB, 100 held", 100 },
+};
 
 static struct tarn_region *region;
 static struct tarn_section *section;
 static struct tarn_arena *arena;
-static size_t sizes[BATCH];
-static int order[BATCH];
+static size_t sizes[100];
 
 static double now_ns(void)
 {
@@ -53,6 +60,12 @@ static size_t size_of(enum pattern p, int i)
 	return p == MIXED ? sizes[i] : 64;
 }
 
+/* The block that is freed as number @i: 37 has no divisor that 100 or 10000 has. */
+static int turn(enum pattern p, int i)
+{
+	return i * 37 % patterns[p].held;
+}
+
 /* --- contestants ---------------------------------------------------------------------------- */
 
 static void *hold(void *p)
@@ -63,18 +76,14 @@ static void *hold(void *p)
 
 static void run_malloc(enum pattern p)
 {
-	void *held[BATCH];
+	static void *held[MANY];
+	int count = patterns[p].held;
 
-	if (p == AT_ONCE) {
-		for (int i = 0; i < PAIRS; i++)
-			free(hold(malloc(64)));
-		return;
-	}
-	for (int n = 0; n < PAIRS / BATCH; n++) {
-		for (int i = 0; i < BATCH; i++)
+	for (int n = 0; n < PAIRS / count; n++) {
+		for (int i = 0; i < count; i++)
 			held[i] = hold(malloc(size_of(p, i)));
-		for (int i = 0; i < BATCH; i++)
-			free(held[order[i]]);
+		for (int i = 0; i < count; i++)
+			free(held[turn(p, i)]);
 	}
 }
 
@@ -106,42 +115,46 @@ static tarn_ref arena_alloc(struct tarn_tx *tx, size_t size)
 	return ref;
 }
 
-/* @each: a tx for each call, or pair of calls; else one for a hundred of them. */
-static void run_arena(enum pattern p, bool each)
+/* A block freed at once; @each: in one tx with its allocation, else a hundred of them in one. */
+static void run_at_once(bool each)
 {
 	struct tarn_tx *tx = NULL;
-	tarn_ref held[BATCH];
 
-	for (int n = 0; n < PAIRS / BATCH; n++) {
-		if (!each)
+	for (int n = 0; n < PAIRS; n++) {
+		if (each || n % PER_TX == 0)
 			tx = enter();
-		for (int i = 0; i < BATCH; i++) {
-			if (each)
-				tx = enter();
-			held[i] = arena_alloc(tx, size_of(p, i));
-			if (p == AT_ONCE)
-				(void)tarn_arena_free(arena, tx, held[i]);
-			if (each)
-				leave();
-		}
-		if (p == AT_ONCE && !each)
-			leave();
-		if (p == AT_ONCE)
-			continue;
-		if (!each) {
-			leave();
-			tx = enter();
-		}
-		for (int i = 0; i < BATCH; i++) {
-			if (each)
-				tx = enter();
-			(void)tarn_arena_free(arena, tx, held[order[i]]);
-			if (each)
-				leave();
-		}
-		if (!each)
+		(void)tarn_arena_free(arena, tx, arena_alloc(tx, 64));
+		if (each || n % PER_TX == PER_TX - 1)
 			leave();
 	}
+}
+
+/* @each: a tx for each call, else for a hundred. */
+static void run_held(enum pattern p, bool each)
+{
+	static tarn_ref held[MANY];
+	struct tarn_tx *tx = NULL;
+	int count = patterns[p].held;
+
+	for (int n = 0; n < PAIRS / count; n++)
+		for (int i = 0; i < 2 * count; i++) {
+			if (each || i % PER_TX == 0)
+				tx = enter();
+			if (i < count)
+				held[i] = arena_alloc(tx, size_of(p, i));
+			else
+				(void)tarn_arena_free(arena, tx, held[turn(p, i - count)]);
+			if (each || i % PER_TX == PER_TX - 1)
+				leave();
+		}
+}
+
+static void run_arena(enum pattern p, bool each)
+{
+	if (p == AT_ONCE)
+		run_at_once(each);
+	else
+		run_held(p, each);
 }
 
 static void run_arena_each(enum pattern p)
@@ -157,21 +170,19 @@ static void run_arena_together(enum pattern p)
 #ifdef BENCH_BOOST
 static void run_boost(enum pattern p)
 {
-	void *held[BATCH];
+	static void *held[MANY];
+	int count = patterns[p].held;
 
-	if (p == AT_ONCE) {
-		for (int i = 0; i < PAIRS; i++)
-			boost_free(boost_alloc(64));
-		return;
-	}
-	for (int n = 0; n < PAIRS / BATCH; n++) {
-		for (int i = 0; i < BATCH; i++)
+	for (int n = 0; n < PAIRS / count; n++) {
+		for (int i = 0; i < count; i++)
 			held[i] = boost_alloc(size_of(p, i));
-		for (int i = 0; i < BATCH; i++)
-			boost_free(held[order[i]]);
+		for (int i = 0; i < count; i++)
+			boost_free(held[turn(p, i)]);
 	}
 }
 #endif
+
+enum who { MALLOC, EACH, TOGETHER, BOOST };
 
 static const struct contestant {
 	const char *name;
@@ -181,7 +192,7 @@ static const struct contestant {
 	{ "arena, a tx each", run_arena_each },
 	{ "arena, 100 a tx", run_arena_together },
 #ifdef BENCH_BOOST
-	{ "Boost managed_shared_memory", run_boost },
+	{ "Boost", run_boost },
 #endif
 };
 
@@ -189,24 +200,7 @@ enum { CONTESTANTS = sizeof(contestants) / sizeof(*contestants) };
 
 /* --- rounds --------------------------------------------------------------------------------- */
 
-static double results[PATTERNS][CONTESTANTS][ROUNDS_MAX];
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(const double *values, const double *over, int count)
-{
-	double sorted[ROUNDS_MAX];
-
-	for (int i = 0; i < count; i++)
-		sorted[i] = over != NULL ? values[i] / over[i] : values[i];
-	qsort(sorted, (size_t)count, sizeof(*sorted), by_value);
-	return sorted[count / 2];
-}
+static double results[PATTERNS][CONTESTANTS][ROUND_MAX];
 
 static void open_arena(void)
 {
@@ -228,53 +222,63 @@ static void draw(void)
 {
 	unsigned seed = 1;
 
-	for (int i = 0; i < BATCH; i++) {
+	for (int i = 0; i < 100; i++) {
 		seed = seed * 1103515245u + 12345u;
 		sizes[i] = 16u << (seed >> 16) % 8;
 		sizes[i] += (seed >> 8) % sizes[i];
-		order[i] = i * 37 % BATCH;
 	}
 }
 
-static void print(int rounds, bool json)
+static void print(int p, int rounds)
 {
-	for (int p = 0; p < PATTERNS; p++) {
-		if (!json)
-			printf("%s%s: ns of processor time a pair of alloc and free, median of %d "
-			       "rounds\n",
-			       p > 0 ? "\n" : "", pattern_names[p], rounds);
-		for (int c = 0; c < CONTESTANTS; c++) {
-			double ns = median(results[p][c], NULL, rounds);
-			double ratio = median(results[p][c], results[p][0], rounds);
-
-			printf(json ? "{\"schema\":\"tarn.bench.arena\",\"version\":1,"
-				      "\"pattern\":\"%s\",\"allocator\":\"%s\",\"pair_ns\":%.2f,"
-				      "\"ratio_malloc\":%.3f}\n"
-				    : "%.0s  %-28s %8.1f ns  %6.2f of malloc\n",
-			       pattern_names[p], contestants[c].name, ns, ratio);
-		}
-	}
-#ifndef BENCH_BOOST
-	if (!json)
-		printf("\nBoost is not measured: its headers (libboost-dev) or a C++ compiler were "
-		       "not there when this was built.\n");
+	for (int c = 0; c < CONTESTANTS; c++)
+		row(patterns[p].name, contestants[c].name, "ns", results[p][c], rounds,
+		    c != MALLOC ? results[p][MALLOC] : NULL, "malloc");
+	if (p == MIXED)
+		return;
+	claim("arena / malloc", rows_median(results[p][EACH], results[p][MALLOC], rounds), 3.0,
+	      false);
+#ifdef BENCH_BOOST
+	claim("Boost / arena", rows_median(results[p][BOOST], results[p][EACH], rounds), 5.0, true);
 #endif
+}
+
+static int add_arena(const struct tarn_object_stat *stat, void *arg)
+{
+	if (stat->kind == TARN_OBJECT_ARENA)
+		*(uint64_t *)arg = stat->size;
+	return 0;
+}
+
+/* What of the arena's bytes is not for blocks. */
+static void print_memory(void)
+{
+	struct tarn_arena_stat st;
+	uint64_t size = 0;
+	int r = tarn_arena_stat(arena, &st);
+
+	if (r == 0)
+		r = tarn_region_objects(region, add_arena, &size);
+	if (r < 0)
+		die("stat", r);
+	memory("an arena of 4 MiB, beside its blocks", (double)(size - st.size));
+	memory("... to each page of 4096 bytes",
+	       (double)(size - st.size) / (double)(st.size >> 12));
 }
 
 int main(int argc, char **argv)
 {
 	int rounds = 7, opt;
-	bool json = false;
 
 	while ((opt = getopt(argc, argv, "Jr:")) != -1) {
 		if (opt == 'J')
-			json = true;
+			rows_json = true;
 		else if (opt == 'r')
 			rounds = (int)strtol(optarg, NULL, 10);
 		else
 			return 2;
 	}
-	if (rounds < 1 || rounds > ROUNDS_MAX)
+	if (rounds < 1 || rounds > ROUND_MAX)
 		return 2;
 	draw();
 	open_arena();
@@ -290,9 +294,19 @@ int main(int argc, char **argv)
 				if (round >= 0)
 					results[p][c][round] = (now_ns() - began) / PAIRS;
 			}
-	print(rounds, json);
+	if (!rows_json)
+		printf("Allocating; ns of processor time a pair of alloc and free, median of %d "
+		       "rounds [smallest..largest]\n",
+		       rounds);
+	for (int p = 0; p < PATTERNS; p++)
+		print(p, rounds);
+	print_memory();
 #ifdef BENCH_BOOST
 	boost_close();
+#else
+	if (!rows_json)
+		printf("\nBoost is not measured: its headers (libboost-dev) or a C++ compiler were "
+		       "not there when this was built.\n");
 #endif
 	tarn_arena_close(arena);
 	tarn_section_close(section);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* boost.cpp - Boost.Interprocess's allocator in shared memory, as bench/arena.c calls it. */
+/* boost.cpp - Boost.Interprocess: its allocator in shared memory, and its mutex. */
+#include <new>
 #include <string>
 
 #include <boost/interprocess/managed_shared_memory.hpp>
+#include <boost/interprocess/sync/interprocess_mutex.hpp>
 #include <unistd.h>
 
-#include "arena_bench.h"
+#include "boost.h"
 
 namespace ipc = boost::interprocess;
 
@@ -32,4 +34,22 @@ void *boost_alloc(size_t size)
 void boost_free(void *p)
 {
 	memory->deallocate(p);
+}
+
+static_assert(sizeof(ipc::interprocess_mutex) <= BOOST_MUTEX_SIZE, "room");
+
+void boost_mutex_make(void *at)
+{
+	new (at) ipc::interprocess_mutex;
+}
+
+void boost_pass(void *at, uint64_t *data, uint64_t words, uint64_t i, int count)
+{
+	ipc::interprocess_mutex *mutex = static_cast<ipc::interprocess_mutex *>(at);
+
+	mutex->lock();
+	for (int k = 0; k < count; k++)
+		__atomic_store_n(&data[(i * 16 + static_cast<uint64_t>(k) * 7) % words], i,
+				 __ATOMIC_RELAXED);
+	mutex->unlock();
 }

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bench-section - a section beside the process-shared mutexes of the C library, in one run.
+ * bench-section - a section beside the process-shared mutexes of the C library and of
+ * Boost.Interprocess, in one run.
+ *
+ *     bench-section [-J] [-r ROUNDS]
  *
  * What is compared is measured in turns within each round, and ratios are taken within the round.
- * Alone: one process, nobody waits. Contended: so many processes, each entering, changing a
- * word and leaving for a fixed time; the sum of their passes. Owner killed: a waiter sleeps,
- * the owner is killed, the waiter stamps the moment it is inside; the time runs from before
- * kill(). Across PID namespaces both are process 1 of one of their own.
+ * Alone: one process, nobody waits; processor time. Contended: so many processes, pinned to the
+ * processors by turns, each entering, changing a word and leaving for a fixed time; the sum of
+ * their passes. Owner killed: a waiter sleeps, the owner dies by SIGKILL, the waiter stamps the
+ * moment it is inside; the time runs from before the kill. Across PID namespaces each of the two
+ * is in one of its own.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -23,13 +27,27 @@
 
 #include <tarn/tarn.h>
 
-enum { ROUND_MAX = 32, WORDS = 4096, KILLS = 15, PROCESS_MAX = 8 };
+#include "boost.h"
+#include "rows.h"
 
-enum lock { SECTION, SHARED, ROBUST, LOCK_COUNT };
-static const char *const lock_names[] = { "section", "shared mutex", "robust mutex" };
+enum { WORDS = 4096, KILLS = 15, PROCESS_MAX = 8 };
+
+enum lock {
+	SECTION,
+	SHARED,
+	ROBUST,
+#ifdef BENCH_BOOST
+	BOOST,
+#endif
+	LOCK_COUNT,
+};
+static const char *const lock_names[] = { "section", "shared mutex", "robust mutex",
+					  "Boost's mutex" };
 
 struct words {
-	pthread_mutex_t shared, robust;
+	_Alignas(128) pthread_mutex_t shared;
+	_Alignas(128) pthread_mutex_t robust;
+	_Alignas(128) unsigned char boost[BOOST_MUTEX_SIZE];
 	_Atomic uint32_t go, stop, inside;
 	_Atomic int64_t stamp;
 	_Atomic uint64_t passes[PROCESS_MAX];
@@ -39,7 +57,6 @@ struct words {
 static struct tarn_region *region;
 static struct tarn_section *section;
 static struct words *words;
-static bool json;
 
 static void must(const char *what, int r)
 {
@@ -72,13 +89,19 @@ static void make_all(void)
 	words = data;
 	make_mutex(&words->shared, false);
 	make_mutex(&words->robust, true);
+#ifdef BENCH_BOOST
+	boost_mutex_make(words->boost);
+#endif
 }
 
 /* --- alone --------------------------------------------------------------------------------- */
 
-static pthread_mutex_t *mutex_of(enum lock lock)
+static int64_t processor_ns(void)
 {
-	return lock == SHARED ? &words->shared : &words->robust;
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* others may run here, too */
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 /* Plain stores that the compiler may not leave out. */
@@ -110,64 +133,98 @@ static void pass_mutex(pthread_mutex_t *mutex, uint64_t i, int count)
 	pthread_mutex_unlock(mutex);
 }
 
-/* ns a pass with @count words, the best of a few blocks. */
-static double alone(enum lock lock, int count)
+static inline void pass(enum lock lock, uint64_t i, int count)
 {
-	enum { BLOCKS = 20, BLOCK = 20000 };
-	double best = 1e18;
-
-	for (int b = 0; b < BLOCKS; b++) {
-		int64_t begin = tarn_now();
-		double ns;
-
-		for (uint64_t i = 0; i < BLOCK; i++) {
-			if (lock == SECTION)
-				pass_section(i, count);
-			else
-				pass_mutex(mutex_of(lock), i, count);
-		}
-		ns = (double)(tarn_now() - begin) / BLOCK;
-		best = ns < best ? ns : best;
+	switch (lock) {
+	case SECTION:
+		pass_section(i, count);
+		break;
+	case SHARED:
+		pass_mutex(&words->shared, i, count);
+		break;
+	case ROBUST:
+		pass_mutex(&words->robust, i, count);
+		break;
+	default:
+#ifdef BENCH_BOOST
+		boost_pass(words->boost, words->data, WORDS, i, count);
+#endif
+		break;
 	}
-	return best;
+}
+
+enum { BLOCKS = 40, BLOCK = 5000 };
+
+static void least(double *ns, int64_t begin)
+{
+	double now = (double)(processor_ns() - begin) / BLOCK;
+
+	if (*ns == 0 || now < *ns)
+		*ns = now;
+}
+
+/* ns a pass with @count words for each lock, the best of a few blocks, by turns. */
+static void alone(int count, double ns[LOCK_COUNT])
+{
+	for (int b = 0; b < BLOCKS; b++)
+		for (int lock = 0; lock < LOCK_COUNT; lock++) {
+			int64_t begin = processor_ns();
+
+			for (uint64_t i = 0; i < BLOCK; i++)
+				pass((enum lock)lock, i, count);
+			least(&ns[lock], begin);
+		}
 }
 
 static double read_64(void)
 {
-	enum { BLOCKS = 20, BLOCK = 20000 };
-	double best = 1e18;
+	double ns = 0;
 	uint64_t to[8];
 
 	for (int b = 0; b < BLOCKS; b++) {
-		int64_t begin = tarn_now();
-		double ns;
+		int64_t begin = processor_ns();
 
 		for (int i = 0; i < BLOCK; i++)
 			must("read",
 			     tarn_section_read(section, to, words->data, sizeof(to), TARN_FOREVER));
-		ns = (double)(tarn_now() - begin) / BLOCK;
-		best = ns < best ? ns : best;
+		least(&ns, begin);
 	}
-	return best;
+	return ns;
 }
 
 /* --- contended ----------------------------------------------------------------------------- */
+
+/* The processors by turns, of those that we may use. */
+static void pin(int n)
+{
+	cpu_set_t may, one;
+	int count, turn = 0;
+
+	if (sched_getaffinity(0, sizeof(may), &may) < 0)
+		return;
+	count = CPU_COUNT(&may);
+	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &may) || turn++ != n % count)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		(void)sched_setaffinity(0, sizeof(one), &one);
+		return;
+	}
+}
 
 static void contend(enum lock lock, int n)
 {
 	uint64_t i = 0;
 
+	pin(n);
 	if (lock == SECTION)
 		pass_section(0, 1); /* a member of its own */
 	atomic_fetch_add(&words->inside, 1);
 	while (atomic_load(&words->go) == 0)
 		sched_yield();
-	for (; atomic_load_explicit(&words->stop, memory_order_relaxed) == 0; i++) {
-		if (lock == SECTION)
-			pass_section(i, 1);
-		else
-			pass_mutex(mutex_of(lock), i, 1);
-	}
+	for (; atomic_load_explicit(&words->stop, memory_order_relaxed) == 0; i++)
+		pass(lock, i, 1);
 	words->passes[n] = i;
 	_exit(0);
 }
@@ -175,7 +232,7 @@ static void contend(enum lock lock, int n)
 /* Passes a microsecond. */
 static double contended(enum lock lock, int processes)
 {
-	const struct timespec span = { .tv_nsec = 60000000 };
+	const struct timespec span = { .tv_nsec = 30000000 };
 	uint64_t sum = 0;
 	int64_t begin;
 
@@ -296,120 +353,144 @@ static double killed(bool apart)
 	return (double)atomic_load(&words->stamp) / 1e3;
 }
 
-/* --- printing ------------------------------------------------------------------------------ */
+/* --- tables -------------------------------------------------------------------------------- */
 
-static int order(const void *a, const void *b)
+static double values[LOCK_COUNT][ROUND_MAX];
+
+static void rows(const char *test, const char *unit, int rounds)
 {
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(double *values, int count)
-{
-	qsort(values, (size_t)count, sizeof(*values), order);
-	return values[count / 2];
-}
-
-static void row(const char *test, const char *who, const char *unit, double *values, int count,
-		const double *of)
-{
-	double ratios[ROUND_MAX * KILLS], middle, ratio = 0;
-
-	for (int i = 0; of != NULL && i < count; i++)
-		ratios[i] = values[i] / of[i];
-	if (of != NULL)
-		ratio = median(ratios, count);
-	middle = median(values, count);
-	if (json) {
-		printf("{\"schema\":\"tarn.bench\",\"version\":1,\"test\":\"%s\",\"transport\":"
-		       "\"%s\",\"%s\":%.4g,\"%s_min\":%.4g,\"%s_max\":%.4g",
-		       test, who, unit, middle, unit, values[0], unit, values[count - 1]);
-		if (of != NULL)
-			printf(",\"ratio_shared_mutex\":%.4g", ratio);
-		printf("}\n");
-		return;
-	}
-	printf("  %-34s %-13s %9.2f %-14s [%.2f..%.2f]", test, who, middle, unit, values[0],
-	       values[count - 1]);
-	if (of != NULL)
-		printf("   %.2f of a shared mutex", ratio);
-	printf("\n");
+	for (int lock = 0; lock < LOCK_COUNT; lock++)
+		row(test, lock_names[lock], unit, values[lock], rounds,
+		    lock != SHARED ? values[SHARED] : NULL, "shared mutex");
 }
 
 static void bench_alone(int rounds, const char *test, int count)
 {
-	double ns[LOCK_COUNT][ROUND_MAX], shared[ROUND_MAX];
+	for (int i = 0; i < rounds; i++) {
+		double ns[LOCK_COUNT] = { 0 };
 
-	for (int i = 0; i < rounds; i++)
+		alone(count, ns);
 		for (int lock = 0; lock < LOCK_COUNT; lock++)
-			ns[lock][i] = alone((enum lock)lock, count);
-	memcpy(shared, ns[SHARED], sizeof(shared));
-	for (int lock = 0; lock < LOCK_COUNT; lock++)
-		row(test, lock_names[lock], "ns", ns[lock], rounds, lock != SHARED ? shared : NULL);
+			values[lock][i] = ns[lock];
+	}
+	rows(test, "ns", rounds);
+	claim("section / shared mutex", rows_median(values[SECTION], values[SHARED], rounds),
+	      count == 0 ? 1.0 : 2.5, false);
+	if (count == 0)
+		claim("section / robust mutex",
+		      rows_median(values[SECTION], values[ROBUST], rounds), 1.0, false);
+}
+
+static void bench_read(int rounds)
+{
+	for (int i = 0; i < rounds; i++)
+		values[0][i] = read_64();
+	row("read 64 bytes without entering", "section", "ns", values[0], rounds, NULL, NULL);
+	claim("ns to read 64 bytes", rows_median(values[0], NULL, rounds), 10, false);
 }
 
 static void bench_contended(int rounds, int processes)
 {
-	double rate[LOCK_COUNT][ROUND_MAX], shared[ROUND_MAX];
 	char test[64];
 
 	snprintf(test, sizeof(test), "contended, %d processes, 1 word", processes);
 	for (int i = 0; i < rounds; i++)
 		for (int lock = 0; lock < LOCK_COUNT; lock++)
-			rate[lock][i] = contended((enum lock)lock, processes);
-	memcpy(shared, rate[SHARED], sizeof(shared));
-	for (int lock = 0; lock < LOCK_COUNT; lock++)
-		row(test, lock_names[lock], "passes_per_us", rate[lock], rounds,
-		    lock != SHARED ? shared : NULL);
+			values[lock][i] = contended((enum lock)lock, processes);
+	rows(test, "passes/us", rounds);
+	claim("passes, section / robust mutex",
+	      rows_median(values[SECTION], values[ROBUST], rounds), 1.0, true);
+#ifdef BENCH_BOOST
+	claim("passes, section / Boost's mutex",
+	      rows_median(values[SECTION], values[BOOST], rounds), 1.0, true);
+#endif
 }
 
 static void bench_killed(bool apart)
 {
-	double us[KILLS];
 	const char *test = apart ? "owner killed, two PID namespaces" : "owner killed";
+	double us[ROUND_MAX];
 
 	for (int i = 0; i < KILLS; i++) {
 		us[i] = killed(apart);
-		if (us[i] < 0) {
-			if (!json)
-				printf("  %s: no PID namespace can be made here\n", test);
-			return;
-		}
+		if (us[i] >= 0)
+			continue;
+		if (!rows_json)
+			printf("  %s: not measured, no PID namespace can be made here\n", test);
+		return;
 	}
-	row(test, "section", "us", us, KILLS, NULL);
+	row(test, "section", "us", us, KILLS, NULL, NULL);
+	claim(apart ? "us to own it, across PID namespaces" : "us to own it",
+	      rows_median(us, NULL, KILLS), apart ? 10000 : 1000, false);
+}
+
+/* --- memory -------------------------------------------------------------------------------- */
+
+static int add_section(const struct tarn_object_stat *stat, void *arg)
+{
+	if (stat->kind == TARN_OBJECT_SECTION && strcmp(stat->name, "section") == 0)
+		*(uint64_t *)arg = stat->size;
+	return 0;
+}
+
+static uint64_t tables_of(uint32_t members)
+{
+	const struct tarn_region_opts opts = { .size = 1 << 20, .member_max = members };
+	struct tarn_region *one;
+	struct tarn_region_stat st;
+
+	must("region", tarn_region_create("anon:", &opts, &one));
+	must("region", tarn_region_stat(one, &st));
+	tarn_region_close(one);
+	return st.total_size;
+}
+
+static void print_memory(void)
+{
+	struct tarn_section_stat st;
+	uint64_t size = 0;
+
+	must("section", tarn_section_stat(section, &st));
+	must("objects", tarn_region_objects(region, add_section, &size));
+	memory("a section, without its journal", (double)(size - st.journal_size));
+	memory("its journal, if nothing else is asked for", 4096);
+	memory("an entry of it: a word", sizeof(struct tarn_tx_entry));
+	memory("a range of 64 bytes", sizeof(struct tarn_tx_entry) + 64);
+	memory("a member's slot", (double)(tables_of(512) - tables_of(256)) / 256);
+	memory("a process-shared mutex of the C library", sizeof(pthread_mutex_t));
 }
 
 int main(int argc, char **argv)
 {
-	int opt, rounds = 7;
-	double ns[ROUND_MAX];
+	int opt, count = 7;
 
 	while ((opt = getopt(argc, argv, "Jr:")) != -1) {
 		if (opt == 'J')
-			json = true;
+			rows_json = true;
 		else if (opt == 'r')
-			rounds = (int)strtol(optarg, NULL, 10);
-		if (opt == '?' || rounds < 1 || rounds > ROUND_MAX) {
+			count = (int)strtol(optarg, NULL, 10);
+		if (opt == '?' || count < 1 || count > ROUND_MAX / 3) {
 			fprintf(stderr, "usage: bench-section [-J] [-r ROUNDS]\n");
 			return 2;
 		}
 	}
 	make_all();
-	if (!json)
+	if (!rows_json)
 		printf("A section beside mutexes; median of %d rounds [smallest..largest]\n",
-		       rounds);
+		       count);
 	fflush(stdout);
-	bench_alone(rounds, "enter and leave, alone", 0);
-	bench_alone(rounds, "with 12 words changed, alone", 12);
-	for (int i = 0; i < rounds; i++)
-		ns[i] = read_64();
-	row("read 64 bytes without entering", "section", "ns", ns, rounds, NULL);
-	fflush(stdout);
+	bench_alone(count, "enter and leave, alone", 0);
+	bench_alone(count, "with 12 words changed, alone", 12);
+	bench_read(count);
 	for (int processes = 2; processes <= PROCESS_MAX; processes *= 2)
-		bench_contended(rounds, processes);
-	fflush(stdout);
+		bench_contended(3 * count, processes);
 	bench_killed(false);
 	bench_killed(true);
+	print_memory();
+#ifndef BENCH_BOOST
+	if (!rows_json)
+		printf("\nBoost's mutex is not measured: its headers (libboost-dev) or a C++ "
+		       "compiler were not there when this was built.\n");
+#endif
 	return 0;
 }

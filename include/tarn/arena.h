@@ -33,6 +33,8 @@
  *            begun or given back) up to TARN_ARENA_UNITS. No system call, except to grow.
  * Crash:     killed anywhere, each block is allocated or free as the last tx that was made final
  *            left it, and no byte is lost.
+ * Memory:    1216 bytes, and 64 bytes and a bit for each page of 4096. A block has no header; of up
+ *            to 160 bytes it has a byte beside it in its page.
  * Trust:     members may spoil the arena. Damage found is -EUCLEAN and the tx is bound to be
  *            undone; no call reads or writes outside of the arena, or goes on for ever.
  */

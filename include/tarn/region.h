@@ -19,6 +19,7 @@
  *            hostile, has held the region's lock for 2 s; nothing was changed.
  *            Whatever takes a handle may fail with -EIO: the file was truncated under it, see
  *            tarn_segment_guard().
+ * Memory:    1024 bytes for each of member_max, attached or not, and the directory.
  * Trust:     members may spoil each other's data. Damage found is -EUCLEAN. A process that
  *            may only read can change nothing; by read locks on the file it can keep others from
  *            becoming members, so give read access to those who may do that.

@@ -32,6 +32,8 @@
  * Crash:     killed anywhere, rolling back included, the section is free again and its changes
  *            are made whole or not at all, within a wake by the kernel, or 10 ms where it
  *            gives none (see region.h). A thread that ends inside aborts.
+ * Memory:    384 bytes and the journal, 4096 if nothing else is asked for: 16 bytes a logged word,
+ *            16 and its size for a range. Emptied by each tx, so it is to hold the largest one.
  * Trust:     members may spoil the data that a section guards. Damage to lock or journal is
  *            -EUCLEAN or -ENOTRECOVERABLE for this section; other objects go on.
  */

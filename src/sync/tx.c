@@ -263,8 +263,9 @@ static int enter_locked(struct tarn_section *section, struct tx **tx, struct tar
 	return r;
 }
 
-static int enter_slowly(struct tarn_section *section, int64_t deadline, bool wait,
-			struct tarn_tx **ret_tx, struct tarn_diag *diag)
+__attribute__((noinline)) static int enter_slowly(struct tarn_section *section, int64_t deadline,
+						  bool wait, struct tarn_tx **ret_tx,
+						  struct tarn_diag *diag)
 {
 	int r = id_of(section) == 0 ? tarn__section_rejoin(section) : 0;
 	struct tx *tx;
@@ -288,20 +289,28 @@ static int enter_slowly(struct tarn_section *section, int64_t deadline, bool wai
 	return r;
 }
 
+/* Free, and its version says that it is not: where that is so the second time, it is told. */
+__attribute__((noinline)) static int enter_anew(struct tarn_section *section, int64_t deadline,
+						struct tarn_tx **ret_tx, struct tarn_diag *diag)
+{
+	unlock(section->shm, 0);
+	return enter_slowly(section, deadline, true, ret_tx, diag);
+}
+
 int tarn_section_enter(struct tarn_section *section, int64_t deadline, struct tarn_tx **ret_tx,
 		       struct tarn_diag *diag)
 {
 	struct thread *me = &tarn__self;
-	uint32_t seq;
+	uint32_t seq, id = id_of(section);
 
-	if (TARN__LIKELY(me->tid != 0 && me->open == NULL && id_of(section) != 0) &&
-	    TARN__LIKELY(take(section->shm, 0, id_of(section)))) {
+	if (TARN__LIKELY(me->tid != 0 && me->open == NULL && id != 0) &&
+	    TARN__LIKELY(take(section->shm, 0, id))) {
 		if (TARN__LIKELY(start(section->shm, me, &seq))) {
 			open_tx(section, me, seq);
 			*ret_tx = &section->tx.pub;
 			return 0;
 		}
-		unlock(section->shm, 0);
+		return enter_anew(section, deadline, ret_tx, diag);
 	}
 	return enter_slowly(section, deadline, true, ret_tx, diag);
 }

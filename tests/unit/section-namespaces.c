@@ -144,6 +144,8 @@ static void start(int n, void (*what)(int n))
 		_exit(9);
 	if (inner == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		while (atomic_load(&world->inner[n]) == 0) /* who sees us knows our id */
+			harness_sleep_us(100);
 		open_here();
 		atomic_store(&world->ids[n], (uint32_t)getpid() << 16 | (uint32_t)gettid());
 		what(n);
