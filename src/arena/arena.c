@@ -154,13 +154,23 @@ static int find_span(struct tarn_arena *arena, uint32_t slot, uint64_t off, stru
 	return -EUCLEAN;
 }
 
+static uint64_t load_extent(const uint64_t *word)
+{
+#if UINTPTR_MAX > 0xffffffffu
+	/* acquire: whoever of our threads took it out is done with the span */
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+#else
+	return load64(word);
+#endif
+}
+
 /* Copy the table. The number of slots, or -EUCLEAN. */
 static int read_table(struct tarn_arena *arena)
 {
 	int count = 0;
 
 	for (uint32_t slot = 0; slot < EXTENTS_MAX; slot++) {
-		uint64_t off = load64(&arena->shm->extents[slot]);
+		uint64_t off = load_extent(&arena->shm->extents[slot]);
 		struct span *span = &arena->spans[slot], found = { 0 };
 		int r;
 
@@ -197,9 +207,10 @@ static int sync_entered(struct tarn_arena *arena)
 			continue;
 		if (count < 0)
 			return count;
-		arena->span_count = (uint32_t)count;
-		/* relaxed: who sees another one comes here, too */
-		atomic_store_explicit(&arena->epoch, epoch, memory_order_relaxed);
+		/* relaxed: ordered by the next store */
+		atomic_store_explicit(&arena->span_count, (uint32_t)count, memory_order_relaxed);
+		/* P3 -> P4 in is_fresh() */
+		atomic_store_explicit(&arena->epoch, epoch, memory_order_release);
 		return 0;
 	}
 	return -EUCLEAN;
@@ -233,6 +244,19 @@ int tarn__arena_sync(struct tarn_arena *arena)
 		r = sync_entered(arena);
 	tarn__region_leave(arena->region);
 	return r;
+}
+
+int tarn__arena_glance(struct tarn_arena *arena, struct tarn_arena *ret_copy)
+{
+	int r = tarn__arena_fresh(arena);
+
+	if (r == 0)
+		r = tarn__region_enter(arena->region);
+	if (r < 0)
+		return r;
+	memcpy(ret_copy, arena, sizeof(*ret_copy));
+	tarn__region_leave(arena->region);
+	return 0;
 }
 
 /* --- is a tx the right one? ------------------------------------------------------------------ */
@@ -293,7 +317,7 @@ const char *tarn__arena_handle(struct tarn_region *region, const struct tarn__ob
 
 	if (object->size < sizeof(copy))
 		return "size";
-	memcpy(&copy, shm, sizeof(copy));
+	memcpy(&copy, shm, offsetof(struct arena_shm, pad0)); /* what is constant */
 	fault = header_fault(&copy);
 	if (fault != NULL)
 		return fault;

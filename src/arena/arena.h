@@ -58,8 +58,10 @@
  * is one store in the directory. An extent that exists and is in no table is a spare: the next
  * who needs one in that slot takes it, by its name and id, so no memory is lost.
  *
- * Ordering: none of its own. The section's lock orders those inside; what observers read they
- * check, and the section's version tells them whether it was whole.
+ * Ordering: the section's lock orders those inside; what observers read they check, and the
+ * section's version tells them whether it was whole. Threads that share a handle bring its spans up
+ * to date under the region's mutex:
+ *   P3 -> P4  sync_entered() has copied the table            is_fresh() sees of which epoch it is
  *
  * Invariants (tarn__arena_check() tests them):
  *   A1  the constant words are as the check words say
@@ -193,7 +195,7 @@ struct tarn_arena {
 	struct arena_shm *shm;
 	unsigned char *base;         /* the region's */
 	struct section_shm *section; /* its own, whoever has it open */
-	uint32_t span_count;
+	_Atomic uint32_t span_count;
 	_Atomic uint32_t epoch; /* of which spans is the copy */
 	_Atomic bool stale;     /* inherited over fork() */
 	uint32_t flags;
@@ -209,6 +211,11 @@ struct tarn_arena {
 };
 
 /* --- words of the region: each loaded once --------------------------------------------------- */
+
+static inline uint8_t load8(const uint8_t *byte)
+{
+	return __atomic_load_n(byte, __ATOMIC_RELAXED); /* relaxed: as load32() */
+}
 
 static inline uint32_t load32(const uint32_t *word)
 {
@@ -322,10 +329,16 @@ static inline uint32_t span_first(const struct span *span)
 	return atomic_load_explicit(&span->first, memory_order_relaxed); /* relaxed: as above */
 }
 
+static inline uint32_t span_count(const struct tarn_arena *arena)
+{
+	/* relaxed: those behind it have no pages, whoever sees it late */
+	return atomic_load_explicit(&arena->span_count, memory_order_relaxed);
+}
+
 /* The span that has @page, from number @i on; NULL: none. */
 static inline struct span *span_from(struct tarn_arena *arena, uint32_t i, uint32_t page)
 {
-	for (; i < arena->span_count; i++)
+	for (; i < span_count(arena); i++)
 		if (page - span_first(&arena->spans[i]) < span_pages(&arena->spans[i]))
 			return &arena->spans[i];
 	return NULL;
@@ -497,9 +510,10 @@ bool tarn__arena_inside(const struct tarn_arena *arena);
 /* Are the spans up to date? */
 static inline bool is_fresh(const struct tarn_arena *arena)
 {
-	/* relaxed: written by this thread, or seen before */
+	/* P4 <- P3: the spans are as whoever of our threads copied them */
 	return load32(&arena->shm->epoch) ==
-		       atomic_load_explicit(&arena->epoch, memory_order_relaxed) &&
+		       atomic_load_explicit(&arena->epoch, memory_order_acquire) &&
+	       /* relaxed: set in the child of a fork() before anything else runs there */
 	       !atomic_load_explicit(&arena->stale, memory_order_relaxed);
 }
 
@@ -521,6 +535,10 @@ static inline int arena_begin(struct tarn_arena *arena, struct tarn_tx *tx)
 		return tarn__arena_fresh(arena);
 	return tarn__arena_begin_slowly(arena, tx);
 }
+
+/* A copy of the handle for one who is not inside of the section, while others of its threads may be
+ * and change the spans. It holds nothing; the section's version says whether it was of use. */
+int tarn__arena_glance(struct tarn_arena *arena, struct tarn_arena *ret_copy);
 
 /* --- at.c ------------------------------------------------------------------------------------ */
 

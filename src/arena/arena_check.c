@@ -171,7 +171,7 @@ static void check_all(struct audit *a)
 	a->pages = 0;
 	memset(a->bins, 0, sizeof(a->bins));
 	memset(a->classes, 0, sizeof(a->classes));
-	for (uint32_t i = 0; i < a->arena->span_count; i++)
+	for (uint32_t i = 0; i < span_count(a->arena); i++)
 		if (span_pages(&a->arena->spans[i]) != 0)
 			check_span(a, &a->arena->spans[i]);
 	for (uint32_t n = 0; n < BINS; n++)

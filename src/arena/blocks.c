@@ -310,10 +310,12 @@ static int find_block(struct tarn_arena *arena, tarn_ref ref, struct found *ret)
 int tarn_arena_usable_size(struct tarn_arena *arena, tarn_ref ref, uint64_t *ret_size)
 {
 	struct found found;
-	int r = tarn__arena_fresh(arena);
+	struct tarn_arena glance;
+	bool inside = tarn__arena_inside(arena);
+	int r = inside ? tarn__arena_fresh(arena) : tarn__arena_glance(arena, &glance);
 
 	if (r == 0)
-		r = find_block(arena, ref, &found);
+		r = find_block(inside ? arena : &glance, ref, &found);
 	if (r == 0)
 		*ret_size = found.size;
 	return r;

@@ -23,7 +23,7 @@ static inline struct meta_shm *head_at(const struct tarn_arena *arena, uint64_t 
 	uint64_t at = page - span_first(span);
 
 	for (uint32_t i = 1; TARN__UNLIKELY(at >= pages); i++) {
-		if (i >= arena->span_count)
+		if (i >= span_count(arena))
 			return NULL;
 		span = &arena->spans[i];
 		pages = span_pages(span);

@@ -239,6 +239,15 @@ static void tell_of_extent(struct tarn_arena *arena, struct tarn_tx *tx, uint64_
 		(void)tarn__tx_touch(tx, shm, size);
 }
 
+/* Rule 4: whoever copies the table in between has the first epoch, which will stand there neither
+ * when the tx is final nor when it is undone. */
+static void set_extent(struct tarn_tx *tx, struct arena_shm *shm, uint32_t slot, uint64_t off)
+{
+	tarn_tx_set32(tx, &shm->epoch, next_epoch(shm));
+	tarn_tx_set64(tx, &shm->extents[slot], off);
+	tarn_tx_set32(tx, &shm->epoch, next_epoch(shm));
+}
+
 static int attach(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t slot,
 		  const struct tarn__object *object)
 {
@@ -247,9 +256,7 @@ static int attach(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t slot,
 	struct run run;
 	int r;
 
-	/* rule 4: the epoch first */
-	tarn_tx_set32(tx, &shm->epoch, next_epoch(shm));
-	tarn_tx_set64(tx, &shm->extents[slot], object->off);
+	set_extent(tx, shm, slot, object->off);
 	if (tx_result(tx) < 0)
 		return tx_result(tx);
 	r = tarn__arena_sync(arena);
@@ -352,7 +359,7 @@ static int detach_one(struct tarn_arena *arena, struct tarn_tx *tx)
 {
 	struct arena_shm *shm = arena->shm;
 
-	for (uint32_t slot = 1; slot < arena->span_count; slot++) {
+	for (uint32_t slot = 1; slot < span_count(arena); slot++) {
 		const struct span *span = &arena->spans[slot];
 		uint32_t pages = span_pages(span);
 		struct run run;
@@ -363,9 +370,7 @@ static int detach_one(struct tarn_arena *arena, struct tarn_tx *tx)
 		if (load32(&shm->pages) < pages)
 			return tx_fail(tx, -EUCLEAN);
 		tarn__list_del(arena, tx, &shm->bins[tarn__bin_of(pages)], KIND_FREE, run.page);
-		/* rule 4: the epoch first */
-		tarn_tx_set32(tx, &shm->epoch, next_epoch(shm));
-		tarn_tx_set64(tx, &shm->extents[slot], 0);
+		set_extent(tx, shm, slot, 0);
 		tarn_tx_set32(tx, &shm->pages, load32(&shm->pages) - pages);
 		tell_of_epoch(arena, tx);
 		return tx_result(tx) < 0 ? tx_result(tx) : 1;

@@ -18,13 +18,14 @@ static int run_steady(struct tarn_arena *arena, int (*fn)(struct tarn_arena *are
 		      void *arg, uint32_t *version, bool *ret_valid)
 {
 	int r = tarn_section_read_begin(arena->own, version);
+	struct tarn_arena glance;
 
 	*ret_valid = false;
 	if (r < 0)
 		return r;
-	r = tarn__arena_fresh(arena);
+	r = tarn__arena_glance(arena, &glance);
 	if (r == 0)
-		r = fn(arena, arg);
+		r = fn(&glance, arg);
 	/* acquire: what was looked at was loaded before the version is looked at again */
 	atomic_thread_fence(memory_order_acquire); /* style: the loads are plain words, and many */
 	*ret_valid = tarn_section_read_valid(arena->own, *version);
@@ -68,7 +69,7 @@ typedef int run_fn(struct tarn_arena *arena, const struct run *run, void *arg);
 /* Call @fn for each run. -EUCLEAN where one does not begin where the last one ended. */
 static int each_run(struct tarn_arena *arena, run_fn *fn, void *arg)
 {
-	for (uint32_t i = 0; i < arena->span_count; i++) {
+	for (uint32_t i = 0; i < span_count(arena); i++) {
 		uint32_t page = span_first(&arena->spans[i]), left = span_pages(&arena->spans[i]);
 
 		while (left > 0) {
@@ -102,7 +103,7 @@ static int each_block(struct tarn_arena *arena, const struct run *slab,
 	const unsigned char *tags = slab_tags(arena, slab, class);
 
 	for (uint32_t slot = 0; slot < c->slots; slot++) {
-		struct tarn_block block = { .size = c->size, .tag = tags[slot] };
+		struct tarn_block block = { .size = c->size, .tag = load8(&tags[slot]) };
 		int r;
 
 		if ((load64(free_word(slab->meta, slot / 64)) >> (slot % 64) & 1) != 0)
@@ -159,15 +160,16 @@ int tarn_arena_walk(struct tarn_arena *arena, int (*fn)(const struct tarn_block 
 		    void *arg)
 {
 	struct walk walk = { fn, arg };
+	struct tarn_arena glance;
 	uint32_t version = 0;
 	bool inside = tarn__arena_inside(arena);
 	int r = inside ? 0 : walk_begin(arena, &version);
 
 	if (r == 0)
-		r = tarn__arena_fresh(arena);
+		r = inside ? tarn__arena_fresh(arena) : tarn__arena_glance(arena, &glance);
 	if (r < 0)
 		return r;
-	r = each_run(arena, walk_run, &walk);
+	r = each_run(inside ? arena : &glance, walk_run, &walk);
 	/* acquire: as in run_steady() */
 	atomic_thread_fence(memory_order_acquire); /* style: as in run_steady() */
 	if (r > 0 || inside || tarn_section_read_valid(arena->own, version))
@@ -245,7 +247,7 @@ static int count_all(struct tarn_arena *arena, void *arg)
 	stat->max_size = (uint64_t)arena->max_pages * PAGE;
 	stat->flags = arena->flags;
 	stat->section = arena->own->object.off;
-	for (uint32_t i = 0; i < arena->span_count; i++) {
+	for (uint32_t i = 0; i < span_count(arena); i++) {
 		uint64_t pages = span_pages(&arena->spans[i]);
 
 		if (pages == 0)
