@@ -125,7 +125,7 @@ static void drop_span(struct tarn_arena *arena, struct span *span)
 	static const struct span none;
 
 	if (span->held)
-		tarn__object_drop(arena->region, span->index);
+		tarn__object_drop(arena->region, &span->object);
 	tarn__arena_span_put(span, &none);
 }
 
@@ -142,7 +142,7 @@ static int find_span(struct tarn_arena *arena, uint32_t slot, uint64_t off, stru
 		tarn__extent_name(arena->name, slot, name);
 		if (tarn__object_find(arena->region, name, TARN_OBJECT_EXTENT, &object, NULL) < 0)
 			return -EUCLEAN; /* A2 */
-		ret_span->index = object.index;
+		ret_span->object = object;
 		ret_span->held = !arena->region->observer;
 	}
 	ret_span->off = off;
@@ -150,7 +150,7 @@ static int find_span(struct tarn_arena *arena, uint32_t slot, uint64_t off, stru
 						   slot, ret_span) == NULL)
 		return 0;
 	if (ret_span->held)
-		tarn__object_drop(arena->region, object.index);
+		tarn__object_drop(arena->region, &object);
 	return -EUCLEAN;
 }
 
@@ -386,7 +386,7 @@ static int open_entered(struct tarn_region *region, const char *name,
 	if (r == 0)
 		r = check_wanted(arena, name, opts, want);
 	if (r < 0) {
-		tarn__object_drop(region, object.index);
+		tarn__object_drop(region, &object);
 		return r;
 	}
 	arena->forkable.forked = arena_forked;
@@ -444,16 +444,16 @@ static int open_once(struct tarn_region *region, const char *name,
 static int finish_removal(struct tarn_arena *arena)
 {
 	struct tarn_region *region = arena->region;
-	char name[TARN_OBJECT_NAME_MAX + 1];
+	struct tarn__object object = arena->object;
 	uint64_t id = arena->id;
 	int r;
 
-	memcpy(name, arena->name, sizeof(name));
 	tarn_arena_close(arena);
 	if (region->observer)
 		return -ENOENT;
 	(void)tarn__extents_remove(region, id, NULL);
-	r = tarn_object_remove(region, name);
+	/* not by name: others may have finished this, and made a new one */
+	r = tarn__object_remove_exact(region, object.index, object.state);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -508,7 +508,7 @@ void tarn_arena_close(struct tarn_arena *arena)
 	tarn__fork_remove(region, &arena->forkable);
 	for (uint32_t slot = 0; slot < EXTENTS_MAX; slot++)
 		drop_span(arena, &arena->spans[slot]);
-	tarn__object_drop(region, arena->object.index);
+	tarn__object_drop(region, &arena->object);
 	tarn__region_leave(region);
 	tarn_section_close(arena->own);
 	free(arena);
@@ -537,22 +537,18 @@ static int condemn(struct tarn_arena *arena, int64_t deadline, struct tarn_diag 
 static int remove_damaged(struct tarn_region *region, const char *name)
 {
 	struct tarn__object object;
-	struct arena_shm copy = { .id = 0 };
 	int r = tarn__region_enter_member(region);
 
 	if (r < 0)
 		return r;
 	r = tarn__object_find(region, name, TARN_OBJECT_ARENA, &object, NULL);
-	if (r == 0) {
-		if (object.size >= sizeof(copy))
-			memcpy(&copy, object.base, sizeof(copy));
-		tarn__object_drop(region, object.index);
-	}
+	if (r == 0)
+		tarn__object_drop(region, &object);
 	tarn__region_leave(region);
 	if (r < 0)
 		return r;
-	(void)tarn__extents_remove(region, copy.id, NULL);
-	return tarn_object_remove(region, name);
+	tarn__extents_remove_named(region, name); /* its id may be another's */
+	return tarn__object_remove_exact(region, object.index, object.state);
 }
 
 int tarn_arena_remove(struct tarn_region *region, const char *name, int64_t deadline,

@@ -186,8 +186,8 @@ struct span {
 	_Atomic uint32_t first;
 	uint64_t *heads; /* both tables, where they are mapped here */
 	struct meta_shm *metas;
-	uint64_t off;   /* of the object */
-	uint32_t index; /* in the directory; held */
+	uint64_t off; /* of the object */
+	struct tarn__object object;
 	bool held;
 };
 
@@ -561,6 +561,8 @@ void tarn__extent_name(const char *arena, uint32_t slot, char ret_name[EXTENT_NA
 /* Grow by at least @pages. 0, -ENOMEM, or the tx has failed. */
 int tarn__arena_grow(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t pages);
 /* Remove the extents of arena @id that are not in @table; NULL: all. Bytes that they had. */
+/* All that have the names of what arena @name would grow by. */
+void tarn__extents_remove_named(struct tarn_region *region, const char *name);
 uint64_t tarn__extents_remove(struct tarn_region *region, uint64_t id,
 			      const struct arena_shm *table);
 

@@ -40,7 +40,7 @@ void tarn__arena_span_put(struct span *span, const struct span *from)
 	span->heads = from->heads;
 	span->metas = from->metas;
 	span->off = from->off;
-	span->index = from->index;
+	span->object = from->object;
 	span->held = from->held;
 	atomic_store_explicit(&span->pages, span_pages(from), memory_order_release);
 }

@@ -148,10 +148,10 @@ static int take_spare(struct tarn_arena *arena, uint32_t slot, uint32_t least, u
 		tarn__region_leave(region);
 		return 0;
 	}
-	tarn__object_drop(region, ret_object->index);
+	tarn__object_drop(region, ret_object);
 	tarn__region_leave(region);
 	/* too small, or of an arena of this name that is no more */
-	r = tarn_object_remove(region, name);
+	r = tarn__object_remove_exact(region, ret_object->index, ret_object->state);
 	return r < 0 ? r : -ENOENT;
 }
 
@@ -288,7 +288,7 @@ int tarn__arena_grow(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t page
 			r = attach(arena, tx, slot, &object);
 			/* sync has taken a hold of its own */
 			if (tarn__region_enter(arena->region) == 0) {
-				tarn__object_drop(arena->region, object.index);
+				tarn__object_drop(arena->region, &object);
 				tarn__region_leave(arena->region);
 			}
 			return r;
@@ -323,7 +323,7 @@ int tarn_arena_grow(struct tarn_arena *arena, struct tarn_tx *tx, uint64_t size)
 
 /* The name of the next extent at or after entry @*index that has @id and is in no @table. */
 static bool next_loose(struct tarn_region *region, uint64_t id, const struct arena_shm *table,
-		       uint32_t *index, struct entry *ret_entry)
+		       uint32_t *index, uint32_t *ret_state, struct entry *ret_entry)
 {
 	struct extent_shm copy;
 
@@ -336,8 +336,10 @@ static bool next_loose(struct tarn_region *region, uint64_t id, const struct are
 			continue;
 		memcpy(&copy, region->base + ret_entry->off, sizeof(copy));
 		if (copy.id == id && (table == NULL || copy.slot == 0 || copy.slot >= EXTENTS_MAX ||
-				      load64(&table->extents[copy.slot]) != ret_entry->off))
+				      load64(&table->extents[copy.slot]) != ret_entry->off)) {
+			*ret_state = state;
 			return true;
+		}
 	}
 	return false;
 }
@@ -347,11 +349,33 @@ uint64_t tarn__extents_remove(struct tarn_region *region, uint64_t id,
 {
 	uint64_t size = 0;
 	struct entry entry;
+	uint32_t state;
 
-	for (uint32_t index = 0; next_loose(region, id, table, &index, &entry); index++)
-		if (tarn_object_remove(region, entry.name) == 0)
+	/* exactly these: by now their names may be those of a new arena's */
+	for (uint32_t index = 0; next_loose(region, id, table, &index, &state, &entry); index++)
+		if (tarn__object_remove_exact(region, index, state) == 0)
 			size += entry.size;
 	return size;
+}
+
+void tarn__extents_remove_named(struct tarn_region *region, const char *name)
+{
+	char extent[EXTENT_NAME_SIZE];
+	struct tarn__object object;
+
+	for (uint32_t slot = 1; slot < EXTENTS_MAX; slot++) {
+		int r = tarn__region_enter_member(region);
+
+		if (r < 0)
+			return;
+		tarn__extent_name(name, slot, extent);
+		r = tarn__object_find(region, extent, TARN_OBJECT_EXTENT, &object, NULL);
+		if (r == 0)
+			tarn__object_drop(region, &object);
+		tarn__region_leave(region);
+		if (r == 0)
+			(void)tarn__object_remove_exact(region, object.index, object.state);
+	}
 }
 
 /* Take one extent that is a single free run out of the table. 1, 0 (there is none), or an error. */

@@ -374,7 +374,7 @@ static int open_entered(struct tarn_region *region, const char *name, enum tarn_
 	}
 	if (r < 0) {
 		free(ring);
-		tarn__object_drop(region, object.index);
+		tarn__object_drop(region, &object);
 		return r;
 	}
 	tarn__fork_add(region, &ring->forkable);
@@ -441,7 +441,7 @@ void tarn_ring_close(struct tarn_ring *ring)
 	tarn__fork_remove(region, &ring->forkable);
 	if (!ring->stale && ring->role != TARN_RING_OBSERVER)
 		give_role_back(ring);
-	tarn__object_drop(region, ring->object.index);
+	tarn__object_drop(region, &ring->object);
 	tarn__region_leave(region);
 	free(ring);
 }

@@ -153,13 +153,17 @@ bool tarn__object_hold(struct tarn_region *region, const struct tarn__object *ob
 	if ((state & ~STATE_MASK) == (object->state & ~STATE_MASK) &&
 	    (state & STATE_MASK) != TARN__ENTRY_FREE)
 		return true;
-	tarn__object_drop(region, object->index);
+	tarn__object_drop(region, object);
 	return false;
 }
 
-void tarn__object_drop(struct tarn_region *region, uint32_t index)
+/* In a child of fork() the entry may have become another's, and be held for that. */
+void tarn__object_drop(struct tarn_region *region, const struct tarn__object *object)
 {
-	if (region->observer || region->hold_count[index] == 0)
+	uint32_t index = object->index;
+
+	if (region->observer || region->hold_count[index] == 0 ||
+	    ((region->hold_state[index] ^ object->state) & ~STATE_MASK) != 0)
 		return;
 	if (--region->hold_count[index] == 0 && region->me != NULL)
 		hold_bit(region, index, false);
@@ -448,6 +452,7 @@ int tarn__object_make(struct tarn_region *region, const char *name,
 int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kind,
 		      struct tarn__object *ret_object, struct tarn_diag *diag)
 {
+	struct tarn__object object;
 	struct entry entry;
 	uint32_t index, state;
 	int r = tarn__object_name_check(name, diag);
@@ -465,6 +470,11 @@ int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kin
 			return tarn__diag(diag, -EPROTO,
 					  "object %s is of kind %" PRIu32 ", expected %" PRIu32,
 					  name, entry.kind, kind);
+		object = (struct tarn__object){ .index = index,
+						.state = state,
+						.off = entry.off,
+						.size = entry.size,
+						.base = region->base + entry.off };
 		if (region->observer)
 			break;
 		hold(region, index, state);
@@ -472,14 +482,10 @@ int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kin
 		if (atomic_load_explicit(&region->directory[index].state, memory_order_seq_cst) ==
 		    state)
 			break;
-		tarn__object_drop(region, index);
+		tarn__object_drop(region, &object);
 	}
 	if (r == 0)
-		*ret_object = (struct tarn__object){ .index = index,
-						     .state = state,
-						     .off = entry.off,
-						     .size = entry.size,
-						     .base = region->base + entry.off };
+		*ret_object = object;
 	return r;
 }
 
@@ -536,11 +542,23 @@ void tarn_object_close(struct tarn_region *region, void *data)
 
 		if (region->hold_count[i] != 0 &&
 		    tarn__entry_read(region, i, &entry) != TARN__ENTRY_FREE && entry.off == off) {
-			tarn__object_drop(region, i);
+			const struct tarn__object object = { .index = i,
+							     .state = region->hold_state[i] };
+
+			tarn__object_drop(region, &object);
 			break;
 		}
 	}
 	tarn__region_leave(region);
+}
+
+/* The lock is held. */
+static void unname(struct tarn_region *region, uint32_t index, uint32_t state)
+{
+	/* seq_cst: D6 <> D5 */
+	atomic_store_explicit(&region->directory[index].state,
+			      (state & ~STATE_MASK) | TARN__ENTRY_REMOVED, memory_order_seq_cst);
+	(void)tarn__object_reap(region);
 }
 
 int tarn_object_remove(struct tarn_region *region, const char *name)
@@ -557,13 +575,31 @@ int tarn_object_remove(struct tarn_region *region, const char *name)
 	if (r == 0) {
 		r = lookup(region, name, &index, &state, &entry);
 		if (r == 0 || r == -EUCLEAN) { /* a damaged one may go too */
-			/* seq_cst: D6 <> D5 */
-			atomic_store_explicit(&region->directory[index].state,
-					      (state & ~STATE_MASK) | TARN__ENTRY_REMOVED,
-					      memory_order_seq_cst);
-			(void)tarn__object_reap(region);
+			unname(region, index, state);
 			r = 0;
 		}
+		tarn__region_unlock(region);
+	}
+	tarn__region_leave(region);
+	return r;
+}
+
+int tarn__object_remove_exact(struct tarn_region *region, uint32_t index, uint32_t state)
+{
+	int r = tarn__region_enter_member(region);
+
+	if (r < 0)
+		return r;
+	r = tarn__region_lock(region);
+	if (r == 0) {
+		/* relaxed: written under the region lock, which is ours */
+		uint32_t now =
+			atomic_load_explicit(&region->directory[index].state, memory_order_relaxed);
+
+		if (now == ((state & ~STATE_MASK) | TARN__ENTRY_LIVE))
+			unname(region, index, now);
+		else
+			r = -ENOENT;
 		tarn__region_unlock(region);
 	}
 	tarn__region_leave(region);

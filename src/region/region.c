@@ -229,18 +229,23 @@ static struct tarn_region_opts opts_with(const struct tarn_region_opts *opts,
 static int create_any(const char *addr, const struct tarn_region_opts *opts,
 		      struct tarn_region **ret_region)
 {
-	static _Thread_local struct tarn__addr parsed;
+	struct tarn__addr *parsed;
 	int r = check_opts(opts);
 
-	if (r == 0)
-		r = tarn__addr_parse(addr, &parsed, opts->diag);
 	if (r < 0)
 		return r;
 	if ((opts->flags & (TARN_REGION_OBSERVE | TARN_SEGMENT_READ_ONLY)) != 0)
 		return tarn__diag(opts->diag, -EINVAL, "a region cannot be created to look on");
-	if (parsed.kind == TARN_SEGMENT_SYSV)
-		return tarn__control_create(&parsed, opts, ret_region);
-	return create_named(addr, opts, ret_region);
+	parsed = malloc(sizeof(*parsed));
+	if (parsed == NULL)
+		return tarn__diag(opts->diag, -ENOMEM, "no memory for the address");
+	r = tarn__addr_parse(addr, parsed, opts->diag);
+	if (r == 0 && parsed->kind == TARN_SEGMENT_SYSV)
+		r = tarn__control_create(parsed, opts, ret_region);
+	else if (r == 0)
+		r = create_named(addr, opts, ret_region);
+	free(parsed);
+	return r;
 }
 
 int tarn_region_create(const char *addr, const struct tarn_region_opts *opts,

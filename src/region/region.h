@@ -169,7 +169,10 @@ int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kin
 		      struct tarn__object *ret_object, struct tarn_diag *diag);
 /* Hold an object that was come upon, a removed one too. False: it is gone. */
 bool tarn__object_hold(struct tarn_region *region, const struct tarn__object *object);
-void tarn__object_drop(struct tarn_region *region, uint32_t index);
+void tarn__object_drop(struct tarn_region *region, const struct tarn__object *object);
+/* Remove the name of what stood in entry @index with @state, and of nothing that came after it. As
+ * tarn_object_remove(): takes the handle's mutex. 0, -ENOENT, ... */
+int tarn__object_remove_exact(struct tarn_region *region, uint32_t index, uint32_t state);
 /* After a fork: hold again what the parent's handle held. */
 void tarn__object_rehold(struct tarn_region *region);
 /* Free removed objects that nobody alive holds; the lock is held. Their number. */

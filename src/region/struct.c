@@ -156,7 +156,7 @@ static int open_entered(struct tarn_region *region, const char *name, const stru
 		tarn_type_free(there);
 	}
 	if (r < 0) {
-		tarn__object_drop(region, object.index);
+		tarn__object_drop(region, &object);
 		return r;
 	}
 	*ret_data = object.base + sizeof(struct struct_shm);
@@ -217,7 +217,7 @@ int tarn_struct_describe(struct tarn_region *region, const char *name, struct ta
 	if (r == 0) {
 		r = read_struct(&object, name, &head, &type, NULL);
 		if (r < 0 || ret_data == NULL)
-			tarn__object_drop(region, object.index);
+			tarn__object_drop(region, &object);
 	}
 	tarn__region_leave(region);
 	if (r < 0)

@@ -219,7 +219,7 @@ static int open_entered(struct tarn_region *region, const char *name,
 		return r;
 	r = make_handle(region, &object, name, diag, ret_changes);
 	if (r < 0)
-		tarn__object_drop(region, object.index);
+		tarn__object_drop(region, &object);
 	return r;
 }
 

@@ -100,7 +100,7 @@ static int open_entered(struct tarn_region *region, struct tarn_dirty **ret_dirt
 	else if (dirty == NULL)
 		r = -ENOMEM;
 	if (r < 0) {
-		tarn__object_drop(region, object.index);
+		tarn__object_drop(region, &object);
 		free(dirty);
 		return r;
 	}
@@ -131,7 +131,7 @@ static int next_section(struct tarn_region *region, uint32_t *index, struct tarn
 			r = 1;
 			break;
 		}
-		tarn__object_drop(region, *index); /* damaged: nobody enters it */
+		tarn__object_drop(region, &object); /* damaged: nobody enters it */
 	}
 	tarn__region_leave(region);
 	return r;
@@ -166,7 +166,7 @@ static int bind_all(const struct tarn_dirty *dirty, int64_t deadline, struct tar
 
 		tarn__listen_drop(&section);
 		tarn__region_enter_to_leave(region);
-		tarn__object_drop(region, i);
+		tarn__object_drop(region, &section.object);
 		tarn__region_leave(region);
 		if (bound < 0)
 			r = bound;

@@ -24,14 +24,10 @@ static bool named(const struct tarn_region *region, const struct listener *liste
 
 void tarn__listener_drop(struct tarn_region *region, struct listener *listener)
 {
-	uint32_t index = listener->object.index;
-
 	if (listener->place == 0)
 		return;
 	tarn__region_enter_to_leave(region);
-	/* After a fork the entry may have become another's, and be held for that. */
-	if (((region->hold_state[index] ^ listener->object.state) & ~3u) == 0)
-		tarn__object_drop(region, index);
+	tarn__object_drop(region, &listener->object);
 	tarn__region_leave(region);
 	memset(listener, 0, sizeof(*listener));
 }

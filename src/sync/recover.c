@@ -225,15 +225,6 @@ static bool journal_names(const struct tarn_section *section, uint32_t count, ui
 	return false;
 }
 
-/* Is it the journal of a tx whose fate is open, that of another section at @place? */
-static bool leads(struct tarn_region *region, uint32_t place, uint32_t leader_seq)
-{
-	struct tarn_section leader;
-
-	return tarn__section_at(region, (uint64_t)place * TARN__CACHE_LINE, &leader) == 0 &&
-	       leader_open(&leader, leader_seq);
-}
-
 static bool owes(struct tarn_section *section, uint64_t off, uint64_t size)
 {
 	struct section_shm *shm = section->shm;
@@ -255,9 +246,8 @@ static bool owes(struct tarn_section *section, uint64_t off, uint64_t size)
 		return false;
 	if (place == place_of(section))
 		return journal_names(section, count, seq, off, size);
-	return overlaps(at, 1, off, size) &&
-	       leads(section->region, place,
-		     atomic_load_explicit(&shm->leader_seq, memory_order_relaxed));
+	return overlaps(at, 1, off,
+			size); /* its leader: whether that has committed is to be seen */
 }
 
 bool tarn__object_owed(struct tarn_region *region, uint64_t off, uint64_t size)
@@ -368,7 +358,7 @@ static int recover_entered(struct tarn_region *region, const char *name, uint32_
 				one = recover_one(&section, flags, diag);
 				tarn__listen_drop(&section);
 			}
-			tarn__object_drop(region, object.index);
+			tarn__object_drop(region, &object);
 			r = one < 0 && one != -EBUSY ? one : r;
 		}
 		return r;
@@ -381,7 +371,7 @@ static int recover_entered(struct tarn_region *region, const char *name, uint32_
 		r = recover_one(&section, flags, diag);
 		tarn__listen_drop(&section);
 	}
-	tarn__object_drop(region, object.index);
+	tarn__object_drop(region, &object);
 	return r;
 }
 

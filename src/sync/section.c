@@ -209,7 +209,7 @@ static int open_entered(struct tarn_region *region, const char *name,
 			       name, (uint64_t)section->units * SECTION_UNIT, opts->journal_size);
 	if (r < 0) {
 		free(section);
-		tarn__object_drop(region, object.index);
+		tarn__object_drop(region, &object);
 		return r;
 	}
 	section->forkable.forked = section_forked;
@@ -257,7 +257,7 @@ void tarn_section_close(struct tarn_section *section)
 	tarn__listen_drop(section);
 	tarn__region_enter_to_leave(region);
 	tarn__fork_remove(region, &section->forkable);
-	tarn__object_drop(region, section->object.index);
+	tarn__object_drop(region, &section->object);
 	tarn__region_leave(region);
 	free(section);
 }
