@@ -30,7 +30,7 @@ static const struct cli_opt recover_opts[] = {
 
 static const struct out_col recover_cols[] = {
 	{ "name", "NAME", OUT_TEXT, "REGION/SECTION", false },
-	{ "state", "STATE", OUT_TEXT, "held, dead (its owner is) or set aside", false },
+	{ "state", "STATE", OUT_TEXT, "held, dead (its owner is), set aside or damaged", false },
 	{ "pid", "PID", OUT_SIGNED, "process of its owner, as seen in its own PID namespace",
 	  false },
 	{ "journal_used_bytes", "JOURNAL", OUT_SIZE, "what is to be undone takes in its journal",
@@ -59,9 +59,11 @@ struct recover {
 
 static const char *action_of(const struct recover *recover, const struct tarn_section_stat *stat)
 {
-	if (stat->set_aside && recover->force)
+	bool broken = stat->set_aside || stat->damaged;
+
+	if (broken && recover->force)
 		return recover->yes ? "freed by force" : "would free by force";
-	if (stat->set_aside)
+	if (broken)
 		return recover->yes ? "mended" : "would mend";
 	return recover->yes ? "rolled back" : "would roll back";
 }
@@ -76,7 +78,7 @@ static void put_row(struct recover *recover, const char *section,
 	out_row(out);
 	out_text(out, "name", name);
 	out_text(out, "state", info_section_state(stat));
-	out_number_if(out, "pid", (uint64_t)(int64_t)stat->owner.pid, stat->held);
+	out_number_if(out, "pid", (uint64_t)(int64_t)stat->owner.pid, stat->held && !stat->damaged);
 	out_number(out, "journal_used_bytes", stat->journal_used);
 	out_text(out, "action", action);
 	out_text(out, "reason", reason);
@@ -118,7 +120,7 @@ static int recover_section(struct recover *recover, const char *name)
 	tarn_section_close(section);
 	if (r < 0)
 		return r;
-	if (stat.set_aside || (stat.held && !stat.owner.alive))
+	if (stat.set_aside || stat.damaged || (stat.held && !stat.owner.alive))
 		return do_it(recover, name, &stat);
 	if (recover->name.object == NULL || !stat.held)
 		return CLI_OK;

@@ -14,8 +14,10 @@
 static const struct out_col section_cols[] = {
 	{ "section", "SECTION", OUT_TEXT, "its name", false },
 	{ "state", "STATE", OUT_TEXT,
-	  "free, held, dead (its owner is; the next to enter undoes what that one changed) or "
-	  "set aside (that could not be undone: tarn recover)",
+	  "free, held, dead (its owner is; the next to enter undoes what that one changed), "
+	  "set aside (that could not be undone: tarn recover) or damaged (its words contradict "
+	  "each "
+	  "other: the same)",
 	  false },
 	{ "pid", "PID", OUT_SIGNED, "process of its owner, as seen in its own PID namespace",
 	  false },
@@ -66,6 +68,7 @@ static int64_t now_ns(void)
 const char *info_section_state(const struct tarn_section_stat *stat)
 {
 	return stat->set_aside     ? "set aside"
+	       : stat->damaged     ? "damaged"
 	       : !stat->held       ? "free"
 	       : stat->owner.alive ? "held"
 				   : "dead";
@@ -99,8 +102,8 @@ static int put_section(struct info *info, const struct tarn_object_stat *object)
 	out_row(out);
 	out_text(out, "section", object->name);
 	out_text(out, "state", info_section_state(&stat));
-	out_number_if(out, "pid", (uint64_t)(int64_t)stat.owner.pid, stat.held);
-	out_number_if(out, "tid", (uint64_t)(int64_t)stat.owner.tid, stat.held);
+	out_number_if(out, "pid", (uint64_t)(int64_t)stat.owner.pid, stat.held && !stat.damaged);
+	out_number_if(out, "tid", (uint64_t)(int64_t)stat.owner.tid, stat.held && !stat.damaged);
 	out_number_if(out, "held_ns", (uint64_t)(now_ns() - stat.since_ns), stat.since_ns != 0);
 	put_waiters(out, &stat);
 	out_number(out, "journal_bytes", stat.journal_size);

@@ -105,6 +105,7 @@ struct tarn_section_stat {
 	uint32_t recover_count; /* changes of the dead that were undone */
 	bool held;
 	bool set_aside; /* it could not be rolled back: tarn_section_recover() */
+	bool damaged;   /* its lock word names nobody, or contradicts its version: the same */
 	struct tarn_section_who owner;
 	int64_t since_ns;      /* CLOCK_MONOTONIC: seen with this owner at least since; 0 unknown */
 	uint32_t waiter_count; /* that there was room to write down */

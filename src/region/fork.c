@@ -87,6 +87,14 @@ void tarn__fork_unwatch(struct tarn_region *region)
 	pthread_mutex_unlock(&list_mutex);
 }
 
+void tarn__regions_each(void (*fn)(struct tarn_region *region, void *arg), void *arg)
+{
+	pthread_mutex_lock(&list_mutex);
+	for (struct tarn_region *r = list; r != NULL; r = r->next)
+		fn(r, arg);
+	pthread_mutex_unlock(&list_mutex);
+}
+
 void tarn__fork_add(struct tarn_region *region, struct tarn__forkable *item)
 {
 	item->next = region->forkables;

@@ -251,6 +251,9 @@ int tarn__region_check_self(struct tarn_region *region, tarn_report_fn *fn, void
 
 /* --- fork.c -------------------------------------------------------------------------------- */
 
+/* Call @fn for each region that this process has open; it opens and closes none. */
+void tarn__regions_each(void (*fn)(struct tarn_region *region, void *arg), void *arg);
+
 struct tarn__forkable {
 	void (*forked)(struct tarn__forkable *self); /* in the child; async-signal-safe */
 	struct tarn__forkable *next;

@@ -6,8 +6,8 @@
  * of, so following "waits for" leads ever further back and never home. Over several regions it
  * can. Then each thread of the circle is inside a section of one region and has written itself
  * down among the waiters of another. Who has slept once looks: beginning with itself it collects
- * the threads that wait for a thread already collected, over the regions that it is inside of
- * and the one that it waits in; if that comes upon the owner it waits for, the circle is closed.
+ * the threads that wait for a thread already collected, over all regions that this process has
+ * open; if that comes upon the owner it waits for, the circle is closed.
  *
  * Threads are told apart by thread id and a token that each has drawn, since they are other
  * members in other regions. What is found is looked at a second time a slice later, word for word,
@@ -31,6 +31,7 @@ struct node {
 struct graph {
 	struct node nodes[THREADS];
 	int count;
+	int at; /* the one whose waiters are collected */
 };
 
 static bool same(const struct node *node, uint32_t tid, uint32_t token)
@@ -79,9 +80,10 @@ static void add_waiters(struct graph *g, int at, struct tarn_section *section)
 	}
 }
 
-/* All sections of @region that node @at is inside of. */
-static void add_region(struct graph *g, int at, struct tarn_region *region)
+/* All sections of @region that node @g->at is inside of. */
+static void add_region(struct tarn_region *region, void *arg)
 {
+	struct graph *g = arg;
 	struct tarn__object object;
 	struct tarn_section section;
 	struct entry entry;
@@ -91,8 +93,8 @@ static void add_region(struct graph *g, int at, struct tarn_region *region)
 		if (tarn__section_handle(region, &object, entry.name, &section, NULL) < 0)
 			continue;
 		owner_of(&section, &tid, &token);
-		if (same(&g->nodes[at], tid, token))
-			add_waiters(g, at, &section);
+		if (same(&g->nodes[g->at], tid, token))
+			add_waiters(g, g->at, &section);
 	}
 }
 
@@ -105,13 +107,10 @@ static int search(struct graph *g, struct tarn_section *section)
 	g->nodes[0] =
 		(struct node){ .tid = tarn__self.tid, .token = tarn__self.token, .waits_for = -1 };
 	g->count = 1;
-	for (int at = 0; at < g->count; at++) {
-		if (same(&g->nodes[at], tid, token))
-			return at;
-		add_region(g, at, section->region);
-		for (struct tx *tx = tarn__self.open; tx != NULL; tx = tx->next_open)
-			if (tx->leader->region != section->region)
-				add_region(g, at, tx->leader->region);
+	for (g->at = 0; g->at < g->count; g->at++) {
+		if (same(&g->nodes[g->at], tid, token))
+			return g->at;
+		tarn__regions_each(add_region, g);
 	}
 	return -1;
 }

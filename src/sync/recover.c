@@ -161,6 +161,14 @@ int tarn__section_clear_leader(struct tarn_section *section)
 	return r;
 }
 
+static void count_recovered(struct section_shm *shm)
+{
+	/* relaxed, both: for the eye; the lock is ours */
+	uint32_t count = atomic_load_explicit(&shm->recovered, memory_order_relaxed);
+
+	atomic_store_explicit(&shm->recovered, count + 1, memory_order_relaxed);
+}
+
 /* Undone, or nothing to undo: as whoever enters is to find it (rule 4). The lock is ours. */
 static void clean(struct tarn_section *section, uint32_t seq)
 {
@@ -191,10 +199,7 @@ int tarn__section_roll_back(struct tarn_section *section)
 		}
 		if (place == place_of(section))
 			tarn__listen_undone(section, count, seq, true);
-		atomic_store_explicit(&shm->recovered,
-				      atomic_load_explicit(&shm->recovered, memory_order_relaxed) +
-					      1,
-				      memory_order_relaxed);
+		count_recovered(shm);
 	}
 	clean(section, seq);
 	return 0;
@@ -297,7 +302,7 @@ static int mend(struct tarn_section *section, uint32_t flags, struct tarn_diag *
 	int r = 0;
 
 	if ((seq & 1) == 0)
-		r = 0;
+		r = 0; /* the lock word alone was wrong */
 	else if (own)
 		r = tarn__journal_undo(section, count, seq);
 	else
@@ -312,9 +317,36 @@ static int mend(struct tarn_section *section, uint32_t flags, struct tarn_diag *
 		tarn__listen_undone(section, count, seq, r == 0);
 	else if (r < 0)
 		tarn__listen_unknown(section);
+	if ((seq & 1) != 0)
+		count_recovered(shm);
 	clean(section, seq);
 	unlock(shm, 0);
 	return 0;
+}
+
+static int recover_one(struct tarn_section *section, uint32_t flags, struct tarn_diag *diag);
+
+/* The journal of a follower's tx is its leader's: that one first, or what it puts back later would
+ * lie over what was committed since. */
+static int recover_leader(struct tarn_section *section, uint32_t flags, struct tarn_diag *diag)
+{
+	struct section_shm *shm = section->shm;
+	struct tarn_section leader;
+	/* acquire: leader and its seq were stored before seq became odd */
+	uint32_t seq = atomic_load_explicit(&shm->seq, memory_order_acquire);
+	/* relaxed, all: the owner is dead, nobody writes */
+	uint32_t place = atomic_load_explicit(&shm->leader, memory_order_relaxed);
+	uint32_t leader_seq = atomic_load_explicit(&shm->leader_seq, memory_order_relaxed);
+	int r = 0;
+
+	if ((seq & 1) == 0 || place == place_of(section) ||
+	    tarn__section_at(section->region, (uint64_t)place * TARN__CACHE_LINE, &leader) < 0)
+		return 0; /* mend() says what is wrong */
+	if (leader_open(&leader, leader_seq) &&
+	    atomic_load_explicit(&leader.shm->leader, memory_order_relaxed) == place)
+		r = recover_one(&leader, flags, diag);
+	tarn__listen_drop(&leader);
+	return r;
 }
 
 static int recover_one(struct tarn_section *section, uint32_t flags, struct tarn_diag *diag)
@@ -332,9 +364,9 @@ static int recover_one(struct tarn_section *section, uint32_t flags, struct tarn
 					  section->name);
 		if ((seen & ~TARN__ID_FLAG) == 0 && (seq & 1) == 0)
 			return 0;
-		r = tarn__section_clear_leader(section);
-		if (r == -EAGAIN)
-			continue;
+		r = recover_leader(section, flags, diag);
+		if (r == -EBUSY)
+			return r;
 		if (take(section->shm, seen, id_of(section) | (seen & TARN__ID_FLAG)))
 			return mend(section, flags, diag);
 	}

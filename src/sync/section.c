@@ -313,6 +313,12 @@ void tarn__section_read_stat(struct tarn_section *section, struct tarn_section_s
 	stat->recover_count = atomic_load_explicit(&shm->recovered, memory_order_relaxed);
 	stat->set_aside = (lock & ~TARN__ID_FLAG) == LOCK_ASIDE;
 	stat->held = (lock & ~TARN__ID_FLAG) != 0 && !stat->set_aside;
+	stat->damaged = stat->held && tarn__id_slot(lock) >= section->region->member_max;
+	if (!stat->held && !stat->set_aside && (stat->version & 1) != 0)
+		/* relaxed: between the two looks it may have been entered */
+		stat->damaged =
+			atomic_load_explicit(&shm->lock, memory_order_relaxed) == lock &&
+			atomic_load_explicit(&shm->seq, memory_order_relaxed) == stat->version;
 	if (stat->held)
 		tarn__section_who(section, lock & ~TARN__ID_FLAG,
 				  atomic_load_explicit(&shm->tid, memory_order_relaxed),
