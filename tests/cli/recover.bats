@@ -126,3 +126,20 @@ first_word() { tarn cat "$P/data" | od -An -N8 -tx8 | tr -d ' '; }
 	chmod 600 "/dev/shm/$P"
 	tarn rm "$P" --yes
 }
+
+@test "words that contradict each other are told as damage, and mended" {
+	inside "$P"
+	tarn recover "$P" --yes >/dev/null
+	poke "$P" $(($(section_at tree) + 64)) '\372\007' # a lock word that names nobody
+	run tarn info "$P" -J
+	json '.items[0].sections[] | select(.section == "tree") | .state == "damaged" and .pid == null'
+	run tarn recover "$P"
+	is 0
+	says "would mend"
+	run tarn recover "$P" --yes
+	is 0
+	says "mended"
+	run tarn check "$P"
+	is 0
+	tarn rm "$P" --yes
+}
