@@ -84,47 +84,40 @@ int tarn__listener_find(struct tarn_region *region, uint32_t place, uint32_t kin
 	return r;
 }
 
-/* What the word @place stands for; kept in @listener. NULL: nothing. */
-static struct listener *listener_at(struct tarn_section *section, uint32_t place, uint32_t kind,
-				    struct listener *listener)
+/* What @word names; kept in @listener. NULL: nothing. Where that is gone, and the word is @ours to
+ * write, it is 0 then. */
+static struct listener *listener_at(struct tarn_section *section, _Atomic uint32_t *word, bool ours,
+				    uint32_t kind, struct listener *listener)
 {
 	struct tarn_region *region = section->region;
+	/* relaxed: written under the lock, which is ours, or its owner's who waits for us */
+	uint32_t place = atomic_load_explicit(word, memory_order_relaxed);
+	int r = 0;
 
 	if (listener->place != 0 && (listener->place != place || !named(region, listener)))
 		tarn__listener_drop(region, listener);
 	if (place == 0)
 		return NULL;
-	if (listener->place == 0 && tarn__listener_find(region, place, kind, listener) < 0)
-		return NULL;
-	if (kind == TARN_OBJECT_CHANGES && log_of(listener)->section != place_of(section)) {
+	if (listener->place == 0)
+		r = tarn__listener_find(region, place, kind, listener);
+	if (r == 0 && kind == TARN_OBJECT_CHANGES &&
+	    log_of(listener)->section != place_of(section)) {
 		tarn__listener_drop(region, listener);
-		return NULL;
+		r = -ENOENT;
 	}
-	return listener;
+	if (r == -ENOENT && ours)
+		atomic_store_explicit(word, 0, memory_order_relaxed); /* relaxed: as above */
+	return r == 0 ? listener : NULL;
 }
 
 struct listener *tarn__listen_log(struct tarn_section *section)
 {
-	_Atomic uint32_t *word = &section->shm->log;
-	/* relaxed: written under the lock, which is ours */
-	uint32_t place = atomic_load_explicit(word, memory_order_relaxed);
-	struct listener *log = listener_at(section, place, TARN_OBJECT_CHANGES, &section->log);
-
-	if (log == NULL && place != 0)
-		atomic_store_explicit(word, 0, memory_order_relaxed); /* it was removed */
-	return log;
+	return listener_at(section, &section->shm->log, true, TARN_OBJECT_CHANGES, &section->log);
 }
 
 static struct listener *map_of(struct tarn_section *section)
 {
-	_Atomic uint32_t *word = &section->shm->dirty;
-	/* relaxed: as above */
-	uint32_t place = atomic_load_explicit(word, memory_order_relaxed);
-	struct listener *map = listener_at(section, place, TARN_OBJECT_DIRTY, &section->map);
-
-	if (map == NULL && place != 0)
-		atomic_store_explicit(word, 0, memory_order_relaxed); /* it was removed */
-	return map;
+	return listener_at(section, &section->shm->dirty, true, TARN_OBJECT_DIRTY, &section->map);
 }
 
 void tarn__listen_drop(struct tarn_section *section)
@@ -345,7 +338,8 @@ void tarn__listen_show(const struct listener *log)
 	struct changes_shm *shm = log_of(log);
 	uint64_t head = place_load(&shm->head), pending = place_load(&shm->pending);
 
-	if (pending == head || pending - head > log->size)
+	/* Not how far ahead it is: who died between the two stores below has left neither. */
+	if (pending == head)
 		return;
 	/* P1 -> P2 in tarn_changes_next(): the tx is in the ring, whole; P5 <> P6 */
 	atomic_store_explicit(&shm->head.hi, (uint32_t)(pending >> 32), memory_order_release);
@@ -382,7 +376,7 @@ static void forget_followers(struct tarn_section *leader, uint32_t seq)
 	struct entry entry;
 
 	for (uint32_t i = 0; tarn__section_next(leader->region, &i, &object, &entry); i++) {
-		const struct section_shm *shm = (const void *)object.base;
+		struct section_shm *shm = (struct section_shm *)(void *)object.base;
 		/* acquire: leader and its seq were stored before */
 		uint32_t own = atomic_load_explicit(&shm->seq, memory_order_acquire);
 
@@ -392,8 +386,7 @@ static void forget_followers(struct tarn_section *leader, uint32_t seq)
 		    atomic_load_explicit(&shm->leader_seq, memory_order_relaxed) != seq ||
 		    tarn__section_handle(leader->region, &object, entry.name, &other, NULL) < 0)
 			continue;
-		if (listener_at(&other, atomic_load_explicit(&shm->log, memory_order_relaxed),
-				TARN_OBJECT_CHANGES, &log) != NULL)
+		if (listener_at(&other, &shm->log, false, TARN_OBJECT_CHANGES, &log) != NULL)
 			forget_pending(&log);
 		tarn__listener_drop(leader->region, &log);
 	}
