@@ -42,6 +42,8 @@
  * Crash:     killed anywhere, the log says exactly what was committed, and the map has every page
  *            that was changed. A reader that dies leaves nothing. A reader asleep beside a
  *            writer that dies before it wakes it looks again after 10 ms.
+ *            A tx whose owner died between its commit and showing it is seen when somebody
+ *            enters the section next, or recovers it.
  * Trust:     members may spoil either: -EUCLEAN, or wrong bytes inside the region's bounds.
  */
 #ifndef TARN_CHANGES_H
