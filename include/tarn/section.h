@@ -134,7 +134,8 @@ TARN_API TARN_NODISCARD int tarn_section_open(struct tarn_region *region, const 
 
 /**
  * tarn_section_close - give the handle up. Accepts NULL. If the calling thread is inside, its tx is
- * aborted; no other thread may be. The section stays.
+ * aborted; so it is where the thread has left this section, and not yet the last one of the tx. No
+ * other thread may be inside. The section stays.
  * Since: 0.1
  */
 TARN_API void tarn_section_close(struct tarn_section *section);
@@ -160,7 +161,8 @@ TARN_API TARN_NODISCARD int tarn_section_remove(struct tarn_region *region, cons
  *   -EDEADLK    this thread is inside already; or inside one that comes later in the order of
  *               offsets; or it would wait for a thread that waits for it
  *   -ENOTRECOVERABLE  set aside: what a dead owner left could not be undone
- *   -EUCLEAN    the lock word names nobody who could have it
+ *   -EUCLEAN    the lock word names nobody who could have it; or, in a child of fork() that has not
+ *               entered yet, the section was removed meanwhile
  *   -EPERM      the region was opened to look on
  *   -EIO        the file was truncated
  *   -ENOMEM     a thread's first enter
@@ -201,10 +203,14 @@ TARN_API int tarn_section_abort(struct tarn_section *section);
  * tarn_tx_store - store @value, of @size 1, 2, 4 or 8 bytes, at @word, which is aligned to its
  * size and lies in the region's objects; the old value is saved first.
  * What tarn_tx_set8() to tarn_tx_set64() do, for bindings and where they cannot do it in line.
+ * Those do not look whether @word lies in the first section of the tx itself, as this does: never
+ * store there. Such a store may return 0, and if the tx is then undone, that fails and the section
+ * is set aside.
  *
  * Return: 0, or, with nothing stored, and the tx bound to be undone when it is left,
  *   -ENOSPC  the journal is full
- *   -EINVAL  @word is unaligned or outside, or @size is none of these
+ *   -EINVAL  @word is unaligned or outside, or in the first section of the tx, whose journal it
+ *            has; or @size is none of these
  *   -EPERM   @tx is NULL or over
  *   -EUCLEAN the section's version contradicts its lock
  *   or the error of an earlier store of this tx
@@ -335,7 +341,8 @@ TARN_API bool tarn_section_read_valid(struct tarn_section *section, uint32_t ver
  * tarn_section_read - copy @size bytes at @from, all of one moment. Tries without entering; a
  * member that keeps failing enters.
  * Return: 0, -EINVAL (not inside the region's objects), or as tarn_section_enter(); in a region
- *   opened to look on -ETIMEDOUT or as tarn_section_read_begin(). After an error other than
+ *   opened to look on -ETIMEDOUT or as tarn_section_read_begin(); -EOWNERDEAD also before
+ *   @deadline, since it may be that nobody comes who undoes it. After an error other than
  *   -EINVAL @ret_to may hold anything.
  * Since: 0.1
  */

@@ -58,7 +58,7 @@ static void owner_of(struct tarn_section *section, uint32_t *ret_tid, uint32_t *
 		*ret_tid = *ret_token = 0;
 }
 
-/* Add those who wait for @section, which node @at is inside of. */
+/* Add those who wait for @section, which node @at is inside of, and are inside of something. */
 static void add_waiters(struct graph *g, int at, struct tarn_section *section)
 {
 	for (int i = 0; i < TARN_SECTION_WAITERS && g->count < THREADS; i++) {
@@ -67,9 +67,10 @@ static void add_waiters(struct graph *g, int at, struct tarn_section *section)
 		uint32_t id = atomic_load_explicit(&waiter->id, memory_order_relaxed);
 		uint32_t tid = atomic_load_explicit(&waiter->tid, memory_order_relaxed);
 		uint32_t token = atomic_load_explicit(&waiter->token, memory_order_relaxed);
+		uint32_t inside = atomic_load_explicit(&waiter->inside, memory_order_relaxed);
 		struct node *node = &g->nodes[g->count];
 
-		if (id == 0 || token == 0 || known(g, tid, token) ||
+		if (id == 0 || token == 0 || inside == 0 || known(g, tid, token) ||
 		    !tarn__member_alive(section->region, id))
 			continue;
 		node->tid = tid;

@@ -17,7 +17,10 @@
  * and looks again.
  *
  * A sleeper writes itself down among the waiters, and when it first saw this owner. Those words
- * are for the eye and for deadlock.c; a sleeper that dies leaves its entry to the next one.
+ * are for the eye and for deadlock.c; a sleeper that dies leaves its entry to the next one. There
+ * are few places, and a circle is seen only where all of it is written down; so one who is inside
+ * of something takes the place of one who is not, and after each slice every sleeper sees whether
+ * it still has its own. An entry is that of the thread whose token stands there.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -83,41 +86,93 @@ static bool seems_alive(const struct tarn_section *section, uint32_t owner)
 
 /* --- who waits, and for how long ------------------------------------------------------------ */
 
-/* Claim @place if it is free, or, where @of_dead, a dead member's. */
-static bool claim(struct wait *w, struct waiter_shm *place, bool of_dead)
+/* CLAIM_LEFT: of the living, where nobody's token stands; or that of somebody who is inside of
+ * nothing, if we are inside of something. */
+enum claim {
+	CLAIM_FREE,
+	CLAIM_DEAD,
+	CLAIM_LEFT,
+};
+
+static void fill(struct wait *w)
 {
 	/* relaxed, all: for the eye, and for deadlock.c, which looks twice */
-	uint32_t id = atomic_load_explicit(&place->id, memory_order_relaxed);
+	atomic_store_explicit(&w->place->id, id_of(w->section), memory_order_relaxed);
+	atomic_store_explicit(&w->place->tid, tarn__self.tid, memory_order_relaxed);
+	atomic_store_explicit(&w->place->inside, tarn__self.open != NULL, memory_order_relaxed);
+	atomic_store_explicit(&w->place->token, tarn__self.token, memory_order_relaxed);
+}
 
-	if (id != 0 &&
-	    (!of_dead || id == id_of(w->section) || tarn__member_alive(w->section->region, id)))
+/* May an entry that says @id, @token and @inside be claimed as @how? */
+static bool may_claim(const struct wait *w, enum claim how, uint32_t id, uint32_t token,
+		      uint32_t inside)
+{
+	switch (how) {
+	case CLAIM_FREE:
+		return id == 0;
+	case CLAIM_DEAD:
+		return id != id_of(w->section) && !tarn__member_alive(w->section->region, id);
+	default:
+		return token == 0 || (inside == 0 && tarn__self.open != NULL);
+	}
+}
+
+/* Two who are at it at the same time may both think that they have it: the token that is stored
+ * last counts, and the other one sees that a slice later. */
+static bool claim(struct wait *w, struct waiter_shm *place, enum claim how)
+{
+	/* relaxed, all: as in fill() */
+	uint32_t id = atomic_load_explicit(&place->id, memory_order_relaxed);
+	uint32_t token = atomic_load_explicit(&place->token, memory_order_relaxed);
+	uint32_t inside = atomic_load_explicit(&place->inside, memory_order_relaxed);
+
+	if (!may_claim(w, how, id, token, inside))
 		return false;
-	/* not seen as ours with another's token */
-	atomic_store_explicit(&place->token, 0, memory_order_relaxed);
-	if (!atomic_compare_exchange_strong_explicit(&place->id, &id, id_of(w->section),
+	/* not seen as ours with another's token, and not taken from whoever was faster */
+	if (!atomic_compare_exchange_strong_explicit(&place->token, &token, 0, memory_order_relaxed,
+						     memory_order_relaxed) ||
+	    !atomic_compare_exchange_strong_explicit(&place->id, &id, id_of(w->section),
 						     memory_order_relaxed, memory_order_relaxed))
 		return false;
-	atomic_store_explicit(&place->tid, tarn__self.tid, memory_order_relaxed);
-	atomic_store_explicit(&place->token, tarn__self.token, memory_order_relaxed);
 	w->place = place;
+	fill(w);
 	return true;
 }
 
-static void write_down(struct wait *w)
+static bool has_place(const struct wait *w)
 {
-	for (int of_dead = 0; of_dead < 2; of_dead++)
+	/* relaxed: as in fill() */
+	return w->place != NULL &&
+	       atomic_load_explicit(&w->place->token, memory_order_relaxed) == tarn__self.token;
+}
+
+/* Before each sleep. Who is inside of nothing, and found no place at @first, does not ask the
+ * kernel about all the others each time. */
+static void write_down(struct wait *w, bool first)
+{
+	int last = first || tarn__self.open != NULL ? CLAIM_LEFT : CLAIM_FREE;
+
+	if (has_place(w)) {
+		fill(w); /* two may have been at it */
+		return;
+	}
+	w->place = NULL;
+	for (int how = CLAIM_FREE; how <= last; how++)
 		for (int i = 0; i < TARN_SECTION_WAITERS; i++)
-			if (claim(w, &w->section->shm->waiters[i], of_dead != 0))
+			if (claim(w, &w->section->shm->waiters[i], (enum claim)how))
 				return;
 }
 
 static void cross_out(struct wait *w)
 {
-	if (w->place == NULL)
-		return;
-	/* relaxed: as in write_down() */
-	atomic_store_explicit(&w->place->token, 0, memory_order_relaxed);
-	atomic_store_explicit(&w->place->id, 0, memory_order_relaxed);
+	uint32_t token = tarn__self.token, id = id_of(w->section);
+
+	/* relaxed, both: as in fill(). By exchange: it may be another's by now. */
+	if (w->place != NULL &&
+	    atomic_compare_exchange_strong_explicit(&w->place->token, &token, 0,
+						    memory_order_relaxed, memory_order_relaxed))
+		(void)atomic_compare_exchange_strong_explicit(
+			&w->place->id, &id, 0, memory_order_relaxed, memory_order_relaxed);
 }
 
 /* When this owner was first seen; the first to wait for it says so. */
@@ -153,23 +208,40 @@ void tarn__section_who(struct tarn_section *section, uint32_t id, uint32_t tid,
 static int timed_out(struct tarn_section *section, struct tarn_diag *diag)
 {
 	struct tarn_section_stat stat;
+	int32_t pid;
 
 	if (diag == NULL)
 		return -ETIMEDOUT;
 	tarn__section_read_stat(section, &stat);
-	if (!stat.held)
+	pid = stat.owner.pid;
+	if (!stat.held || stat.damaged)
 		return tarn__diag(diag, -ETIMEDOUT,
 				  "section %s was always taken by others until the deadline",
 				  section->name);
+	if (!stat.owner.alive) {
+		tarn__diag(diag, -ETIMEDOUT,
+			   "section %s was held by process %" PRId32 ", thread %" PRId32
+			   ", which has died, and what it left was not undone before the deadline",
+			   section->name, pid, stat.owner.tid);
+		tarn__diag_hint(diag, "a later deadline, or tarn_section_recover()");
+		return -ETIMEDOUT;
+	}
 
 	int64_t ms = stat.since_ns != 0 ? (tarn__plat_now() - stat.since_ns) / 1000000 : 0;
 
 	tarn__diag(diag, -ETIMEDOUT,
 		   "section %s is held by process %" PRId32 ", thread %" PRId32
 		   ", which lives, for at least %" PRId64 " ms",
-		   section->name, stat.owner.pid, stat.owner.tid, ms);
-	tarn__diag_hint(diag, "see whether it is stopped: ps -o pid,stat,cmd -p %" PRId32,
-			stat.owner.pid);
+		   section->name, pid, stat.owner.tid, ms);
+	/* Of which namespace that number is, is not known; if nobody here has it, of another. */
+	if (pid > 0 && tarn__plat_pid_there(pid) != 0)
+		tarn__diag_hint(diag,
+				"see whether it is stopped: ps -o pid,stat,cmd -p %" PRId32
+				" (if it is of this PID namespace)",
+				pid);
+	else
+		tarn__diag_hint(diag, "see whether it is stopped, in its own PID namespace: no "
+				      "process has that number here");
 	return -ETIMEDOUT;
 }
 
@@ -240,12 +312,10 @@ static int sleep_on(struct wait *w, uint32_t seen)
 						     memory_order_relaxed, memory_order_relaxed))
 		return 0;
 	w->mine |= TARN__ID_FLAG; /* others may sleep behind us */
-	if (!w->slept) {
-		w->slept = true;
-		/* relaxed: for the eye */
+	if (!w->slept)            /* relaxed: for the eye */
 		atomic_fetch_add_explicit(&w->section->shm->waited, 1, memory_order_relaxed);
-		write_down(w);
-	}
+	write_down(w, !w->slept);
+	w->slept = true;
 	stamp(w->section->shm, now);
 	r = tarn__region_sleep(w->section->region, lock, seen | TARN__ID_FLAG,
 			       seen & ~TARN__ID_FLAG, slice < w->deadline ? slice : w->deadline);

@@ -10,7 +10,8 @@
 
 #include "sync/section.h"
 
-enum { TRIES = 64 };
+enum { TRIES = 64, YIELDS = 16 };
+#define NAP_NS INT64_C(1000000)
 
 /* Why seq is odd. */
 static int why_odd(struct tarn_section *section)
@@ -130,25 +131,40 @@ static int read_inside(struct tarn_section *section, void *ret_to, const void *f
 	return tarn_section_leave(section);
 }
 
-/* An observer cannot enter: it goes on looking. */
+/* On a word of one's own: on the lock an observer could only catch a wake that is meant for a
+ * member, and not say that it sleeps. */
+static void nap(int64_t until)
+{
+	_Atomic uint32_t word = 0;
+
+	(void)tarn__plat_futex_wait(&word, 0, until);
+}
+
+/* An observer cannot enter: it goes on looking. What a dead owner has left is mostly undone by
+ * the next member at once: for that it waits a nap, no longer, since there may be no member. */
 static int keep_looking(struct tarn_section *section, void *ret_to, const void *from, size_t size,
 			int64_t deadline)
 {
 	uint32_t version = 0;
 	int r = -EAGAIN;
 
-	for (;;) {
+	for (int looks = 0;; looks++) {
+		int64_t now = tarn__plat_now();
+
 		r = tarn_section_read_begin(section, &version);
 		if (r == 0) {
 			tarn__load_bytes(ret_to, from, size);
 			if (is_still(section, version))
 				return 0;
-		} else if (r != -EAGAIN && r != -EOWNERDEAD) {
+		} else if (r != -EAGAIN && (r != -EOWNERDEAD || looks > YIELDS)) {
 			return r;
 		}
-		if (tarn__plat_now() >= deadline)
+		if (now >= deadline)
 			return r == -EOWNERDEAD ? r : -ETIMEDOUT;
-		tarn__plat_yield();
+		if (looks < YIELDS)
+			tarn__plat_yield();
+		else
+			nap(now + NAP_NS < deadline ? now + NAP_NS : deadline);
 	}
 }
 

@@ -168,13 +168,14 @@ static void section_forked(struct tarn__forkable *self)
 	section->tx.simple = true;
 }
 
-int tarn__section_rejoin(struct tarn_section *section)
+int tarn__section_rejoin(struct tarn_section *section, struct tarn_diag *diag)
 {
 	struct tarn_region *region = section->region;
 	int r = tarn__region_enter_member(region);
 
 	if (r < 0)
-		return r;
+		return tarn__diag(diag, r, "section %s: %s", section->name,
+				  r == -EPERM ? "the region was opened to look on" : strerror(-r));
 	/* The parent may have removed it, and its memory be another's by now.
 	 * seq_cst: read after the hold that joining anew has set, as D5 in directory.c */
 	uint32_t state = atomic_load_explicit(&region->directory[section->object.index].state,
@@ -184,9 +185,15 @@ int tarn__section_rejoin(struct tarn_section *section)
 		/* relaxed: as id_of() */
 		atomic_store_explicit(&section->id, region->id, memory_order_relaxed);
 	else
-		r = -EUCLEAN;
+		r = tarn__diag(diag, -EUCLEAN,
+			       "section %s was removed after this process was forked, and before "
+			       "it first entered",
+			       section->name);
 	tarn__listen_drop(section);
 	tarn__region_leave(region);
+	if (r < 0)
+		tarn__diag_hint(diag, "close the handle, and open the section of that name, if "
+				      "there is one, again");
 	return r;
 }
 
@@ -283,9 +290,10 @@ static void read_waiters(struct tarn_section *section, struct tarn_section_stat 
 		/* relaxed: for the eye */
 		uint32_t id = atomic_load_explicit(&waiter->id, memory_order_relaxed);
 		uint32_t tid = atomic_load_explicit(&waiter->tid, memory_order_relaxed);
+		uint32_t token = atomic_load_explicit(&waiter->token, memory_order_relaxed);
 		struct tarn_section_who *who = &stat->waiters[stat->waiter_count];
 
-		if (id == 0)
+		if (id == 0 || token == 0)
 			continue;
 		tarn__section_who(section, id, tid, who);
 		stat->waiter_count += who->alive;

@@ -15,7 +15,7 @@
  *   192 +---------------------------------------------+
  *       | waited seen_seq seen_lo seen_hi             |  written by those who wait
  *       +---------------------------------------------+
- *   256 | 8 waiters: id tid token                     |
+ *   256 | 8 waiters: id tid token inside              |
  *   384 +---------------------------------------------+
  *       | journal: units of 16 bytes                  |
  *       +---------------------------------------------+
@@ -103,8 +103,8 @@ enum { CODE_TOUCH = 14, CODE_RANGE = 15, CODE_MASK = 15 };
 struct waiter_shm {
 	_Atomic uint32_t id; /* member, 0 = no entry */
 	_Atomic uint32_t tid;
-	_Atomic uint32_t token;
-	uint32_t zero;
+	_Atomic uint32_t token;  /* whose entry it is; 0: it is being written, or was left behind */
+	_Atomic uint32_t inside; /* 0: that thread is inside of nothing, so nobody waits for it */
 };
 
 struct section_shm {
@@ -165,6 +165,7 @@ static_assert(offsetof(struct section_shm, waiters) == 256, "layout");
 static_assert(offsetof(struct section_shm, journal) == 384, "layout");
 static_assert(offsetof(struct waiter_shm, tid) == 4, "layout");
 static_assert(offsetof(struct waiter_shm, token) == 8, "layout");
+static_assert(offsetof(struct waiter_shm, inside) == 12, "layout");
 static_assert(sizeof(struct waiter_shm) == 16, "layout");
 static_assert(offsetof(struct tarn_tx_entry, old) == 8, "layout");
 static_assert(sizeof(struct tarn_tx_entry) == SECTION_UNIT, "layout");
@@ -227,8 +228,8 @@ int tarn__section_at(struct tarn_region *region, uint64_t off, struct tarn_secti
 /* Bytes of the heap that are there: what the superblock says, and no more than the file has. */
 uint64_t tarn__heap_size(const struct tarn_region *region);
 void tarn__section_read_stat(struct tarn_section *section, struct tarn_section_stat *ret_stat);
-/* A handle after fork(): a member anew. 0, -EPERM, -EUCLEAN, or what joining returns. */
-int tarn__section_rejoin(struct tarn_section *section);
+/* A handle after fork(): a member anew. 0, -EPERM, -EUCLEAN, or as joining; @diag says. */
+int tarn__section_rejoin(struct tarn_section *section, struct tarn_diag *diag);
 /* The place of a section, as leader names it. */
 static inline uint32_t place_of(const struct tarn_section *section)
 {

@@ -60,7 +60,8 @@ int tarn__thread_begin(void)
 	pthread_once(&once, make_key);
 	if (once_result < 0 || pthread_setspecific(key, me) != 0)
 		return -ENOMEM;
-	if (me->token == 0 && tarn__plat_random(&me->token, sizeof(me->token)) < 0)
+	/* Drawn anew after a fork: the parent's thread goes on with its own. */
+	if (tarn__plat_random(&me->token, sizeof(me->token)) < 0)
 		me->token = (uint32_t)tarn__plat_now();
 	me->token |= 1; /* 0 is none */
 	me->tid = (uint32_t)tarn__plat_tid();

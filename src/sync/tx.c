@@ -267,14 +267,14 @@ __attribute__((noinline)) static int enter_slowly(struct tarn_section *section, 
 						  bool wait, struct tarn_tx **ret_tx,
 						  struct tarn_diag *diag)
 {
-	int r = id_of(section) == 0 ? tarn__section_rejoin(section) : 0;
+	int r = id_of(section) == 0 ? tarn__section_rejoin(section, diag) : 0;
 	struct tx *tx;
 
-	if (r == 0)
-		r = tarn__thread_begin();
 	if (r < 0)
-		return tarn__diag(diag, r, "section %s: %s", section->name,
-				  r == -EPERM ? "the region was opened to look on" : strerror(-r));
+		return r;
+	r = tarn__thread_begin();
+	if (r < 0)
+		return tarn__diag(diag, r, "section %s: %s", section->name, strerror(-r));
 	tx = tx_in(section);
 	if (!come_back(section, tx)) {
 		if (tx != NULL)
