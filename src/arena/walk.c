@@ -46,7 +46,8 @@ int tarn__arena_at_rest(struct tarn_arena *arena, int (*fn)(struct tarn_arena *a
 	}
 	for (int i = 0; i < tries; i++) {
 		r = run_steady(arena, fn, arg, &version, &valid);
-		if (valid || r == -ENOTRECOVERABLE)
+		/* an observer cannot undo what the dead one left, and nobody else may come */
+		if (valid || r == -ENOTRECOVERABLE || (arena->region->observer && r == -EOWNERDEAD))
 			return r;
 		tarn__plat_yield();
 	}

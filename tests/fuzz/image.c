@@ -26,6 +26,42 @@ static void must(const char *what, int r)
 
 /* --- the image ------------------------------------------------------------------------------- */
 
+#define POINT(ROW) ROW(VALUE, int32_t, x, "mm", "to the right") ROW(VALUE, int64_t, y, "mm", "up")
+TARN_TYPE(point, 1, POINT);
+#define TYPED(ROW)                                                                                 \
+	ROW(STRUCTS, point, corners, 2, "of it")                                                   \
+	ROW(ENUM, uint8_t, state, "off=0 on=1", "")                                                \
+	ROW(TEXT, name, 8, "")
+TARN_TYPE(typed, 2, TYPED);
+
+/* Blocks of several kinds are made final; then it dies in the middle of freeing and making more. */
+static void fill_guarded(struct tarn_region *region)
+{
+	const struct tarn_section_opts opts = { .journal_size = 8192 };
+	struct tarn_arena_opts arena_opts = { .size = 40 << 10 };
+	struct tarn_section *section;
+	struct tarn_arena *arena;
+	struct tarn_tx *tx;
+	tarn_ref refs[8], ref;
+	void *data;
+
+	must("typed", tarn_struct_open(region, "typed", typed_type(),
+				       &(struct tarn_struct_opts){ .section = "section" }, &data));
+	must("section", tarn_section_open(region, "section", &opts, &section));
+	arena_opts.section = section;
+	must("arena", tarn_arena_open(region, "arena", &arena_opts, &arena));
+	must("enter", tarn_section_enter(section, TARN_FOREVER, &tx, NULL));
+	for (uint32_t i = 0; i < 8; i++)
+		must("alloc",
+		     tarn_arena_alloc(arena, tx, i < 7 ? 40 + 30 * i : 4096, 0, i, &refs[i]));
+	must("leave", tarn_section_leave(section));
+	must("enter", tarn_section_enter(section, TARN_FOREVER, &tx, NULL));
+	must("free", tarn_arena_free(arena, tx, refs[2]));
+	must("free", tarn_arena_free(arena, tx, refs[7]));
+	must("alloc", tarn_arena_alloc(arena, tx, 2000, 0, 0, &ref));
+	must("write", tarn_tx_write(tx, data, "changed", 7));
+}
+
 static void fill(struct tarn_region *region)
 {
 	const struct tarn_ring_opts opts = { .capacity = RING_CAPACITY };
@@ -41,6 +77,7 @@ static void fill(struct tarn_region *region)
 	tarn_object_close(region, data);
 	must("gone", tarn_object_create(region, "gone", 200, &data, NULL));
 	must("gone", tarn_object_remove(region, "gone")); /* held until this process ends */
+	fill_guarded(region);
 }
 
 /* Filled by a process that dies in the middle of its membership. */
@@ -65,15 +102,16 @@ static int make_file(void)
 		fill(region);
 		kill(getpid(), SIGKILL);
 	}
-	if (child < 0 || waitpid(child, &status, 0) != child || !WIFSIGNALED(status))
+	if (child < 0 || waitpid(child, &status, 0) != child || !WIFSIGNALED(status) ||
+	    WTERMSIG(status) != SIGKILL)
 		abort();
 	return fd;
 }
 
-static size_t find_ring(const unsigned char *bytes)
+static size_t find_object(const unsigned char *bytes, const char magic[5])
 {
 	for (size_t off = IMAGE_HEAP_OFF; off < IMAGE_SIZE; off += 64) {
-		if (memcmp(bytes + off, "Ring", 4) == 0)
+		if (memcmp(bytes + off, magic, 4) == 0)
 			return off;
 	}
 	abort();
@@ -87,8 +125,11 @@ void image_make(struct image *ret_image)
 	    pread(fd, ret_image->bytes, IMAGE_SIZE, 0) != IMAGE_SIZE)
 		abort();
 	close(fd);
-	ret_image->ring_off = find_ring(ret_image->bytes);
-	ret_image->entry_used = 3;
+	ret_image->ring_off = find_object(ret_image->bytes, "Ring");
+	ret_image->section_off = find_object(ret_image->bytes, "Sect");
+	ret_image->arena_off = find_object(ret_image->bytes, "Aren");
+	ret_image->struct_off = find_object(ret_image->bytes, "Stru");
+	ret_image->entry_used = 6;
 }
 
 int image_file(void)
@@ -108,9 +149,11 @@ void image_store(int fd, const void *bytes, size_t size)
 
 /* --- the walk -------------------------------------------------------------------------------- */
 
-static const int documented[] = { ENOENT,  EINVAL,  EEXIST,    EBUSY,    EPROTO,    ENOSPC, ENFILE,
-				  EPERM,   EUCLEAN, EUSERS,    EMSGSIZE, EAGAIN,    EPIPE,  ENODATA,
-				  ENOBUFS, ENOMEM,  ETIMEDOUT, EIO,      EOPNOTSUPP };
+static const int documented[] = { ENOENT,     EINVAL,         EEXIST, EBUSY,      EPROTO,
+				  ENOSPC,     ENFILE,         EPERM,  EUCLEAN,    EUSERS,
+				  EMSGSIZE,   EAGAIN,         EPIPE,  ENODATA,    ENOBUFS,
+				  ENOMEM,     ETIMEDOUT,      EIO,    EOPNOTSUPP, EDEADLK,
+				  EOWNERDEAD, ENOTRECOVERABLE };
 
 /* Any other error ends the test where it is. */
 static int judge(int r)
@@ -219,6 +262,89 @@ static void use_bytes(struct tarn_region *region)
 	(void)judge(tarn_object_remove(region, "bytes"));
 }
 
+static int see_block(const struct tarn_block *block, void *arg)
+{
+	(void)arg;
+	sink += block->ref + block->size;
+	return 0;
+}
+
+static void look_at_guarded(struct tarn_region *region)
+{
+	struct tarn_section_stat section_stat;
+	struct tarn_arena_stat arena_stat;
+	struct tarn_struct_stat struct_stat;
+	struct tarn_section *section;
+	struct tarn_arena *arena;
+	struct tarn_type *type;
+	uint32_t version;
+
+	if (judge(tarn_struct_describe(region, "typed", &type, &struct_stat, NULL)) == 0) {
+		(void)judge(tarn_type_compare(typed_type(), type, NULL));
+		tarn_type_free(type);
+	}
+	if (judge(tarn_section_open(region, "section", NULL, &section)) == 0) {
+		(void)judge(tarn_section_stat(section, &section_stat));
+		(void)judge(tarn_section_read_begin(section, &version));
+		tarn_section_close(section);
+	}
+	if (judge(tarn_arena_open(region, "arena", NULL, &arena)) == 0) {
+		(void)judge(tarn_arena_stat(arena, &arena_stat));
+		(void)judge(tarn_arena_walk(arena, see_block, NULL));
+		tarn_arena_close(arena);
+	}
+}
+
+/* Enter as soon as that can be, and change blocks. */
+static void use_arena(struct tarn_section *section, struct tarn_arena *arena)
+{
+	struct tarn_tx *tx;
+	tarn_ref refs[12] = { 0 };
+	void *at;
+
+	if (judge(tarn_section_enter(section, 0, &tx, NULL)) < 0)
+		return;
+	for (uint32_t i = 0; i < 12; i++) {
+		uint64_t size = i % 4 == 3 ? 3000 + 2000 * i : 20 + 35 * i;
+
+		if (judge(tarn_arena_alloc(arena, tx, size, 0, i, &refs[i])) < 0)
+			continue;
+		at = tarn_arena_at(arena, refs[i], size);
+		if (at == NULL)
+			abort(); /* what was just given lies in the arena */
+		memset(at, 'b', size);
+	}
+	for (uint32_t i = 0; i < 12; i += 2)
+		(void)judge(tarn_arena_free(arena, tx, refs[i]));
+	(void)judge(tarn_arena_realloc(arena, tx, refs[1], 900, 0, &refs[1]));
+	(void)judge(tarn_section_leave(section));
+}
+
+static void use_guarded(struct tarn_region *region)
+{
+	struct tarn_section *section;
+	struct tarn_arena *arena;
+	struct tarn_diag diag;
+	void *data;
+
+	(void)judge(tarn_section_recover(region, "section", 0, &diag));
+	(void)judge(tarn_section_recover(region, NULL, TARN_SECTION_FORCE, &diag));
+	if (judge(tarn_struct_open(region, "typed", typed_type(), NULL, &data)) == 0) {
+		read_all(data, sizeof(struct typed));
+		tarn_struct_close(region, data);
+	}
+	if (judge(tarn_section_open(region, "section", NULL, &section)) < 0)
+		return;
+	if (judge(tarn_arena_open(region, "arena", NULL, &arena)) == 0) {
+		use_arena(section, arena);
+		(void)judge(tarn_arena_trim(arena, section, 0, NULL));
+		tarn_arena_close(arena);
+	}
+	tarn_section_close(section);
+	(void)judge(tarn_arena_remove(region, "arena", 0, &diag));
+	(void)judge(tarn_section_remove(region, "section", &diag));
+}
+
 static void look_round(struct tarn_region *region)
 {
 	struct tarn_region_stat stat;
@@ -257,6 +383,7 @@ static void observe(int fd, struct walk *walk)
 		return;
 	look_round(region);
 	(void)judge(tarn_region_check(region, see_finding, NULL));
+	look_at_guarded(region);
 	if (judge(tarn_ring_open(region, "ring", TARN_RING_OBSERVER, NULL, &ring)) == 0) {
 		(void)judge(tarn_ring_stat(ring, &stat));
 		tarn_ring_close(ring);
@@ -279,6 +406,8 @@ void image_walk(int fd, struct walk *ret_walk)
 	use_bytes(region);
 	ret_walk->ring_opened = produce(region);
 	consume(region);
+	look_at_guarded(region);
+	use_guarded(region);
 	(void)judge(tarn_region_gc(region, NULL));
 	(void)judge(tarn_region_grow(region, IMAGE_HEAP + 4096, NULL));
 	(void)judge(tarn_region_check(region, see_finding, NULL));

@@ -15,7 +15,7 @@
 enum {
 	IMAGE_MEMBERS = 4,
 	IMAGE_OBJECTS = 32,
-	IMAGE_HEAP = 16 << 10,
+	IMAGE_HEAP = 72 << 10,
 	/* where design/format.md puts things for these numbers */
 	IMAGE_DIRECTORY = 4096,
 	IMAGE_MEMBER_PAGE = 8192,
@@ -28,12 +28,15 @@ enum {
 
 struct image {
 	unsigned char bytes[IMAGE_SIZE];
-	size_t ring_off;   /* of ring "ring", its header's first byte */
-	size_t entry_used; /* entries from the first on that are not free */
+	size_t ring_off;    /* of ring "ring", its header's first byte */
+	size_t section_off; /* of section "section", which a dead one was inside of */
+	size_t arena_off;   /* of arena "arena", which it was changing */
+	size_t struct_off;  /* of struct "typed" */
+	size_t entry_used;  /* entries from the first on that are not free */
 };
 
-/* A region with a ring that holds records, objects of bytes, and a dead member who holds one of
- * them, removed. */
+/* A region with a ring that holds records, objects of bytes, a section with an arena and a struct,
+ * and a dead member who was inside of the section, and holds an object that is removed. */
 void image_make(struct image *ret_image);
 
 /* A file to put images in. */

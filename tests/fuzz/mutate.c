@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Damaged images: every byte of superblock, directory, member table and ring header, set to 0, to
- * 0xff, with one bit flipped, and to anything. The open refuses with -EUCLEAN or -EPROTO, in words,
- * and leaves every byte as it was; or it works, and so does all that follows, without a stray
- * access (dev/test builds this suite under ASan and UBSan).
+ * Damaged images: every byte of superblock, directory, member table, and the words of ring,
+ * section, journal, arena and struct, set to 0, to 0xff, with one bit flipped, and to anything. The
+ * open refuses with -EUCLEAN or -EPROTO, in words, and leaves every byte as it was; or it works, and
+ * so does all that follows, without a stray access (dev/test builds this suite under ASan and UBSan).
  *
  *     fuzz-mutate [ROUNDS]    1 by default; more repeat the random values with other seeds
  */
@@ -183,6 +183,16 @@ static void a_damaged_ring_is_harmless(void **state)
 		  image.ring_off + IMAGE_RING_HEADER + 256, true);
 }
 
+static void what_the_dead_left_damaged_is_harmless(void **state)
+{
+	(void)state;
+	try_bytes("section", image.section_off, image.section_off + 192, true);
+	try_bytes("journal", image.section_off + 384, image.section_off + 384 + 160, true);
+	try_bytes("arena", image.arena_off, image.arena_off + 192, true);
+	try_bytes("arena, lists", image.arena_off + 640, image.arena_off + 1152 + 448, true);
+	try_bytes("struct", image.struct_off, image.struct_off + 768, true);
+}
+
 /* Every other length of file than the right one. */
 static void a_truncated_image_is_refused(void **state)
 {
@@ -303,6 +313,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_damaged_directory_is_harmless),
 		cmocka_unit_test(a_damaged_member_table_is_harmless),
 		cmocka_unit_test(a_damaged_ring_is_harmless),
+		cmocka_unit_test(what_the_dead_left_damaged_is_harmless),
 	};
 
 	if (argc > 1)

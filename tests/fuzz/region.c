@@ -14,10 +14,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arena/arena.h"
 #include "base/bits.h"
 #include "flow/ring.h"
 #include "image.h"
-#include "region/region.h"
+#include "region/type.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -26,7 +27,7 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max_size);
 
 static int file = -1;
 static bool seeded;
-static size_t ring_off;
+static size_t ring_off, section_off, arena_off, struct_off;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
@@ -36,6 +37,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	(void)argv;
 	image_make(&image);
 	ring_off = image.ring_off;
+	section_off = image.section_off;
+	arena_off = image.arena_off;
+	struct_off = image.struct_off;
 	file = image_file();
 	seeded = getenv("FUZZ_SEEDED") != NULL;
 	return 0;
@@ -85,7 +89,7 @@ static size_t choose_offset(uint32_t *random)
 {
 	uint32_t r = next_random(random);
 
-	switch (next_random(random) % 6) {
+	switch (next_random(random) % (seeded ? 6 : 12)) { /* the fault is in the ring */
 	case 0:
 		return r % 148;
 	case 1:
@@ -96,6 +100,17 @@ static size_t choose_offset(uint32_t *random)
 		return ring_off + r % sizeof(struct ring_shm);
 	case 4:
 		return ring_off + sizeof(struct ring_shm) + r % 256;
+	case 5:
+		return section_off + r % sizeof(struct section_shm);
+	case 6:
+		return section_off + sizeof(struct section_shm) + r % 512; /* the journal */
+	case 7:
+	case 8:
+		return arena_off + r % sizeof(struct arena_shm);
+	case 9:
+		return arena_off + sizeof(struct arena_shm) + r % 640; /* heads and metas */
+	case 10:
+		return struct_off + r % 1024;
 	default:
 		return r % IMAGE_SIZE;
 	}
@@ -136,6 +151,30 @@ static void aim(uint8_t *data, uint32_t *random)
 	}
 }
 
+static void mend_guarded(uint8_t *data)
+{
+	uint8_t *description = data + struct_off + sizeof(struct struct_shm) + 64;
+	struct section_shm section;
+	struct arena_shm arena;
+	struct struct_shm typed;
+	uint32_t check;
+
+	memcpy(&section, data + section_off, sizeof(section));
+	check = tarn__section_header_check(&section);
+	memcpy(data + section_off + offsetof(struct section_shm, check), &check, 4);
+	memcpy(&arena, data + arena_off, sizeof(arena));
+	check = tarn__arena_header_check(&arena);
+	memcpy(data + arena_off + offsetof(struct arena_shm, check), &check, 4);
+	memcpy(&typed, data + struct_off, sizeof(typed));
+	check = tarn__fnv32(&typed, offsetof(struct struct_shm, check), TARN__FNV32_BASIS);
+	memcpy(data + struct_off + offsetof(struct struct_shm, check), &check, 4);
+	if (typed.type_size < 32 || typed.type_size > 2048)
+		return;
+	check = tarn__fnv32(description + 20, typed.type_size - 20,
+			    tarn__fnv32(description, 16, TARN__FNV32_BASIS));
+	memcpy(description + offsetof(struct description_shm, check), &check, 4);
+}
+
 /* As one who knows the format would leave it. */
 static void mend_checksums(uint8_t *data)
 {
@@ -154,6 +193,7 @@ static void mend_checksums(uint8_t *data)
 	memcpy(&ring, data + ring_off, sizeof(ring));
 	ring.check = tarn__ring_header_check(&ring);
 	memcpy(data + ring_off + offsetof(struct ring_shm, check), &ring.check, 4);
+	mend_guarded(data);
 }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned seed)
