@@ -73,9 +73,19 @@ int tarn__object_name_check(const char *name, struct tarn_diag *diag)
 uint64_t tarn__region_size(const struct tarn_region *region)
 {
 	/* acquire: pages counted here were allocated before */
-	uint64_t pages = atomic_load_explicit(&region->super->size_pages, memory_order_acquire);
-	uint64_t size = pages * TARN__PAGE;
+	uint32_t pages = atomic_load_explicit(&region->super->size_pages, memory_order_acquire);
+	_Atomic uint32_t *there = (_Atomic uint32_t *)&region->there; /* a cache, no more */
+	/* relaxed: it only grows, and whoever finds it too small asks again */
+	uint32_t known = atomic_load_explicit(there, memory_order_relaxed);
+	uint64_t size;
 
+	if (TARN__UNLIKELY(pages > known)) {
+		/* It has grown, or somebody says so: where no file is must not be touched. */
+		known = (uint32_t)(tarn_segment_size(region->seg) / TARN__PAGE);
+		atomic_store_explicit(there, known, memory_order_relaxed);
+		pages = pages < known ? pages : known;
+	}
+	size = (uint64_t)pages * TARN__PAGE;
 	return size < region->max_size ? size : region->max_size;
 }
 

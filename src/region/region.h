@@ -50,6 +50,7 @@ struct tarn_region {
 	uint32_t object_max;
 	uint64_t heap_off;
 	uint64_t max_size;
+	_Atomic uint32_t there; /* of the segment, in pages: so much is known to exist */
 	bool ephemeral;
 	bool observer;
 
