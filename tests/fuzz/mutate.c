@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Damaged images: every byte of superblock, directory, member table, and the words of ring,
- * section, journal, arena and struct, set to 0, to 0xff, with one bit flipped, and to anything. The
- * open refuses with -EUCLEAN or -EPROTO, in words, and leaves every byte as it was; or it works, and
- * so does all that follows, without a stray access (dev/test builds this suite under ASan and UBSan).
+ * section, journal, arena and struct, set to 0, to 0xff, with one bit flipped, and to anything.
+ * The open refuses with -EUCLEAN or -EPROTO, in words, and leaves every byte as it was; or it
+ * works, and so does all that follows, without a stray access (dev/test builds this suite under
+ * ASan and UBSan).
  *
  *     fuzz-mutate [ROUNDS]    1 by default; more repeat the random values with other seeds
  */
