@@ -618,7 +618,9 @@ int let_holder_go(struct kill_world *world, struct harness_report *report)
 	return 0;
 }
 
-enum { PATIENCE_NS = 2000000000, TOLD_NS = 1500000000 };
+/* Long enough for whoever is stepped through on a busy machine. */
+#define PATIENCE_NS INT64_C(10000000000)
+#define TOLD_NS     INT64_C(8000000000)
 
 /* Lives beside the op, asleep in enter: gets the section, finds it whole, and changes it. */
 int sleeping_enterer(struct kill_world *world, struct harness_report *report)
