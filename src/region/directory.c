@@ -79,9 +79,12 @@ uint64_t tarn__region_size(const struct tarn_region *region)
 	uint32_t known = atomic_load_explicit(there, memory_order_relaxed);
 	uint64_t size;
 
-	if (TARN__UNLIKELY(pages > known)) {
-		/* It has grown, or somebody says so: where no file is must not be touched. */
-		known = (uint32_t)(tarn_segment_size(region->seg) / TARN__PAGE);
+	/* It has grown, or somebody says so: where no file is must not be touched. (A kernel that
+	 * cannot tell is nobody's attack.) */
+	if (TARN__UNLIKELY(pages > known) && tarn__size_now(region->seg, &size) == 0) {
+		if (size > region->seg->map_size)
+			size = region->seg->map_size;
+		known = (uint32_t)(size / TARN__PAGE);
 		atomic_store_explicit(there, known, memory_order_relaxed);
 		pages = pages < known ? pages : known;
 	}

@@ -118,6 +118,8 @@ int tarn__region_attach(struct tarn_segment *seg, const struct super_shm *super,
 	region->object_max = super->object_max;
 	region->heap_off = super->heap_off;
 	region->max_size = super->max_size < seg->map_size ? super->max_size : seg->map_size;
+	/* a copy that was compared with the file; relaxed: nobody else has the handle yet */
+	atomic_init(&region->there, atomic_load_explicit(&super->size_pages, memory_order_relaxed));
 	region->ephemeral = (super->flags & TARN__EPHEMERAL) != 0;
 	region->observer = (opts->flags & (TARN_REGION_OBSERVE | TARN_SEGMENT_READ_ONLY)) != 0;
 	region->hold_count = calloc(region->object_max, sizeof(*region->hold_count));
