@@ -102,19 +102,12 @@ static int find_or_make(struct tarn_region *region, const char *name,
 		.init = init_arena,
 		.arg = new,
 	};
-	int r = -ENOENT;
+	bool make = opts != NULL && opts->section != NULL;
+	int r = tarn__object_find_or_make(region, name, &want, make, ret_object, diag);
 
-	for (int i = 0; i < TRIES; i++) {
-		r = tarn__object_find(region, name, TARN_OBJECT_ARENA, ret_object, diag);
-		if (r != -ENOENT || opts == NULL || region->observer)
-			return r;
-		if (opts->section == NULL)
-			return tarn__diag(diag, -EINVAL,
-					  "arena %s is to be made: under which section?", name);
-		r = tarn__object_make(region, name, &want, ret_object, diag);
-		if (r != -EEXIST)
-			return r; /* else somebody was faster: open theirs */
-	}
+	if (r == -ENOENT && opts != NULL && !make && !region->observer)
+		return tarn__diag(diag, -EINVAL, "arena %s is to be made: under which section?",
+				  name);
 	return r;
 }
 

@@ -93,8 +93,9 @@ static inline bool alloc_easily(struct tarn_arena *arena, struct tarn_tx *tx, ui
 	bits = load64(free_word(meta, 0));
 	while (TARN__UNLIKELY(bits == 0) && ++word < used_words(class))
 		bits = load64(free_word(meta, word));
-	/* whole words are rows of ones: one bit, and no bits but of blocks (A6) */
-	if (bits - 1 >= c->full[word])
+	/* 0: it has none, and word is past its last. Whole words are rows of ones: no bits but of
+	 * blocks (A6) */
+	if (bits == 0 || bits > c->full[word])
 		return false;
 	return take_easily(arena, tx, class, page, meta, word, bits, tag, ret_ref);
 }

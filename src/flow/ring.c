@@ -88,15 +88,7 @@ static int find_or_make(struct tarn_region *region, const char *name,
 		.arg = &ring,
 	};
 
-	for (int i = 0; i < TRIES; i++) {
-		r = tarn__object_find(region, name, TARN_OBJECT_RING, ret_object, diag);
-		if (r != -ENOENT || opts == NULL || region->observer)
-			return r;
-		r = tarn__object_make(region, name, &want, ret_object, diag);
-		if (r != -EEXIST)
-			return r; /* else somebody was faster: open theirs */
-	}
-	return r;
+	return tarn__object_find_or_make(region, name, &want, opts != NULL, ret_object, diag);
 }
 
 static int check_geometry(const struct ring_shm *shm, const struct tarn__object *object,

@@ -502,6 +502,24 @@ int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kin
 	return r;
 }
 
+int tarn__object_find_or_make(struct tarn_region *region, const char *name,
+			      const struct tarn__object_want *want, bool make,
+			      struct tarn__object *ret_object, struct tarn_diag *diag)
+{
+	enum { TRIES = 100 };
+	int r = -ENOENT;
+
+	for (int i = 0; i < TRIES; i++) {
+		r = tarn__object_find(region, name, want->kind, ret_object, diag);
+		if (r != -ENOENT || !make || region->observer)
+			return r;
+		r = tarn__object_make(region, name, want, ret_object, diag);
+		if (r != -EEXIST)
+			return r; /* else somebody was faster: open theirs */
+	}
+	return r;
+}
+
 /* --- public -------------------------------------------------------------------------------- */
 
 int tarn_object_create(struct tarn_region *region, const char *name, uint64_t size, void **ret_data,

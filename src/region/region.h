@@ -170,6 +170,10 @@ int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kin
 		      struct tarn__object *ret_object, struct tarn_diag *diag);
 /* Hold an object that was come upon, a removed one too. False: it is gone. */
 bool tarn__object_hold(struct tarn_region *region, const struct tarn__object *object);
+/* Find it, or where it is absent and @make says so, and the handle is no observer's, make it. */
+int tarn__object_find_or_make(struct tarn_region *region, const char *name,
+			      const struct tarn__object_want *want, bool make,
+			      struct tarn__object *ret_object, struct tarn_diag *diag);
 void tarn__object_drop(struct tarn_region *region, const struct tarn__object *object);
 /* Remove the name of what stood in entry @index with @state, and of nothing that came after it. As
  * tarn_object_remove(): takes the handle's mutex. 0, -ENOENT, ... */

@@ -11,8 +11,6 @@
 #include "base/diag.h"
 #include "region/type.h"
 
-enum { TRIES = 100 };
-
 static uint32_t header_check(const struct struct_shm *shm)
 {
 	return tarn__fnv32(shm, offsetof(struct struct_shm, check), TARN__FNV32_BASIS);
@@ -94,15 +92,7 @@ static int find_or_make(struct tarn_region *region, const char *name, const stru
 		.arg = &new,
 	};
 
-	for (int i = 0; i < TRIES; i++) {
-		r = tarn__object_find(region, name, TARN_OBJECT_STRUCT, ret_object, diag);
-		if (r != -ENOENT || opts == NULL || region->observer)
-			return r;
-		r = tarn__object_make(region, name, &want, ret_object, diag);
-		if (r != -EEXIST)
-			return r; /* else somebody was faster: open theirs */
-	}
-	return r;
+	return tarn__object_find_or_make(region, name, &want, opts != NULL, ret_object, diag);
 }
 
 /* --- open ---------------------------------------------------------------------------------- */

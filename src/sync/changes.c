@@ -16,8 +16,6 @@
 #define SIZE_DEFAULT UINT64_C(65536)
 #define NET_NS       INT64_C(10000000) /* a wake that the dead owed is made up for after this */
 
-enum { TRIES = 100 };
-
 /* --- header --------------------------------------------------------------------------------- */
 
 uint32_t tarn__changes_header_check(const struct changes_shm *shm)
@@ -100,15 +98,7 @@ static int find_or_make(struct tarn_region *region, const char *name,
 		.arg = &new,
 	};
 
-	for (int i = 0; i < TRIES; i++) {
-		r = tarn__object_find(region, name, TARN_OBJECT_CHANGES, ret_object, diag);
-		if (r != -ENOENT || new.section == 0)
-			return r;
-		r = tarn__object_make(region, name, &want, ret_object, diag);
-		if (r != -EEXIST)
-			return r; /* else somebody was faster: open theirs */
-	}
-	return r;
+	return tarn__object_find_or_make(region, name, &want, new.section != 0, ret_object, diag);
 }
 
 /* --- bind ----------------------------------------------------------------------------------- */

@@ -5,8 +5,6 @@
 
 #include "sync/listen.h"
 
-enum { TRIES = 100 };
-
 uint32_t tarn__dirty_header_check(const struct dirty_shm *shm)
 {
 	return tarn__fnv32(shm, offsetof(struct dirty_shm, check), TARN__FNV32_BASIS);
@@ -68,17 +66,8 @@ static int find_or_make(struct tarn_region *region, struct tarn__object *ret_obj
 		.init = init_map,
 		.arg = region,
 	};
-	int r = -ENOENT;
 
-	for (int i = 0; i < TRIES; i++) {
-		r = tarn__object_find(region, TARN_DIRTY_NAME, TARN_OBJECT_DIRTY, ret_object, diag);
-		if (r != -ENOENT)
-			return r;
-		r = tarn__object_make(region, TARN_DIRTY_NAME, &want, ret_object, diag);
-		if (r != -EEXIST)
-			return r; /* else somebody was faster: open theirs */
-	}
-	return r;
+	return tarn__object_find_or_make(region, TARN_DIRTY_NAME, &want, true, ret_object, diag);
 }
 
 static int open_entered(struct tarn_region *region, struct tarn_dirty **ret_dirty,

@@ -13,7 +13,7 @@
 #define JOURNAL_MIN     UINT64_C(64)
 #define JOURNAL_MAX     (UINT64_C(1) << 30)
 
-enum { TRIES = 100, SPINS_FIRST = 512 };
+enum { SPINS_FIRST = 512 };
 
 /* --- make and open ------------------------------------------------------------------------- */
 
@@ -63,15 +63,7 @@ static int find_or_make(struct tarn_region *region, const char *name,
 		.arg = region,
 	};
 
-	for (int i = 0; i < TRIES; i++) {
-		r = tarn__object_find(region, name, TARN_OBJECT_SECTION, ret_object, diag);
-		if (r != -ENOENT || opts == NULL || region->observer)
-			return r;
-		r = tarn__object_make(region, name, &want, ret_object, diag);
-		if (r != -EEXIST)
-			return r; /* else somebody was faster: open theirs */
-	}
-	return r;
+	return tarn__object_find_or_make(region, name, &want, opts != NULL, ret_object, diag);
 }
 
 uint64_t tarn__heap_size(const struct tarn_region *region)
