@@ -28,6 +28,8 @@ static const struct out_col check_cols[] = {
 	  false },
 	{ "repairable", "REPAIRABLE", OUT_BOOL, "the next open, or tarn gc, puts it right", false },
 	{ "rule", "RULE", OUT_TEXT, "what does not hold, in words", false },
+	{ "unseen", NULL, OUT_BOOL, "it could not be looked at, for what the rule says is not so",
+	  false },
 	{ 0 },
 };
 static const struct out_list check_list = { "items", check_cols };
@@ -43,13 +45,34 @@ struct check {
 	int worst;
 };
 
+/* The finding is of an arena, and says what is with its section; found is the owner's pid. */
+static void say_unseen(const struct check *check, const struct tarn_finding *finding)
+{
+	unsigned long long pid = finding->found;
+
+	printf("%s: %s not looked at: ", check->name, finding->where);
+	if (finding->repairable)
+		printf("dead owner %llu left its section (tarn recover %s --yes)\n", pid,
+		       check->name);
+	else if (pid != 0)
+		printf("its section is held by pid %llu\n", pid);
+	else
+		printf("its %s not so that it %s\n", finding->field, finding->rule);
+}
+
 static void put_finding(const struct tarn_finding *finding, void *arg)
 {
 	struct check *check = arg;
 	struct out *out = &check->out;
 
-	check->finding_count++;
-	check->damaged |= !finding->repairable;
+	if (finding->unseen && !out->as_json) {
+		say_unseen(check, finding);
+		return;
+	}
+	if (!finding->unseen) {
+		check->finding_count++;
+		check->damaged |= !finding->repairable;
+	}
 	out_row(out);
 	out_text(out, "name", check->name);
 	out_text(out, "where", finding->where);
@@ -58,6 +81,7 @@ static void put_finding(const struct tarn_finding *finding, void *arg)
 	out_number(out, "expected", finding->expected);
 	out_bool(out, "repairable", finding->repairable);
 	out_text(out, "rule", finding->rule);
+	out_bool(out, "unseen", finding->unseen);
 }
 
 /* What cannot even be opened. */
@@ -87,6 +111,7 @@ static int put_refusal(struct check *check, int error)
 	out_text(out, "where", "region");
 	out_bool(out, "repairable", false);
 	out_text(out, "rule", why.what);
+	out_bool(out, "unseen", false);
 	return CLI_CORRUPT;
 }
 
@@ -96,8 +121,8 @@ static int check_open(struct check *check, struct tarn_region *region)
 
 	if (r < 0 && r != -EUCLEAN)
 		return cli_fail(check->cli, check->name, r);
-	if (r == 0)
-		return CLI_OK;
+	if (r >= 0)
+		return r == 0 ? CLI_OK : CLI_DENIED;
 	return check->damaged ? CLI_CORRUPT : CLI_FAILURE;
 }
 
@@ -164,7 +189,9 @@ static const struct cli_exit_note check_exits[] = {
 	{ 0, "every rule holds" },
 	{ 1, "there are findings, and each of them is put right by the next open or by tarn gc" },
 	{ 3, "there is no such region" },
-	{ 4, "permission denied" },
+	{ 4, "permission denied, or an arena could not be looked at: its section is held, or was "
+	     "left by "
+	     "a dead owner (tarn recover)" },
 	{ 6,
 	  "a region is damaged beyond that, is no region, or was made by an incompatible version" },
 	{ 0 },
@@ -178,7 +205,8 @@ const struct cli_cmd cmd_check = {
 		 "regions in /dev/shm, and lists each rule that does not hold with what was found "
 		 "and "
 		 "what was expected. It changes nothing, and does not report what a live member is "
-		 "in the middle of changing.",
+		 "in the middle of changing. An arena that it cannot look at, for somebody is "
+		 "inside of its section or has died there, it names.",
 	.operand = "region",
 	.opts = check_opts,
 	.schema = "tarn.check/1",

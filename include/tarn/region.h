@@ -214,15 +214,22 @@ struct tarn_finding {
 	const char *rule;  /* the invariant that does not hold, in words */
 	uint64_t found;
 	uint64_t expected; /* the value, or the bound, that the rule allows */
-	bool repairable;   /* the next open or tarn_region_gc() puts it right */
+	bool repairable;   /* the next open, enter or tarn_region_gc() puts it right */
+	bool unseen;       /* nothing is known to be wrong: it could not be looked at, for this */
 };
 typedef void tarn_report_fn(const struct tarn_finding *finding, void *arg);
 
 /**
- * tarn_region_check - test every invariant of the region and its objects; changes nothing.
- * @fn: called for each violation; may be NULL
- * On a region in use, what a live member is changing at that moment is not reported.
- * Return: 0 all hold, -EUCLEAN otherwise.
+ * tarn_region_check - test every invariant of the region and its objects; changes nothing, but see
+ * below.
+ * @fn: called for each violation, and for what could not be looked at; may be NULL
+ * On a region in use, what a live member is changing at that moment is not reported. An arena can
+ * be judged while nobody is inside of its section. A member enters that if need be, for which it
+ * waits 100 ms; what a dead owner left is undone by that, as by whoever enters. An observer does
+ * not, nor one who is inside of another section.
+ * Return: 0 all hold, -EUCLEAN one does not, 1 all that could be looked at hold, but there is an
+ *   arena that could not: its section's owner stays inside, or is dead and we must not enter, or it
+ *   is set aside.
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_region_check(struct tarn_region *region, tarn_report_fn *fn,

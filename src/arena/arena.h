@@ -574,8 +574,17 @@ int tarn__arena_at_rest(struct tarn_arena *arena, int (*fn)(struct tarn_arena *a
 
 /* --- arena_check.c --------------------------------------------------------------------------- */
 
+/* All of these: the region's mutex is held. 0, -EUCLEAN, or 1: it is not at rest, so nothing is
+ * known. */
 int tarn__arena_check(struct tarn_region *region, const struct tarn__object *object,
 		      const char *name, tarn_report_fn *fn, void *arg);
+/* After 1: the same from inside of its section, and 1 if that cannot be entered soon. Lets go of
+ * the mutex meanwhile. */
+int tarn__arena_check_inside(struct tarn_region *region, const struct tarn__object *object,
+			     const char *name, tarn_report_fn *fn, void *arg);
+/* After 1: report that, and what is with its section. */
+void tarn__arena_tell_unseen(struct tarn_region *region, const struct tarn__object *object,
+			     const char *name, tarn_report_fn *fn, void *arg);
 /* Of an extent object: whose is it? */
 int tarn__extent_check_owner(struct tarn_region *region, const struct tarn__object *object,
 			     const char *name, tarn_report_fn *fn, void *arg);

@@ -2,9 +2,9 @@
 /*
  * arena_check.c - test the invariants of an arena (arena.h), changing nothing.
  *
- * Findings are kept until the section's version has said that all was read at one moment. An arena
- * whose section's owner has died is not at rest: the next one to enter undoes what it left, and
- * what stands there until then is not judged.
+ * Findings are kept until the section's version has said that all was read at one moment. Where it
+ * never does, a member enters the section, which undoes what a dead owner left. Where that cannot
+ * be, what stands there is not judged, and that it was not is told.
  *
  * That a run is in its list once: first the runs are counted that belong into each, then each
  * list is followed for so many steps. Every run that is met belongs there and names the one before
@@ -16,7 +16,10 @@
 
 #include "arena/arena.h"
 
-enum { FINDINGS = 16, LOOKS = 4 };
+enum { FINDINGS = 16, LOOKS = 4, OBSERVER_LOOKS = 2000 };
+
+/* For an arena: who has the region open, and comes to this one, may be waiting for us. */
+#define PATIENCE_NS INT64_C(100000000)
 
 struct audit {
 	struct tarn_arena *arena;
@@ -279,26 +282,32 @@ static void look_at_extents(struct audit *a)
 	}
 }
 
+static void audit_now(struct audit *a)
+{
+	struct audit early = { .arena = a->arena };
+
+	look_at_extents(&early);
+	check_all(a);
+	for (int n = 0; n < early.count && a->count < FINDINGS; n++)
+		a->findings[a->count++] = early.findings[n];
+}
+
 /* Look until nobody was inside meanwhile. False: somebody always was. */
 static bool audit_steady(struct audit *a)
 {
 	struct section_shm *section = a->arena->section;
+	int looks = a->arena->region->observer ? OBSERVER_LOOKS : LOOKS;
+	int64_t until = tarn_deadline_after(PATIENCE_NS);
 
-	for (int i = 0; i < LOOKS; i++) {
+	for (int i = 0; i < looks && (i < LOOKS || tarn__plat_now() < until); i++) {
 		/* acquire: what is read is at least as new */
 		uint32_t seq = atomic_load_explicit(&section->seq, memory_order_acquire);
-		struct audit early = { .arena = a->arena };
 
 		if ((seq & 1) != 0) {
 			tarn__plat_yield();
 			continue;
 		}
-		if (load32(&a->arena->shm->epoch) == EPOCH_REMOVED)
-			return false; /* and whoever did so has died: the next open goes on */
-		look_at_extents(&early);
-		check_all(a);
-		for (int n = 0; n < early.count && a->count < FINDINGS; n++)
-			a->findings[a->count++] = early.findings[n];
+		audit_now(a);
 		/* acquire: all of that was loaded before the version is looked at again */
 		atomic_thread_fence(memory_order_acquire); /* style: many plain words */
 		/* relaxed: behind the fence */
@@ -306,6 +315,23 @@ static bool audit_steady(struct audit *a)
 			return true;
 	}
 	return false;
+}
+
+/* False: it is not at rest. */
+static bool audit(struct audit *a)
+{
+	bool done = true;
+
+	if (tarn__arena_inside(a->arena))
+		audit_now(a);
+	else
+		done = audit_steady(a);
+	/* one that is marked has lost its extents, or is just losing them: the next open goes on */
+	if (load32(&a->arena->shm->epoch) == EPOCH_REMOVED) {
+		a->count = 0;
+		return true;
+	}
+	return done;
 }
 
 int tarn__arena_check(struct tarn_region *region, const struct tarn__object *object,
@@ -331,13 +357,89 @@ int tarn__arena_check(struct tarn_region *region, const struct tarn__object *obj
 		     strcmp(fault, "section") == 0 ? "its section is there"
 						   : "is as the creator wrote it",
 		     1, 0);
-	else if (!audit_steady(a))
+	else if (!audit(a)) {
+		r = 1;
 		goto out;
+	}
 	r = tell(a, where);
 out:
 	free(arena);
 	free(a);
 	return r;
+}
+
+/* The section of the arena that a checker has found to have one. */
+static int section_of(struct tarn_region *region, const struct tarn__object *object,
+		      struct tarn_section *ret_section)
+{
+	const struct arena_shm *shm = (const struct arena_shm *)(const void *)object->base;
+
+	return tarn__section_at(region, load64(&shm->section), ret_section);
+}
+
+static int open_and_enter(struct tarn_region *region, const struct tarn_section *at,
+			  struct tarn_section **ret_section)
+{
+	struct tarn_section *section = NULL;
+	struct tarn_tx *tx;
+	int r = tarn_section_open(region, at->name, NULL, &section);
+
+	if (r == 0 && section->shm != at->shm)
+		r = -ENOENT;
+	if (r == 0)
+		r = tarn_section_enter(section, tarn_deadline_after(PATIENCE_NS), &tx, NULL);
+	if (r == 0)
+		*ret_section = section;
+	else
+		tarn_section_close(section);
+	return r;
+}
+
+int tarn__arena_check_inside(struct tarn_region *region, const struct tarn__object *object,
+			     const char *name, tarn_report_fn *fn, void *arg)
+{
+	struct tarn_section at, *section = NULL;
+	struct entry entry;
+	int r = 0, entered = -EPERM;
+
+	/* entering one inside of another would last until that one is left */
+	if (region->observer || tarn__tx_under_way(region) || section_of(region, object, &at) < 0)
+		return 1;
+	tarn__region_leave(region); /* who is inside may be waiting for it */
+	entered = open_and_enter(region, &at, &section);
+	tarn__region_enter_to_leave(region);
+	if (tarn__entry_read(region, object->index, &entry) == object->state)
+		r = tarn__arena_check(region, object, name, fn, arg);
+	if (entered == 0) {
+		(void)!tarn_section_leave(section);
+		tarn_section_close(section);
+	}
+	return r;
+}
+
+void tarn__arena_tell_unseen(struct tarn_region *region, const struct tarn__object *object,
+			     const char *name, tarn_report_fn *fn, void *arg)
+{
+	struct tarn_section_stat stat = { 0 };
+	struct tarn_section at;
+	char where[96];
+	struct tarn_finding finding = { .where = where, .field = "section", .unseen = true };
+
+	if (section_of(region, object, &at) == 0)
+		tarn__section_read_stat(&at, &stat);
+	finding.found = (uint32_t)stat.owner.pid;
+	finding.repairable = stat.held && !stat.damaged && !stat.owner.alive;
+	if (stat.set_aside || stat.damaged)
+		finding.rule = "is not set aside, nor damaged (tarn_section_recover)";
+	else if (finding.repairable)
+		finding.rule = "is not as a dead owner left it (tarn_section_recover)";
+	else if (stat.held)
+		finding.rule = "is left by its owner";
+	else
+		finding.rule = "is at rest long enough to be looked at";
+	snprintf(where, sizeof(where), "arena %s", name);
+	if (fn != NULL)
+		fn(&finding, arg);
 }
 
 /* Is there a live arena whose id is @id? */

@@ -175,12 +175,13 @@ static int search_bin(struct tarn_arena *arena, uint32_t bin, uint32_t len, uint
 
 static int search(struct tarn_arena *arena, uint32_t len, uint32_t but, struct run *ret_run)
 {
-	uint32_t steps = PAGES_MAX;
+	uint32_t steps = 0;
 	int r = 0;
 
-	/* no list is longer than the arena has pages */
-	if (load32(&arena->shm->pages) < steps)
-		steps = load32(&arena->shm->pages);
+	/* no list is longer than the arena has pages: those that were checked, for what its word
+	 * pages says may be anything */
+	for (uint32_t i = 0; i < span_count(arena); i++)
+		steps += span_pages(&arena->spans[i]);
 	for (uint32_t bin = tarn__bin_of(len); bin < BINS && r == 0; bin++)
 		r = search_bin(arena, bin, len, but, &steps, ret_run);
 	return r;

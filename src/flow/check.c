@@ -9,6 +9,19 @@
 #include "sync/listen.h"
 #include "sync/section.h"
 
+static int check_arena(struct tarn_region *region, const struct entry *entry,
+		       const struct tarn__object *object, tarn_report_fn *fn, void *arg)
+{
+	int r = tarn__arena_check(region, object, entry->name, fn, arg);
+
+	if (r > 0)
+		r = tarn__arena_check_inside(region, object, entry->name, fn, arg);
+	if (r > 0)
+		tarn__arena_tell_unseen(region, object, entry->name, fn, arg);
+	return r;
+}
+
+/* 0, a negative error, or 1: it could not be looked at. */
 static int check_object(struct tarn_region *region, const struct entry *entry,
 			const struct tarn__object *object, tarn_report_fn *fn, void *arg)
 {
@@ -28,7 +41,7 @@ static int check_object(struct tarn_region *region, const struct entry *entry,
 		snprintf(where, sizeof(where), "dirty map %s", entry->name);
 		return tarn__dirty_check(region, object, where, fn, arg);
 	case TARN_OBJECT_ARENA:
-		return tarn__arena_check(region, object, entry->name, fn, arg);
+		return check_arena(region, entry, object, fn, arg);
 	case TARN_OBJECT_EXTENT:
 		return tarn__extent_check_owner(region, object, entry->name, fn, arg);
 	case TARN_OBJECT_STRUCT:
@@ -60,8 +73,12 @@ int tarn_region_check(struct tarn_region *region, tarn_report_fn *fn, void *arg)
 						     .size = entry.size,
 						     .base = region->base + entry.off };
 
-		if (check_object(region, &entry, &object, fn, arg) < 0)
+		int one = check_object(region, &entry, &object, fn, arg);
+
+		if (one < 0)
 			r = -EUCLEAN;
+		else if (one > 0 && r == 0)
+			r = 1;
 	}
 	tarn__region_leave(region);
 	return r;

@@ -101,6 +101,32 @@ first_word() { tarn cat "$P/data" | od -An -N8 -tx8 | tr -d ' '; }
 	tarn rm "$P" --yes
 }
 
+@test "check names the arena that it cannot look at, and does not call the region sound" {
+	inside "$P"
+	run tarn check "$P"
+	is 4
+	says "arena heap not looked at: dead owner"
+	says "tarn recover"
+	[[ $output != *"sound"* ]]
+	run tarn check "$P" -J
+	is 4
+	json '.items | length == 1'
+	json '.items[0] | .where == "arena heap" and .unseen == true and .found > 0'
+	tarn recover "$P" --yes >/dev/null
+	run tarn check "$P"
+	is 0
+	says "sound"
+	"$BUILD_DIR/tests/cli/inside" "$P" hold >pid 3>&- &
+	until_true test -s pid
+	pid=$(cat pid)
+	run tarn check "$P"
+	is 4
+	says "arena heap not looked at: its section is held by pid $pid"
+	kill -9 "$pid"
+	wait || true
+	tarn rm "$P" --yes
+}
+
 @test "what is not there, and what is no section" {
 	inside "$P"
 	run tarn recover "$P/nothing"

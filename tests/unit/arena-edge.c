@@ -4,6 +4,8 @@
  * with an error that the header names, or well; nothing outside of the arena may be written, and
  * the checker must find what is wrong, and nothing where nothing is.
  */
+#include <signal.h>
+
 #include "arena.h"
 
 enum { GUARD = 4096 };
@@ -331,12 +333,136 @@ static void without_its_section_it_cannot_be_opened(void **state)
 	assert_int_equal(tarn_region_check(region, print_finding, NULL), 0);
 }
 
+/* --- who is inside does not hide it --------------------------------------------------------- */
+
+static int unseen_count;
+
+static void count_unseen(const struct tarn_finding *f, void *arg)
+{
+	(void)arg;
+	unseen_count += f->unseen;
+}
+
+static int check_counting(void)
+{
+	unseen_count = 0;
+	return tarn_region_check(region, count_unseen, NULL);
+}
+
+/* A child that is inside: it ends there, or says so and stays. */
+static pid_t somebody_inside(bool stays)
+{
+	int fds[2];
+	char c;
+	pid_t pid;
+
+	assert_int_equal(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (tarn_section_enter(section, TARN_FOREVER, &tx, NULL) < 0 ||
+		    tarn_tx_set32(tx, &arena->shm->bins[7], 77) < 0 || write(fds[1], "i", 1) != 1)
+			_exit(1);
+		while (stays)
+			pause();
+		_exit(0);
+	}
+	close(fds[1]);
+	assert_int_equal(read(fds[0], &c, 1), 1);
+	close(fds[0]);
+	if (!stays)
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+	return pid;
+}
+
+static void damage_is_found_whoever_was_inside(void **state)
+{
+	uint32_t was = arena->shm->bins[5];
+	pid_t pid;
+
+	(void)state;
+	arena->shm->bins[5] = 12345;
+	enter();
+	assert_int_equal(check_counting(), -EUCLEAN);
+	leave();
+	(void)somebody_inside(false);
+	assert_int_equal(check_counting(), -EUCLEAN);
+	assert_int_equal(unseen_count, 0);
+	arena->shm->bins[5] = was;
+	(void)somebody_inside(false);
+	assert_int_equal(check_counting(), 0); /* what it left is undone */
+	pid = somebody_inside(true);
+	assert_int_equal(check_counting(), 1); /* and not called sound */
+	assert_int_equal(unseen_count, 1);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(check_counting(), 0);
+}
+
+/* --- what hostile words cost ---------------------------------------------------------------- */
+
+/* A ring that never comes back to its first: as many steps as the arena has pages, whatever the
+ * word says; else this would take seconds a call, and the alarm end it. */
+static void a_bent_ring_is_followed_for_as_many_steps_as_there_are_pages(void **state)
+{
+	tarn_ref refs[24];
+	struct run first = { 0 }, second = { 0 }, third = { 0 };
+	int count = 0;
+
+	(void)state;
+	enter();
+	while (count < 24 && tarn_arena_alloc(arena, tx, 8192, 0, 0, &refs[count]) == 0)
+		count++;
+	leave();
+	enter();
+	for (int i = 0; i < count; i += 2)
+		assert_int_equal(tarn_arena_free(arena, tx, refs[i]), 0);
+	leave();
+	assert_true(run_at(arena, arena->shm->bins[1], &first));
+	assert_true(run_at(arena, link_next(first.meta->link), &second));
+	assert_true(run_at(arena, link_next(second.meta->link), &third));
+	assert_true(third.page != first.page && third.page != second.page);
+	third.meta->link = link_of(second.page, second.page);
+	arena->shm->pages = UINT32_MAX;
+	alarm(20);
+	for (int i = 0; i < 300; i++) {
+		enter();
+		/* so none of them serves */
+		first.meta->mark = second.meta->mark = third.meta->mark = mark_of(tx);
+		assert_int_equal(tarn_arena_alloc(arena, tx, 8192, 0, 0, &refs[0]), -EUCLEAN);
+		abort_tx();
+	}
+	alarm(0);
+}
+
+/* The four words of a slab of the smallest class, all 0 though it is in its list. */
+static void a_slab_without_a_bit_is_no_place_to_look_behind(void **state)
+{
+	struct run slab = { 0 };
+	tarn_ref ref = 0;
+
+	(void)state;
+	assert_true(run_at(arena, arena->shm->classes[0], &slab));
+	for (uint32_t w = 0; w < words_of(0); w++)
+		*free_word(slab.meta, w) = 0;
+	enter();
+	assert_int_equal(tarn_arena_alloc(arena, tx, 16, 0, 0, &ref), -EUCLEAN);
+	abort_tx();
+	assert_int_equal(ref, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_checker_finds_each_kind_of_damage, filled,
 						drop_filled),
 		cmocka_unit_test_setup_teardown(damage_anywhere_is_survived, filled, drop_filled),
+		cmocka_unit_test_setup_teardown(damage_is_found_whoever_was_inside, filled,
+						drop_filled),
+		cmocka_unit_test_setup_teardown(
+			a_bent_ring_is_followed_for_as_many_steps_as_there_are_pages, filled,
+			drop_filled),
+		cmocka_unit_test_setup_teardown(a_slab_without_a_bit_is_no_place_to_look_behind,
+						filled, drop_filled),
 		cmocka_unit_test_setup_teardown(an_extent_without_an_arena_is_told, filled,
 						drop_filled),
 		cmocka_unit_test_setup_teardown(without_its_section_it_cannot_be_opened, filled,
