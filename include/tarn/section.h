@@ -233,6 +233,14 @@ TARN_API int tarn_tx_write(struct tarn_tx *tx, void *to, const void *from, size_
  */
 TARN_API TARN_NODISCARD int tarn_tx_log(struct tarn_tx *tx, void *at, size_t size);
 
+/**
+ * tarn_tx_text - store @text, its bytes up to its NUL and, where there is room for it, that too, in
+ * the @size bytes at @to; the old ones are saved first. What TARN_SET_TEXT() of <tarn/set.h> does.
+ * Return: as tarn_tx_store(); -EMSGSIZE: it is longer than @size.
+ * Since: 0.1
+ */
+TARN_API int tarn_tx_text(struct tarn_tx *tx, char *to, size_t size, const char *text);
+
 /* The unit of the journal for @word; or what is not below tx->limit, and then tarn_tx_store() is to
  * do it. count is in the region: it is loaded once and checked, as is all that comes from there. */
 static inline uint32_t tarn__tx_unit(const struct tarn_tx *tx, const void *word, uint64_t size)
@@ -257,55 +265,81 @@ static inline void tarn__tx_log(struct tarn_tx *tx, uint32_t unit, const void *w
 	__atomic_store_n(count, unit + 1, __ATOMIC_RELEASE);
 }
 
+/* Words as they are stored, whatever the fields are that they stand in. */
+typedef uint8_t __attribute__((__may_alias__)) tarn__word8;
+typedef uint16_t __attribute__((__may_alias__)) tarn__word16;
+typedef uint32_t __attribute__((__may_alias__)) tarn__word32;
+typedef uint64_t __attribute__((__may_alias__)) tarn__word64;
+
+static inline int tarn__tx_put8(struct tarn_tx *tx, void *word, uint8_t value)
+{
+	uint32_t unit = tx != NULL ? tarn__tx_unit(tx, word, sizeof(value)) : UINT32_MAX;
+
+	if (__builtin_expect(tx == NULL || unit >= tx->limit, 0))
+		return tarn_tx_store(tx, word, value, sizeof(value));
+	tarn__tx_log(tx, unit, word, 0, *(tarn__word8 *)word);
+	__atomic_store_n((tarn__word8 *)word, value, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static inline int tarn__tx_put16(struct tarn_tx *tx, void *word, uint16_t value)
+{
+	uint32_t unit = tx != NULL ? tarn__tx_unit(tx, word, sizeof(value)) : UINT32_MAX;
+
+	if (__builtin_expect(tx == NULL || unit >= tx->limit, 0))
+		return tarn_tx_store(tx, word, value, sizeof(value));
+	tarn__tx_log(tx, unit, word, 1, *(tarn__word16 *)word);
+	__atomic_store_n((tarn__word16 *)word, value, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static inline int tarn__tx_put32(struct tarn_tx *tx, void *word, uint32_t value)
+{
+	uint32_t unit = tx != NULL ? tarn__tx_unit(tx, word, sizeof(value)) : UINT32_MAX;
+
+	if (__builtin_expect(tx == NULL || unit >= tx->limit, 0))
+		return tarn_tx_store(tx, word, value, sizeof(value));
+	tarn__tx_log(tx, unit, word, 2, *(tarn__word32 *)word);
+	__atomic_store_n((tarn__word32 *)word, value, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static inline int tarn__tx_put64(struct tarn_tx *tx, void *word, uint64_t value)
+{
+#if UINTPTR_MAX > 0xffffffffu
+	uint32_t unit = tx != NULL ? tarn__tx_unit(tx, word, sizeof(value)) : UINT32_MAX;
+
+	if (__builtin_expect(tx != NULL && unit < tx->limit, 1)) {
+		tarn__tx_log(tx, unit, word, 3, *(tarn__word64 *)word);
+		__atomic_store_n((tarn__word64 *)word, value, __ATOMIC_RELEASE);
+		return 0;
+	}
+#endif
+	return tarn_tx_store(tx, word, value, sizeof(value));
+}
+
 /** tarn_tx_set8 - a logged store of one byte. Return: as tarn_tx_store(). Since: 0.1 */
 static inline int tarn_tx_set8(struct tarn_tx *tx, uint8_t *word, uint8_t value)
 {
-	uint32_t unit = tx != NULL ? tarn__tx_unit(tx, word, sizeof(*word)) : UINT32_MAX;
-
-	if (__builtin_expect(tx == NULL || unit >= tx->limit, 0))
-		return tarn_tx_store(tx, word, value, sizeof(*word));
-	tarn__tx_log(tx, unit, word, 0, *word);
-	__atomic_store_n(word, value, __ATOMIC_RELEASE);
-	return 0;
+	return tarn__tx_put8(tx, word, value);
 }
 
 /** tarn_tx_set16 - a logged store of 16 bits. Return: as tarn_tx_store(). Since: 0.1 */
 static inline int tarn_tx_set16(struct tarn_tx *tx, uint16_t *word, uint16_t value)
 {
-	uint32_t unit = tx != NULL ? tarn__tx_unit(tx, word, sizeof(*word)) : UINT32_MAX;
-
-	if (__builtin_expect(tx == NULL || unit >= tx->limit, 0))
-		return tarn_tx_store(tx, word, value, sizeof(*word));
-	tarn__tx_log(tx, unit, word, 1, *word);
-	__atomic_store_n(word, value, __ATOMIC_RELEASE);
-	return 0;
+	return tarn__tx_put16(tx, word, value);
 }
 
 /** tarn_tx_set32 - a logged store of 32 bits. Return: as tarn_tx_store(). Since: 0.1 */
 static inline int tarn_tx_set32(struct tarn_tx *tx, uint32_t *word, uint32_t value)
 {
-	uint32_t unit = tx != NULL ? tarn__tx_unit(tx, word, sizeof(*word)) : UINT32_MAX;
-
-	if (__builtin_expect(tx == NULL || unit >= tx->limit, 0))
-		return tarn_tx_store(tx, word, value, sizeof(*word));
-	tarn__tx_log(tx, unit, word, 2, *word);
-	__atomic_store_n(word, value, __ATOMIC_RELEASE);
-	return 0;
+	return tarn__tx_put32(tx, word, value);
 }
 
 /** tarn_tx_set64 - a logged store of 64 bits. Return: as tarn_tx_store(). Since: 0.1 */
 static inline int tarn_tx_set64(struct tarn_tx *tx, uint64_t *word, uint64_t value)
 {
-#if UINTPTR_MAX > 0xffffffffu
-	uint32_t unit = tx != NULL ? tarn__tx_unit(tx, word, sizeof(*word)) : UINT32_MAX;
-
-	if (__builtin_expect(tx != NULL && unit < tx->limit, 1)) {
-		tarn__tx_log(tx, unit, word, 3, *word);
-		__atomic_store_n(word, value, __ATOMIC_RELEASE);
-		return 0;
-	}
-#endif
-	return tarn_tx_store(tx, word, value, sizeof(*word));
+	return tarn__tx_put64(tx, word, value);
 }
 
 /**

@@ -11,6 +11,7 @@
 #include <tarn/ring.h>
 #include <tarn/section.h>
 #include <tarn/segment.h>
+#include <tarn/set.h>
 #include <tarn/type.h>
 
 #endif /* TARN_TARN_H */

@@ -225,7 +225,7 @@ TARN__KIND(double, TARN_FIELD_F64)
 	struct tag {                                                                               \
 		rows(TARN__DECLARE)                                                                \
 	};                                                                                         \
-	static inline const struct tarn_type *tag##_type(void)                                     \
+	__attribute__((__unused__)) static inline const struct tarn_type *tag##_type(void)         \
 	{                                                                                          \
 		typedef struct tag tarn__self_t;                                                   \
 		static const struct tarn_field fields[] = { rows(TARN__DESCRIBE) };                \

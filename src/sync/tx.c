@@ -453,6 +453,18 @@ int tarn_tx_write(struct tarn_tx *pub, void *to, const void *from, size_t size)
 	return r;
 }
 
+int tarn_tx_text(struct tarn_tx *pub, char *to, size_t size, const char *text)
+{
+	size_t length = text != NULL ? strnlen(text, size) : 0;
+	int r = check_open((struct tx *)pub);
+
+	if (r == 0 && text == NULL)
+		return fail((struct tx *)pub, -EINVAL);
+	if (r == 0 && length == size && text[length] != '\0')
+		return fail((struct tx *)pub, -EMSGSIZE);
+	return r < 0 ? r : tarn_tx_write(pub, to, text, length < size ? length + 1 : length);
+}
+
 int tarn__tx_touch(struct tarn_tx *pub, const void *at, uint64_t size)
 {
 	struct tx *tx = (struct tx *)pub;
