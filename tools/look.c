@@ -117,6 +117,24 @@ const char *look_kind(uint32_t kind)
 		return "dirty";
 	case TARN_OBJECT_STRUCT:
 		return "struct";
+	case TARN_OBJECT_MUTEX:
+		return "mutex";
+	case TARN_OBJECT_RWLOCK:
+		return "rwlock";
+	case TARN_OBJECT_SEM:
+		return "semaphore";
+	case TARN_OBJECT_COND:
+		return "cond";
+	case TARN_OBJECT_BARRIER:
+		return "barrier";
+	case TARN_OBJECT_EVENT:
+		return "event";
+	case TARN_OBJECT_ONCE:
+		return "once";
+	case TARN_OBJECT_SPIN:
+		return "spin";
+	case TARN_OBJECT_SEQLOCK:
+		return "seqlock";
 	}
 	return "unknown";
 }

@@ -70,6 +70,15 @@ enum tarn_object_kind {
 	TARN_OBJECT_CHANGES = 6, /* what a section's txs have changed: tarn/changes.h */
 	TARN_OBJECT_DIRTY = 7,   /* the pages that they have changed */
 	TARN_OBJECT_STRUCT = 8,  /* a struct with its description: tarn/type.h */
+	TARN_OBJECT_MUTEX = 9,   /* the primitives: tarn/mutex.h, and so on */
+	TARN_OBJECT_RWLOCK = 10,
+	TARN_OBJECT_SEM = 11,
+	TARN_OBJECT_COND = 12,
+	TARN_OBJECT_BARRIER = 13,
+	TARN_OBJECT_EVENT = 14,
+	TARN_OBJECT_ONCE = 15,
+	TARN_OBJECT_SPIN = 16,
+	TARN_OBJECT_SEQLOCK = 17,
 };
 
 struct tarn_region_stat {

@@ -7,10 +7,13 @@
 #include <tarn/base.h>
 #include <tarn/changes.h>
 #include <tarn/host.h>
+#include <tarn/lock.h>
+#include <tarn/mutex.h>
 #include <tarn/region.h>
 #include <tarn/ring.h>
 #include <tarn/section.h>
 #include <tarn/segment.h>
+#include <tarn/sem.h>
 #include <tarn/set.h>
 #include <tarn/type.h>
 

@@ -7,7 +7,7 @@
 #include "flow/ring.h"
 #include "region/type.h"
 #include "sync/listen.h"
-#include "sync/section.h"
+#include "sync/prim.h"
 
 static int check_arena(struct tarn_region *region, const struct entry *entry,
 		       const struct tarn__object *object, tarn_report_fn *fn, void *arg)
@@ -25,6 +25,7 @@ static int check_arena(struct tarn_region *region, const struct entry *entry,
 static int check_object(struct tarn_region *region, const struct entry *entry,
 			const struct tarn__object *object, tarn_report_fn *fn, void *arg)
 {
+	const char *noun;
 	char where[96];
 
 	switch (entry->kind) {
@@ -48,7 +49,11 @@ static int check_object(struct tarn_region *region, const struct entry *entry,
 		snprintf(where, sizeof(where), "struct %s", entry->name);
 		return tarn__struct_check(region, object, where, fn, arg);
 	default:
-		return 0;
+		noun = tarn__prim_noun(entry->kind);
+		if (noun == NULL)
+			return 0;
+		snprintf(where, sizeof(where), "%s %s", noun, entry->name);
+		return tarn__prim_check(region, object, entry->kind, where, fn, arg);
 	}
 }
 

@@ -9,6 +9,9 @@
  * the threads that wait for a thread already collected, over all regions that this process has
  * open; if that comes upon the owner it waits for, the circle is closed.
  *
+ * Of mutexes and other primitives there is no such order, so circles of those are found within a
+ * region, too, in the same way.
+ *
  * Threads are told apart by thread id and a token that each has drawn, since they are other
  * members in other regions. What is found is looked at a second time a slice later, word for word,
  * before it counts: what is on its way from one section to another is no circle.
@@ -90,8 +93,8 @@ static void add_region(struct tarn_region *region, void *arg)
 	struct entry entry;
 	uint32_t tid, token;
 
-	for (uint32_t i = 0; tarn__section_next(region, &i, &object, &entry); i++) {
-		if (tarn__section_handle(region, &object, entry.name, &section, NULL) < 0)
+	for (uint32_t i = 0; tarn__lock_next(region, &i, &object, &entry); i++) {
+		if (tarn__lock_handle(region, &object, entry.kind, entry.name, &section, NULL) < 0)
 			continue;
 		owner_of(&section, &tid, &token);
 		if (same(&g->nodes[g->at], tid, token))
@@ -146,7 +149,7 @@ int tarn__section_deadlock(struct tarn_section *section, struct graph_seen *seen
 	struct graph g;
 	int at;
 
-	if (tarn__self.open == NULL)
+	if (!tarn__thread_holds())
 		return 0; /* who is inside of nothing is waited for by nobody */
 	at = search(&g, section);
 	if (at < 0) {

@@ -40,17 +40,6 @@ enum {
 			      else must not keep us here past the deadline */
 };
 
-struct wait {
-	struct tarn_section *section;
-	int64_t deadline;
-	uint32_t mine; /* our id, with bit 0 once we have slept */
-	bool slept;
-	bool probe; /* ask the kernel whether the owner lives, whatever its slot and beacon say */
-	struct waiter_shm *place; /* where it is written down that we wait */
-	struct graph_seen seen;
-	struct tarn_diag *diag;
-};
-
 void tarn__section_wake(struct section_shm *shm, int count)
 {
 	(void)tarn__plat_futex_wake(&shm->lock, count);
@@ -70,7 +59,7 @@ bool tarn__section_owned(struct tarn_section *section, uint32_t seen)
  * kernel takes longer than many passes of others; while they all say that it lives, it is asked
  * after each slice only.
  */
-static bool seems_alive(const struct tarn_section *section, uint32_t owner)
+bool tarn__section_seems_alive(const struct tarn_section *section, uint32_t owner)
 {
 	const struct tarn_region *region = section->region;
 	uint32_t slot = tarn__id_slot(owner);
@@ -99,7 +88,7 @@ static void fill(struct wait *w)
 	/* relaxed, all: for the eye, and for deadlock.c, which looks twice */
 	atomic_store_explicit(&w->place->id, id_of(w->section), memory_order_relaxed);
 	atomic_store_explicit(&w->place->tid, tarn__self.tid, memory_order_relaxed);
-	atomic_store_explicit(&w->place->inside, tarn__self.open != NULL, memory_order_relaxed);
+	atomic_store_explicit(&w->place->inside, tarn__thread_holds(), memory_order_relaxed);
 	atomic_store_explicit(&w->place->token, tarn__self.token, memory_order_relaxed);
 }
 
@@ -113,7 +102,7 @@ static bool may_claim(const struct wait *w, enum claim how, uint32_t id, uint32_
 	case CLAIM_DEAD:
 		return id != id_of(w->section) && !tarn__member_alive(w->section->region, id);
 	default:
-		return token == 0 || (inside == 0 && tarn__self.open != NULL);
+		return token == 0 || (inside == 0 && tarn__thread_holds());
 	}
 }
 
@@ -148,9 +137,9 @@ static bool has_place(const struct wait *w)
 
 /* Before each sleep. Who is inside of nothing, and found no place at @first, does not ask the
  * kernel about all the others each time. */
-static void write_down(struct wait *w, bool first)
+void tarn__wait_write_down(struct wait *w, bool first)
 {
-	int last = first || tarn__self.open != NULL ? CLAIM_LEFT : CLAIM_FREE;
+	int last = first || tarn__thread_holds() ? CLAIM_LEFT : CLAIM_FREE;
 
 	if (has_place(w)) {
 		fill(w); /* two may have been at it */
@@ -163,7 +152,7 @@ static void write_down(struct wait *w, bool first)
 				return;
 }
 
-static void cross_out(struct wait *w)
+void tarn__wait_cross_out(struct wait *w)
 {
 	uint32_t token = tarn__self.token, id = id_of(w->section);
 
@@ -216,13 +205,13 @@ static int timed_out(struct tarn_section *section, struct tarn_diag *diag)
 	pid = stat.owner.pid;
 	if (!stat.held || stat.damaged)
 		return tarn__diag(diag, -ETIMEDOUT,
-				  "section %s was always taken by others until the deadline",
-				  section->name);
+				  "%s %s was always taken by others until the deadline",
+				  section->noun, section->name);
 	if (!stat.owner.alive) {
 		tarn__diag(diag, -ETIMEDOUT,
-			   "section %s was held by process %" PRId32 ", thread %" PRId32
+			   "%s %s was held by process %" PRId32 ", thread %" PRId32
 			   ", which has died, and what it left was not undone before the deadline",
-			   section->name, pid, stat.owner.tid);
+			   section->noun, section->name, pid, stat.owner.tid);
 		tarn__diag_hint(diag, "a later deadline, or tarn_section_recover()");
 		return -ETIMEDOUT;
 	}
@@ -230,9 +219,9 @@ static int timed_out(struct tarn_section *section, struct tarn_diag *diag)
 	int64_t ms = stat.since_ns != 0 ? (tarn__plat_now() - stat.since_ns) / 1000000 : 0;
 
 	tarn__diag(diag, -ETIMEDOUT,
-		   "section %s is held by process %" PRId32 ", thread %" PRId32
+		   "%s %s is held by process %" PRId32 ", thread %" PRId32
 		   ", which lives, for at least %" PRId64 " ms",
-		   section->name, pid, stat.owner.tid, ms);
+		   section->noun, section->name, pid, stat.owner.tid, ms);
 	/* Of which namespace that number is, is not known; if nobody here has it, of another. */
 	if (pid > 0 && tarn__plat_pid_there(pid) != 0)
 		tarn__diag_hint(diag,
@@ -287,7 +276,8 @@ static int look(struct wait *w, uint32_t seen)
 		return -ENOTRECOVERABLE;
 	if (tarn__id_slot(owner) >= section->region->member_max)
 		return -EUCLEAN; /* I2 */
-	if ((!w->probe && seems_alive(section, owner)) || tarn__section_owned(section, seen))
+	if ((!w->probe && tarn__section_seems_alive(section, owner)) ||
+	    tarn__section_owned(section, seen))
 		return 0;
 	r = tarn__section_clear_leader(section);
 	if (r == -EAGAIN)
@@ -314,7 +304,7 @@ static int sleep_on(struct wait *w, uint32_t seen)
 	w->mine |= TARN__ID_FLAG; /* others may sleep behind us */
 	if (!w->slept)            /* relaxed: for the eye */
 		atomic_fetch_add_explicit(&w->section->shm->waited, 1, memory_order_relaxed);
-	write_down(w, !w->slept);
+	tarn__wait_write_down(w, !w->slept);
 	w->slept = true;
 	stamp(w->section->shm, now);
 	r = tarn__region_sleep(w->section->region, lock, seen | TARN__ID_FLAG,
@@ -327,20 +317,21 @@ static int error_words(struct tarn_section *section, int r, struct tarn_diag *di
 {
 	switch (r) {
 	case -EUCLEAN:
-		tarn__diag(diag, r, "the lock word of section %s names nobody", section->name);
+		tarn__diag(diag, r, "the lock word of %s %s names nobody", section->noun,
+			   section->name);
 		break;
 	case -ENOTRECOVERABLE:
 		tarn__diag(diag, r,
-			   "section %s is set aside: what a dead owner left in it could "
+			   "%s %s is set aside: what a dead owner left in it could "
 			   "not be undone",
-			   section->name);
+			   section->noun, section->name);
 		break;
 	case -ETIMEDOUT:
 		return timed_out(section, diag);
 	case -EDEADLK:
 		return r;
 	default:
-		return tarn__diag(diag, r, "section %s: %s", section->name, strerror(-r));
+		return tarn__diag(diag, r, "%s %s: %s", section->noun, section->name, strerror(-r));
 	}
 	tarn__diag_hint(diag, "tarn_section_recover(), or tarn recover");
 	return r;
@@ -397,7 +388,7 @@ int tarn__section_lock(struct tarn_section *section, int64_t deadline, bool wait
 		return 0;
 	if (wait) {
 		r = wait_for(&w);
-		cross_out(&w);
+		tarn__wait_cross_out(&w);
 		/* It may be us that the last unlock has woken: let another sleeper look. */
 		if (r < 0 && w.slept)
 			tarn__section_wake(section->shm, 1);
@@ -405,7 +396,8 @@ int tarn__section_lock(struct tarn_section *section, int64_t deadline, bool wait
 		/* relaxed: decided by the exchange in take() */
 		r = look(&w, atomic_load_explicit(&section->shm->lock, memory_order_relaxed));
 		if (r == 0)
-			return tarn__diag(diag, -EAGAIN, "section %s is taken", section->name);
+			return tarn__diag(diag, -EAGAIN, "%s %s is taken", section->noun,
+					  section->name);
 	}
 	return r < 0 ? error_words(section, r, diag) : 0;
 }

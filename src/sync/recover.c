@@ -373,19 +373,36 @@ static int recover_one(struct tarn_section *section, uint32_t flags, struct tarn
 	return tarn__diag(diag, -EBUSY, "section %s: others were always faster", section->name);
 }
 
+/* A section, or a primitive: its kind, or as tarn__object_find(). */
+static int find_lock(struct tarn_region *region, const char *name, struct tarn__object *ret_object,
+		     struct tarn_diag *diag)
+{
+	int r = -EPROTO;
+
+	for (uint32_t kind = TARN_OBJECT_SEQLOCK; kind >= TARN_OBJECT_SECTION; kind--) {
+		if (!tarn__is_lock(kind))
+			continue;
+		r = tarn__object_find(region, name, kind, ret_object, diag);
+		if (r != -EPROTO)
+			return r < 0 ? r : (int)kind;
+	}
+	return r;
+}
+
 static int recover_entered(struct tarn_region *region, const char *name, uint32_t flags,
 			   struct tarn_diag *diag)
 {
 	struct tarn_section section;
 	struct tarn__object object;
 	struct entry entry;
-	int r = 0, one = 0;
+	int r = 0, one = 0, kind;
 
 	if (name == NULL) {
-		for (uint32_t i = 0; tarn__section_next(region, &i, &object, &entry); i++) {
+		for (uint32_t i = 0; tarn__lock_next(region, &i, &object, &entry); i++) {
 			if (!tarn__object_hold(region, &object))
 				continue;
-			one = tarn__section_handle(region, &object, entry.name, &section, diag);
+			one = tarn__lock_handle(region, &object, entry.kind, entry.name, &section,
+						diag);
 			if (one == 0) {
 				one = recover_one(&section, flags, diag);
 				tarn__listen_drop(&section);
@@ -395,10 +412,10 @@ static int recover_entered(struct tarn_region *region, const char *name, uint32_
 		}
 		return r;
 	}
-	r = tarn__object_find(region, name, TARN_OBJECT_SECTION, &object, diag);
-	if (r < 0)
-		return r;
-	r = tarn__section_handle(region, &object, name, &section, diag);
+	kind = find_lock(region, name, &object, diag);
+	if (kind < 0)
+		return kind;
+	r = tarn__lock_handle(region, &object, (uint32_t)kind, name, &section, diag);
 	if (r == 0) {
 		r = recover_one(&section, flags, diag);
 		tarn__listen_drop(&section);

@@ -90,6 +90,7 @@ int tarn__section_handle(struct tarn_region *region, const struct tarn__object *
 				  fault);
 	memset(section, 0, sizeof(*section));
 	section->shm = shm;
+	section->noun = "section";
 	section->region = region;
 	section->object = *object;
 	atomic_init(&section->id, region->id);
@@ -166,7 +167,7 @@ int tarn__section_rejoin(struct tarn_section *section, struct tarn_diag *diag)
 	int r = tarn__region_enter_member(region);
 
 	if (r < 0)
-		return tarn__diag(diag, r, "section %s: %s", section->name,
+		return tarn__diag(diag, r, "%s %s: %s", section->noun, section->name,
 				  r == -EPERM ? "the region was opened to look on" : strerror(-r));
 	/* The parent may have removed it, and its memory be another's by now.
 	 * seq_cst: read after the hold that joining anew has set, as D5 in directory.c */
@@ -178,14 +179,14 @@ int tarn__section_rejoin(struct tarn_section *section, struct tarn_diag *diag)
 		atomic_store_explicit(&section->id, region->id, memory_order_relaxed);
 	else
 		r = tarn__diag(diag, -EUCLEAN,
-			       "section %s was removed after this process was forked, and before "
-			       "it first entered",
-			       section->name);
+			       "%s %s was removed after this process was forked, and before it "
+			       "first entered",
+			       section->noun, section->name);
 	tarn__listen_drop(section);
 	tarn__region_leave(region);
 	if (r < 0)
-		tarn__diag_hint(diag, "close the handle, and open the section of that name, if "
-				      "there is one, again");
+		tarn__diag_hint(diag, "close the handle, and open what has that name, if there is "
+				      "one, again");
 	return r;
 }
 

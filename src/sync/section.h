@@ -116,7 +116,10 @@ struct section_shm {
 	uint8_t pad0[44];
 
 	_Atomic uint32_t lock;
-	uint8_t pad1[60];
+	_Atomic uint32_t state; /* of primitives, prim.h; 0 in a section */
+	_Atomic uint32_t bell;  /* the same */
+	_Atomic uint32_t sleep; /* the same */
+	uint8_t pad1[48];
 
 	_Atomic uint32_t seq;
 	_Atomic uint32_t count;
@@ -129,7 +132,8 @@ struct section_shm {
 	_Atomic uint32_t dirty;    /* offset of a dirty map, in units of 64 bytes; 0 none */
 	_Atomic uint32_t log;      /* the same of a change log */
 	_Atomic uint32_t followed; /* seq of the last tx that was logged for followers, too */
-	uint8_t pad2[20];
+	_Atomic uint32_t answered; /* of primitives, prim.h; 0 in a section */
+	uint8_t pad2[16];
 
 	_Atomic uint32_t waited;
 	_Atomic uint32_t seen_seq; /* what seq was ... */
@@ -146,6 +150,9 @@ static_assert(offsetof(struct section_shm, units) == 8, "layout");
 static_assert(offsetof(struct section_shm, flags) == 12, "layout");
 static_assert(offsetof(struct section_shm, check) == 16, "layout");
 static_assert(offsetof(struct section_shm, lock) == 64, "layout");
+static_assert(offsetof(struct section_shm, state) == 68, "layout");
+static_assert(offsetof(struct section_shm, bell) == 72, "layout");
+static_assert(offsetof(struct section_shm, sleep) == 76, "layout");
 static_assert(offsetof(struct section_shm, seq) == 128, "layout");
 static_assert(offsetof(struct section_shm, count) == 132, "layout");
 static_assert(offsetof(struct section_shm, leader) == 136, "layout");
@@ -157,6 +164,7 @@ static_assert(offsetof(struct section_shm, recovered) == 156, "layout");
 static_assert(offsetof(struct section_shm, dirty) == 160, "layout");
 static_assert(offsetof(struct section_shm, log) == 164, "layout");
 static_assert(offsetof(struct section_shm, followed) == 168, "layout");
+static_assert(offsetof(struct section_shm, answered) == 172, "layout");
 static_assert(offsetof(struct section_shm, waited) == 192, "layout");
 static_assert(offsetof(struct section_shm, seen_seq) == 196, "layout");
 static_assert(offsetof(struct section_shm, seen_lo) == 200, "layout");
@@ -204,6 +212,7 @@ struct tarn_section {
 	struct tarn_region *region;
 	struct tarn__object object;
 	struct tarn__forkable forkable;
+	const char *noun; /* "section": for words to people */
 	char name[TARN_OBJECT_NAME_MAX + 1];
 };
 
@@ -223,6 +232,13 @@ int tarn__section_handle(struct tarn_region *region, const struct tarn__object *
 /* The next object at or after entry @*index that is a section. False: no more. */
 bool tarn__section_next(struct tarn_region *region, uint32_t *index,
 			struct tarn__object *ret_object, struct entry *ret_entry);
+/* The same of whatever has a lock, primitives too (prim.c): is it one, the next one, and a handle
+ * of it as of a section. */
+bool tarn__is_lock(uint32_t kind);
+bool tarn__lock_next(struct tarn_region *region, uint32_t *index, struct tarn__object *ret_object,
+		     struct entry *ret_entry);
+int tarn__lock_handle(struct tarn_region *region, const struct tarn__object *object, uint32_t kind,
+		      const char *name, struct tarn_section *ret_section, struct tarn_diag *diag);
 /* A handle for the section at @off of the region. 0, -ENOENT, -EUCLEAN. */
 int tarn__section_at(struct tarn_region *region, uint64_t off, struct tarn_section *ret_section);
 /* Bytes of the heap that are there: what the superblock says, and no more than the file has. */
@@ -267,7 +283,59 @@ bool tarn__section_owned(struct tarn_section *section, uint32_t seen);
 void tarn__section_who(struct tarn_section *section, uint32_t id, uint32_t tid,
 		       struct tarn_section_who *ret_who);
 
+/* What deadlock.c found at the last look. */
+struct graph_seen {
+	uint32_t sum; /* 0: nothing */
+};
+
+/* Who waits, and how it is written down; also for what waits for no section: prim.c. */
+struct wait {
+	struct tarn_section *section;
+	int64_t deadline;
+	uint32_t mine; /* our id, with bit 0 once we have slept */
+	bool slept;
+	bool probe; /* ask the kernel whether the owner lives, whatever its slot and beacon say */
+	struct waiter_shm *place; /* where it is written down that we wait */
+	struct graph_seen seen;
+	struct tarn_diag *diag;
+};
+
+/* Before each sleep; @first: it is the first one of this wait. */
+void tarn__wait_write_down(struct wait *w, bool first);
+void tarn__wait_cross_out(struct wait *w);
+/* Do slot and beacon of the member @owner say that it lives? Cheap, and a hint. */
+bool tarn__section_seems_alive(const struct tarn_section *section, uint32_t owner);
+
 /* --- tx.c ---------------------------------------------------------------------------------- */
+
+/* Tell the others which thread is inside. */
+static inline void tarn__section_sign(struct section_shm *shm, const struct thread *me)
+{
+#if UINTPTR_MAX > 0xffffffffu
+	/* relaxed: for the eye, and for deadlock.c, which looks twice */
+	atomic_store_explicit((_Atomic uint64_t *)(void *)&shm->tid, me->both,
+			      memory_order_relaxed);
+#else
+	atomic_store_explicit(&shm->token, me->token, memory_order_relaxed);
+	atomic_store_explicit(&shm->tid, me->tid, memory_order_relaxed);
+#endif
+}
+
+/* The lock is ours: be inside. False if seq says that somebody else is (I3). */
+static inline bool tarn__section_start(struct section_shm *shm, const struct thread *me,
+				       uint32_t *ret_seq)
+{
+	/* relaxed: written under the lock, which is ours */
+	uint32_t seq = atomic_load_explicit(&shm->seq, memory_order_relaxed);
+
+	if (TARN__UNLIKELY((seq & 1) != 0))
+		return false;
+	tarn__section_sign(shm, me);
+	/* release: with whose journal it is; the journal itself is empty */
+	atomic_store_explicit(&shm->seq, seq + 1, memory_order_release);
+	*ret_seq = seq + 1;
+	return true;
+}
 
 /* Undo @tx, leave its sections. 0 or -ENOTRECOVERABLE. */
 int tarn__tx_abort(struct tx *tx);
@@ -409,11 +477,6 @@ uint32_t tarn__dirty_place(const struct tarn_region *region);
 void tarn__listen_drop(struct tarn_section *section);
 
 /* --- deadlock.c ---------------------------------------------------------------------------- */
-
-/* What was found at the last look. */
-struct graph_seen {
-	uint32_t sum; /* 0: nothing */
-};
 
 /* Does waiting for @section close a circle, for the second look in a row? -EDEADLK with the circle
  * in @diag, or 0. */

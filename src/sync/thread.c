@@ -3,9 +3,10 @@
  * thread.c - what a thread knows of itself, and what becomes of its tx when it ends.
  *
  * A thread that ends, by returning, pthread_exit() or cancellation, while it is inside aborts: the
- * destructor of a key that its first enter sets does that. The end of a process needs nothing:
- * the kernel drops the member's lock, and the next one rolls back. A thread that is ended by
- * the bare system call, with no destructor run, leaves its section held by a member that lives.
+ * destructor of a key that its first enter sets does that. What it held of primitives, others get
+ * as from the dead. The end of a process needs nothing: the kernel drops the member's lock, and
+ * the next one rolls back. A thread that is ended by the bare system call, with no destructor run,
+ * leaves its section held by a member that lives.
  *
  * In a child of fork() the one thread that is left is inside of nothing: handles are told by
  * region/fork.c, the thread by a handler of its own here.
@@ -13,7 +14,7 @@
 #include <errno.h>
 #include <pthread.h>
 
-#include "sync/section.h"
+#include "sync/prim.h"
 
 _Thread_local struct thread tarn__self TARN__TLS;
 
@@ -27,6 +28,7 @@ static void thread_ends(void *arg)
 
 	while (me->open != NULL)
 		(void)tarn__tx_abort(me->open);
+	tarn__prims_thread_ends(me);
 	/* Another destructor may enter yet: then this one is called once more. */
 	me->tid = 0;
 }
@@ -35,6 +37,8 @@ static void in_child(void)
 {
 	tarn__self.tid = 0;
 	tarn__self.open = NULL;
+	tarn__self.held = NULL;
+	tarn__self.seated = false;
 }
 
 static void make_key(void)

@@ -3,9 +3,12 @@
 #ifndef TARN_SYNC_THREAD_H
 #define TARN_SYNC_THREAD_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct tx;
+struct prim;
 
 struct thread {
 	union {
@@ -16,7 +19,9 @@ struct thread {
 		};
 		uint64_t both;
 	};
-	struct tx *open; /* one a region */
+	struct tx *open;   /* one a region */
+	struct prim *held; /* primitives: prim.h */
+	bool seated;       /* it has had a seat that it must not keep */
 };
 
 /* One segment-relative access, where the C library lets a library that is loaded late have one. */
@@ -27,6 +32,12 @@ struct thread {
 #endif
 
 extern _Thread_local struct thread tarn__self TARN__TLS;
+
+/* Is it inside of anything that another may wait for? */
+static inline bool tarn__thread_holds(void)
+{
+	return tarn__self.open != NULL || tarn__self.held != NULL;
+}
 
 /* Make tarn__self ready. 0, -ENOMEM. */
 int tarn__thread_begin(void);

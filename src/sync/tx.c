@@ -21,34 +21,6 @@
 
 /* --- begin and end ------------------------------------------------------------------------- */
 
-/* Tell the others which thread is inside. */
-static inline void sign(struct section_shm *shm, const struct thread *me)
-{
-#if UINTPTR_MAX > 0xffffffffu
-	/* relaxed: for the eye, and for deadlock.c, which looks twice */
-	atomic_store_explicit((_Atomic uint64_t *)(void *)&shm->tid, me->both,
-			      memory_order_relaxed);
-#else
-	atomic_store_explicit(&shm->token, me->token, memory_order_relaxed);
-	atomic_store_explicit(&shm->tid, me->tid, memory_order_relaxed);
-#endif
-}
-
-/* The lock is ours: be inside. False if seq says that somebody else is (I3). */
-static inline bool start(struct section_shm *shm, const struct thread *me, uint32_t *ret_seq)
-{
-	/* relaxed: written under the lock, which is ours */
-	uint32_t seq = atomic_load_explicit(&shm->seq, memory_order_relaxed);
-
-	if (TARN__UNLIKELY((seq & 1) != 0))
-		return false;
-	sign(shm, me);
-	/* release: with whose journal it is; the journal itself is empty */
-	atomic_store_explicit(&shm->seq, seq + 1, memory_order_release);
-	*ret_seq = seq + 1;
-	return true;
-}
-
 static inline void open_tx(struct tarn_section *section, struct thread *me, uint32_t seq)
 {
 	struct tx *tx = &section->tx;
@@ -214,7 +186,7 @@ static int follow(struct tx *tx, struct tarn_section *section)
 	atomic_store_explicit(&shm->leader_seq,
 			      atomic_load_explicit(&leader->seq, memory_order_relaxed),
 			      memory_order_relaxed);
-	if (!start(shm, &tarn__self, &seq)) {
+	if (!tarn__section_start(shm, &tarn__self, &seq)) {
 		atomic_store_explicit(&shm->leader, place_of(section), memory_order_relaxed);
 		return -EUCLEAN;
 	}
@@ -232,7 +204,7 @@ static int lead(struct tarn_section *section, struct tx **ret_tx)
 	struct thread *me = &tarn__self;
 	uint32_t seq;
 
-	if (!start(section->shm, me, &seq))
+	if (!tarn__section_start(section->shm, me, &seq))
 		return -EUCLEAN;
 	section->tx.next_open = me->open;
 	open_tx(section, me, seq);
@@ -305,7 +277,7 @@ int tarn_section_enter(struct tarn_section *section, int64_t deadline, struct ta
 
 	if (TARN__LIKELY(me->tid != 0 && me->open == NULL && id != 0) &&
 	    TARN__LIKELY(take(section->shm, 0, id))) {
-		if (TARN__LIKELY(start(section->shm, me, &seq))) {
+		if (TARN__LIKELY(tarn__section_start(section->shm, me, &seq))) {
 			open_tx(section, me, seq);
 			*ret_tx = &section->tx.pub;
 			return 0;

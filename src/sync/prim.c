@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * prim.c - make, open and close a primitive; its lock, its seats, and waiting for either. The
+ * bytes, their owners and the ordering are drawn in prim.h.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "sync/prim.h"
+
+enum {
+	SPINS_FIRST = 512,
+	SPINS_MIN = 128,
+	SPINS_MAX = 2048, /* as in lock.c */
+	PAUSES = 16,      /* between two looks */
+};
+
+/* --- make and open ------------------------------------------------------------------------- */
+
+const char *tarn__prim_noun(uint32_t kind)
+{
+	static const char *const nouns[] = {
+		[TARN_OBJECT_MUTEX] = "mutex",
+		[TARN_OBJECT_RWLOCK] = "rwlock",
+		[TARN_OBJECT_SEM] = "semaphore",
+		[TARN_OBJECT_COND] = "condition variable",
+		[TARN_OBJECT_BARRIER] = "barrier",
+		[TARN_OBJECT_EVENT] = "event",
+		[TARN_OBJECT_ONCE] = "once",
+		[TARN_OBJECT_SPIN] = "spin lock",
+		[TARN_OBJECT_SEQLOCK] = "sequence lock",
+	};
+
+	return kind < sizeof(nouns) / sizeof(nouns[0]) ? nouns[kind] : NULL;
+}
+
+struct fresh {
+	const struct tarn_region *region;
+	const struct prim_want *want;
+};
+
+static void init_prim(unsigned char *base, uint64_t size, void *arg)
+{
+	struct section_shm *shm = (struct section_shm *)(void *)base;
+	const struct fresh *fresh = arg;
+
+	memset(shm, 0, (size_t)size);
+	shm->magic = PRIM_MAGIC;
+	shm->version = PRIM_VERSION;
+	shm->units = fresh->want->seats;
+	shm->flags = fresh->want->kind << 16 | fresh->want->flags;
+	shm->check = tarn__section_header_check(shm);
+	atomic_init(&shm->leader,
+		    (uint32_t)((uint64_t)(base - fresh->region->base) / TARN__CACHE_LINE));
+	atomic_init(&shm->state, fresh->want->state);
+}
+
+static const char *header_fault(const struct section_shm *shm, uint64_t size, uint32_t kind)
+{
+	if (size < sizeof(*shm))
+		return "size";
+	if (shm->magic != PRIM_MAGIC)
+		return "magic";
+	if (shm->check != tarn__section_header_check(shm))
+		return "check";
+	if (shm->version != PRIM_VERSION)
+		return "version";
+	if (shm->flags >> 16 != kind)
+		return "flags"; /* I1 */
+	if (shm->units > PRIM_SEATS || shm->units > (size - sizeof(*shm)) / SECTION_UNIT)
+		return "units"; /* I1 */
+	return NULL;
+}
+
+int tarn__prim_handle(struct tarn_region *region, const struct tarn__object *object, uint32_t kind,
+		      const char *name, struct prim *ret_prim, struct tarn_diag *diag)
+{
+	struct section_shm *shm = (struct section_shm *)(void *)object->base;
+	const char *fault = header_fault(shm, object->size, kind);
+	struct tarn_section *sec = &ret_prim->sec;
+
+	if (fault != NULL && strcmp(fault, "version") == 0)
+		return tarn__diag(diag, -EPROTO, "%s %s: its version is not %u",
+				  tarn__prim_noun(kind), name, PRIM_VERSION);
+	if (fault != NULL)
+		return tarn__diag(diag, -EUCLEAN, "%s %s: its header is damaged (%s)",
+				  tarn__prim_noun(kind), name, fault);
+	memset(ret_prim, 0, sizeof(*ret_prim));
+	ret_prim->kind = kind;
+	ret_prim->flags = shm->flags & PRIM_FLAGS_MASK;
+	ret_prim->seats = (struct seat_shm *)(void *)shm->journal;
+	/* Read twice, by the check and here: not more than there is, whatever it says now. */
+	ret_prim->seat_count = shm->units;
+	if (ret_prim->seat_count > (object->size - sizeof(*shm)) / SECTION_UNIT)
+		return tarn__diag(diag, -EUCLEAN, "%s %s: its header is damaged (units)",
+				  tarn__prim_noun(kind), name);
+	sec->shm = shm;
+	sec->noun = tarn__prim_noun(kind);
+	sec->region = region;
+	sec->object = *object;
+	memcpy(sec->name, name, strnlen(name, TARN_OBJECT_NAME_MAX));
+	atomic_init(&sec->id, region->id);
+	atomic_init(&sec->spins, SPINS_FIRST);
+	atomic_init(&ret_prim->hint, ret_prim->seat_count != 0
+					     ? tarn__id_slot(region->id) % ret_prim->seat_count
+					     : 0);
+	sec->tx.leader = sec;
+	return 0;
+}
+
+bool tarn__lock_next(struct tarn_region *region, uint32_t *index, struct tarn__object *ret_object,
+		     struct entry *ret_entry)
+{
+	for (; *index < region->object_max; ++*index) {
+		uint32_t state = tarn__entry_read(region, *index, ret_entry);
+
+		if (state == TARN__ENTRY_FREE || !tarn__is_lock(ret_entry->kind) ||
+		    tarn__entry_fault(region, *index, ret_entry) != NULL ||
+		    ret_entry->size < sizeof(struct section_shm))
+			continue;
+		*ret_object = (struct tarn__object){ .index = *index,
+						     .state = state,
+						     .off = ret_entry->off,
+						     .size = ret_entry->size,
+						     .base = region->base + ret_entry->off };
+		return true;
+	}
+	return false;
+}
+
+int tarn__lock_handle(struct tarn_region *region, const struct tarn__object *object, uint32_t kind,
+		      const char *name, struct tarn_section *ret_section, struct tarn_diag *diag)
+{
+	struct prim prim;
+	int r;
+
+	if (kind == TARN_OBJECT_SECTION)
+		return tarn__section_handle(region, object, name, ret_section, diag);
+	r = tarn__prim_handle(region, object, kind, name, &prim, diag);
+	if (r == 0) {
+		*ret_section = prim.sec;
+		ret_section->tx.leader = ret_section;
+	}
+	return r;
+}
+
+bool tarn__is_lock(uint32_t kind)
+{
+	return kind == TARN_OBJECT_SECTION || tarn__prim_noun(kind) != NULL;
+}
+
+/* In a child: the parent's threads have what was had. */
+static void prim_forked(struct tarn__forkable *self)
+{
+	struct prim *prim =
+		(struct prim *)(void *)((char *)self - offsetof(struct prim, sec.forkable));
+
+	atomic_init(&prim->sec.id, 0);
+	atomic_init(&prim->token, 0);
+	prim->next_held = NULL;
+	prim->depth = 0;
+}
+
+static int check_same(const struct prim *prim, const struct prim_want *want)
+{
+	if (want->any || !want->make)
+		return 0;
+	if (prim->flags != want->flags)
+		return tarn__diag(want->diag, -EEXIST,
+				  "%s %s has flags 0x%" PRIx32 "; asked were 0x%" PRIx32,
+				  want->noun, prim->sec.name, prim->flags, want->flags);
+	if (prim->seat_count != want->seats)
+		return tarn__diag(want->diag, -EEXIST,
+				  "%s %s has room for %" PRIu32 "; asked was %" PRIu32, want->noun,
+				  prim->sec.name, prim->seat_count, want->seats);
+	return 0;
+}
+
+static int open_entered(struct tarn_region *region, const char *name, const struct prim_want *want,
+			struct prim **ret_prim)
+{
+	struct fresh fresh = { .region = region, .want = want };
+	const struct tarn__object_want object_want = {
+		.kind = want->kind,
+		.size = sizeof(struct section_shm) + (uint64_t)want->seats * SECTION_UNIT,
+		.init = init_prim,
+		.arg = &fresh,
+	};
+	struct tarn__object object;
+	struct prim *prim;
+	int r = tarn__object_find_or_make(region, name, &object_want, want->make, &object,
+					  want->diag);
+
+	if (r < 0)
+		return r;
+	prim = calloc(1, want->handle);
+	r = prim == NULL ? -ENOMEM
+			 : tarn__prim_handle(region, &object, want->kind, name, prim, want->diag);
+	if (r == 0)
+		r = check_same(prim, want);
+	if (r < 0) {
+		free(prim);
+		tarn__object_drop(region, &object);
+		return r;
+	}
+	prim->sec.forkable.forked = prim_forked;
+	tarn__fork_add(region, &prim->sec.forkable);
+	*ret_prim = prim;
+	return 0;
+}
+
+int tarn__prim_open(struct tarn_region *region, const char *name, const struct prim_want *want,
+		    struct prim **ret_prim)
+{
+	struct tarn_diag words = { .what = "" }; /* not finding it, for one, may yet end well */
+	struct prim_want with = *want;
+	int r = tarn__region_enter(region);
+
+	if (r < 0)
+		return tarn__diag_pass(want->diag, &words, r);
+	with.diag = &words;
+	with.noun = tarn__prim_noun(want->kind);
+	r = open_entered(region, name, &with, ret_prim);
+	tarn__region_leave(region);
+	return tarn__diag_pass(want->diag, &words, r);
+}
+
+static void abandon(struct prim *prim);
+
+void tarn__prim_close(struct prim *prim)
+{
+	if (prim == NULL)
+		return;
+
+	struct tarn_region *region = prim->sec.region;
+
+	if (tarn__prim_mine(prim))
+		abandon(prim);
+	tarn__region_enter_to_leave(region);
+	tarn__fork_remove(region, &prim->sec.forkable);
+	tarn__object_drop(region, &prim->sec.object);
+	tarn__region_leave(region);
+	free(prim);
+}
+
+int tarn__prim_ready(struct prim *prim, struct tarn_diag *diag)
+{
+	int r = id_of(&prim->sec) == 0 ? tarn__section_rejoin(&prim->sec, diag) : 0;
+
+	if (r < 0)
+		return r;
+	r = tarn__thread_begin();
+	if (r < 0)
+		return tarn__diag(diag, r, "%s %s: %s", prim->sec.noun, prim->sec.name,
+				  strerror(-r));
+	return 0;
+}
+
+/* --- the lock ------------------------------------------------------------------------------ */
+
+/* The lock is ours. */
+static inline int begin(struct prim *prim)
+{
+	struct thread *me = &tarn__self;
+	uint32_t seq;
+
+	if (TARN__UNLIKELY(!tarn__section_start(prim->sec.shm, me, &seq)))
+		return -EUCLEAN;
+	/* relaxed: private; other threads only ask whether it is theirs */
+	atomic_store_explicit(&prim->token, me->token, memory_order_relaxed);
+	prim->next_held = me->held;
+	me->held = prim;
+	return tarn__prim_verdict(prim);
+}
+
+static bool held_otherwise(const struct prim *prim)
+{
+	for (const struct prim *p = tarn__self.held; p != NULL; p = p->next_held)
+		if (p->sec.shm == prim->sec.shm)
+			return true;
+	return false;
+}
+
+/* What begin() says, in words. The lock is ours, but where its version contradicts it. */
+static int say(struct prim *prim, int r, struct tarn_diag *diag)
+{
+	if (r == -EOWNERDEAD) {
+		tarn__diag(diag, r,
+			   "%s %s is this thread's; one who had it died, and what it guards may be "
+			   "half changed",
+			   prim->sec.noun, prim->sec.name);
+		tarn__diag_hint(diag, "mend what it guards, and say that it is consistent");
+	}
+	if (r == -EUCLEAN) {
+		unlock(prim->sec.shm, LOCK_ASIDE);
+		tarn__diag(diag, r, "%s %s is free, and its version says that it is not",
+			   prim->sec.noun, prim->sec.name);
+		tarn__diag_hint(diag, "tarn_section_recover(), or tarn recover");
+	}
+	return r;
+}
+
+__attribute__((noinline)) static int lock_slowly(struct prim *prim, int64_t deadline, bool wait,
+						 struct tarn_diag *diag)
+{
+	int r = tarn__prim_ready(prim, diag);
+
+	if (r < 0)
+		return r;
+	if (held_otherwise(prim))
+		return tarn__diag(diag, -EDEADLK, "this thread has %s %s already", prim->sec.noun,
+				  prim->sec.name);
+	r = tarn__section_lock(&prim->sec, deadline, wait, diag);
+	return r < 0 ? r : say(prim, begin(prim), diag);
+}
+
+int tarn__prim_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
+{
+	int r;
+
+	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) ||
+	    TARN__UNLIKELY(!take(prim->sec.shm, 0, id_of(&prim->sec))))
+		return lock_slowly(prim, deadline, wait, diag);
+	r = begin(prim);
+	return TARN__LIKELY(r == 0) ? 0 : say(prim, r, diag);
+}
+
+static void forget(struct prim *prim)
+{
+	struct prim **p = &tarn__self.held;
+
+	while (*p != NULL && *p != prim)
+		p = &(*p)->next_held;
+	if (*p == prim)
+		*p = prim->next_held;
+	prim->next_held = NULL;
+	prim->depth = 0;
+	/* relaxed: private */
+	atomic_store_explicit(&prim->token, 0, memory_order_relaxed);
+}
+
+void tarn__prim_unlock(struct prim *prim)
+{
+	struct section_shm *shm = prim->sec.shm;
+
+	forget(prim);
+	/* relaxed: written under the lock, which is ours */
+	settle(shm, atomic_load_explicit(&shm->seq, memory_order_relaxed) | 1);
+	/* relaxed: published by unlock(); if we die before, by whoever takes our place */
+	atomic_store_explicit(&shm->tid, 0, memory_order_relaxed);
+	unlock(shm, 0);
+}
+
+void tarn__prim_answer(struct prim *prim)
+{
+	struct section_shm *shm = prim->sec.shm;
+
+	/* relaxed, both: written under the lock, which is ours */
+	atomic_store_explicit(&shm->answered,
+			      atomic_load_explicit(&shm->recovered, memory_order_relaxed),
+			      memory_order_relaxed);
+}
+
+/* Let go as the dead do: the next one is told. */
+static void abandon(struct prim *prim)
+{
+	struct section_shm *shm = prim->sec.shm;
+
+	/* relaxed, both: written under the lock, which is ours */
+	atomic_store_explicit(&shm->recovered,
+			      atomic_load_explicit(&shm->recovered, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+	tarn__prim_unlock(prim);
+}
+
+void tarn__prims_thread_ends(struct thread *me)
+{
+	while (me->held != NULL)
+		abandon(me->held);
+}
+
+/* --- waiting ------------------------------------------------------------------------------- */
+
+void tarn__prim_ring_slowly(struct prim *prim, int count)
+{
+	struct section_shm *shm = prim->sec.shm;
+	/* seq_cst: as in tarn__prim_ring() */
+	uint32_t sleep = atomic_load_explicit(&shm->sleep, memory_order_seq_cst);
+
+	/* seq_cst: whoever falls asleep on the new value has looked after what was given back */
+	atomic_fetch_add_explicit(&shm->bell, 1, memory_order_seq_cst);
+	if (tarn__plat_futex_wake(&shm->bell, count) == 0)
+		/* relaxed: nobody slept; if somebody has said since that it will, sleep is another
+		 * number */
+		(void)atomic_compare_exchange_strong_explicit(&shm->sleep, &sleep, sleep & ~1u,
+							      memory_order_relaxed,
+							      memory_order_relaxed);
+}
+
+/* Say that we are about to sleep. The value of bell to sleep on. */
+static uint32_t announce(struct section_shm *shm)
+{
+	/* relaxed: decided by the exchange */
+	uint32_t sleep = atomic_load_explicit(&shm->sleep, memory_order_relaxed);
+	uint32_t bell;
+
+	/* seq_cst, all: B3 -> B4, the look that follows; bell before that look, so that what is
+	 * given back after it changes bell */
+	while (!atomic_compare_exchange_weak_explicit(&shm->sleep, &sleep, (sleep | 1) + 2,
+						      memory_order_seq_cst, memory_order_relaxed))
+		;
+	bell = atomic_load_explicit(&shm->bell, memory_order_seq_cst);
+	return bell;
+}
+
+/* Spin while that lately paid off. */
+static int spin(struct prim *prim, struct await *w, tarn__prim_try_fn *try, void *arg)
+{
+	/* relaxed: a guess, shared by threads */
+	uint32_t spins = atomic_load_explicit(&prim->sec.spins, memory_order_relaxed);
+	uint32_t next = spins / 2 > SPINS_MIN ? spins / 2 : SPINS_MIN;
+	int r = 0;
+
+	for (uint32_t done = 0; done < spins && r == 0; done += PAUSES) {
+		for (uint32_t i = 0; i < PAUSES; i++)
+			tarn__plat_pause();
+		r = try(prim, w, arg);
+	}
+	if (r != 0)
+		next = 2 * spins < SPINS_MAX ? 2 * spins : SPINS_MAX;
+	atomic_store_explicit(&prim->sec.spins, next, memory_order_relaxed);
+	return r;
+}
+
+static int sleep_on(struct prim *prim, struct await *w, uint32_t bell, int64_t now)
+{
+	struct section_shm *shm = prim->sec.shm;
+	int64_t slice = now + tarn__section_net_ns;
+	int r;
+
+	if (!w->w.slept) /* relaxed: for the eye */
+		atomic_fetch_add_explicit(&shm->waited, 1, memory_order_relaxed);
+	tarn__wait_write_down(&w->w, !w->w.slept);
+	w->w.slept = true;
+	r = tarn__region_sleep(prim->sec.region, &shm->bell, bell, w->peer,
+			       slice < w->w.deadline ? slice : w->w.deadline);
+	w->w.probe = tarn__plat_now() >= slice;
+	return r == -ETIMEDOUT ? 0 : r;
+}
+
+int tarn__prim_await(struct prim *prim, int64_t deadline, tarn__prim_try_fn *try, void *arg)
+{
+	struct await w = { .w = { .section = &prim->sec, .deadline = deadline } };
+	int64_t now = tarn__plat_now();
+	int r = try(prim, &w, arg);
+
+	if (r == 0 && now < deadline)
+		r = spin(prim, &w, try, arg);
+	while (r == 0) {
+		uint32_t bell = announce(prim->sec.shm);
+
+		w.peer = 0;
+		w.w.probe |= now >= deadline; /* the last look is a thorough one */
+		r = try(prim, &w, arg);
+		if (r != 0)
+			break;
+		if (TARN__UNLIKELY(tarn_segment_damaged(prim->sec.region->seg)))
+			r = -EIO;
+		else if (now >= deadline)
+			r = -ETIMEDOUT;
+		else
+			r = sleep_on(prim, &w, bell, now);
+		now = tarn__plat_now();
+	}
+	tarn__wait_cross_out(&w.w);
+	/* It may be us that the last ring has woken: let another sleeper look. */
+	if (r < 0 && w.w.slept)
+		tarn__prim_ring(prim, 1);
+	return r < 0 ? r : 0;
+}
+
+/* --- seats --------------------------------------------------------------------------------- */
+
+bool tarn__seat_dead(struct prim *prim, uint32_t id, bool probe)
+{
+	struct tarn_section *sec = &prim->sec;
+
+	if (tarn__id_slot(id) >= sec->region->member_max || (id & TARN__ID_FLAG) != 0)
+		return true;
+	if (id == id_of(sec) || (!probe && tarn__section_seems_alive(sec, id)))
+		return false;
+	return !tarn__member_alive(sec->region, id);
+}
+
+static int find_free(struct prim *prim)
+{
+	uint32_t count = prim->seat_count;
+	/* relaxed: a guess, shared by threads */
+	uint32_t at = atomic_load_explicit(&prim->hint, memory_order_relaxed);
+
+	for (uint32_t i = 0; i < count; i++, at++) {
+		at = at < count ? at : 0;
+		/* seq_cst: B4 <- B3 in announce() */
+		if (atomic_load_explicit(&prim->seats[at].id, memory_order_seq_cst) == 0)
+			return (int)at;
+	}
+	return -1;
+}
+
+int tarn__seat_find(struct prim *prim, bool probe, uint32_t *ret_peer)
+{
+	int found = find_free(prim);
+
+	for (uint32_t at = 0; at < prim->seat_count && found < 0; at++) {
+		/* relaxed: decided by the exchange */
+		uint32_t id = atomic_load_explicit(&prim->seats[at].id, memory_order_relaxed);
+
+		if (id == 0)
+			return (int)at;
+		if (!tarn__seat_dead(prim, id, probe)) {
+			*ret_peer = id;
+			continue;
+		}
+		/* acquire: what the dead did there is visible */
+		if (atomic_compare_exchange_strong_explicit(&prim->seats[at].id, &id, 0,
+							    memory_order_acquire,
+							    memory_order_relaxed)) {
+			/* relaxed: for the eye */
+			atomic_fetch_add_explicit(&prim->sec.shm->aborted, 1, memory_order_relaxed);
+			found = (int)at;
+		}
+	}
+	return found;
+}

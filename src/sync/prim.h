@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * prim.h - what the primitives have in common: mutex, rwlock, semaphore, condition variable,
+ * barrier, event, once, spin lock, sequence lock.
+ *
+ * Each is an object of its region with the bytes of a section (section.h), and seats where a
+ * section has its journal:
+ *
+ *     0 +---------------------------------------------+
+ *       | magic version units flags check             |  units: how many seats; flags: kind << 16
+ *    64 +---------------------------------------------+
+ *       | lock state bell sleep                       |
+ *   128 +---------------------------------------------+
+ *       | seq .. tid token .. recovered .. answered   |
+ *   192 +---------------------------------------------+
+ *       | waited .. , 8 waiters                       |  as in a section
+ *   384 +---------------------------------------------+
+ *       | seats of 16 bytes: id tid token value       |
+ *       +---------------------------------------------+
+ *
+ * There are two mechanisms, and each primitive is made of one of them or of both.
+ *
+ * The lock: that of a section, with the same waiting, the same search for circles, the same
+ * word for what is set aside. Nothing is undone when its owner dies, since nothing was logged.
+ * Instead whoever takes it over counts that in recovered, and as long as answered is another
+ * number, everyone who locks is told -EOWNERDEAD; *_consistent() makes them equal.
+ *
+ * Seats: a word each that names the member who sits there, 0 nobody. A permit, a read lock, a
+ * place in a queue is a seat, taken and given back by one exchange, which says in the same
+ * instant whose it is. There is no count that a death could leave wrong. The seat of a dead
+ * member is free to whoever comes upon it. tid, token and value are written by who sits there.
+ *
+ * Who must wait for seats, or for state, sleeps on bell: bell changes when something was given
+ * back that others may wait for. Bit 0 of sleep says that somebody sleeps, the rest of it counts
+ * how often that was said, so that who finds nobody asleep clears the bit only if nobody has
+ * said it since.
+ *
+ * Who writes what:
+ *   magic .. check        the creator, before the object has a name
+ *   lock, seq, tid ...    as in a section: section.h
+ *   answered              who has the lock
+ *   state                 each kind's own: see its file
+ *   aborted               counts seats of the dead that were freed; for the eye
+ *   bell                  who gives something back
+ *   sleep                 who is about to sleep; bit 0 is cleared by who rings
+ *   seat.id               by exchange: 0 or a dead member's id -> own; own -> 0
+ *   seat.tid, token       who sits there
+ *   seat.value            see each kind's file
+ *
+ * Ordering:
+ *   those of section.h
+ *   B1 -> B2  what is given back, then sleep is read: tarn__prim_ring()'s callers, seq_cst
+ *   B3 -> B4  sleep is written, then what is wanted is looked at: tarn__prim_await(), seq_cst;
+ *             so one of the two sees the other
+ *   T1 -> T2  tarn__seat_give() publishes what was done there; tarn__seat_take() sees it
+ *
+ * Invariants (tarn__prim_check() tests them):
+ *   I1  units fit the object; flags say the kind that the directory says
+ *   I2  lock is 0, ASIDE, or names a member slot; so does each seat's id, but for ASIDE
+ *   I3  while lock is 0 seq is even
+ *   and each kind's own of state and value
+ *
+ * After a crash: see above. Whoever sleeps looks again after 10 ms at the latest, and then asks the
+ * kernel whether those live who sit where it wants to.
+ */
+#ifndef TARN_SYNC_PRIM_H
+#define TARN_SYNC_PRIM_H
+
+#include "sync/section.h"
+
+#define PRIM_MAGIC   0x6d697250u /* "Prim" */
+#define PRIM_VERSION 1u
+#define PRIM_SEATS   4096u /* the most that one may have */
+
+/* The kind's own flags, in the lower half of section_shm.flags. */
+#define PRIM_FLAGS_MASK 0xffffu
+
+struct seat_shm {
+	_Atomic uint32_t id; /* member, 0 = free */
+	_Atomic uint32_t tid;
+	_Atomic uint32_t token;
+	_Atomic uint32_t value;
+};
+
+static_assert(offsetof(struct seat_shm, tid) == 4, "layout");
+static_assert(offsetof(struct seat_shm, token) == 8, "layout");
+static_assert(offsetof(struct seat_shm, value) == 12, "layout");
+static_assert(sizeof(struct seat_shm) == SECTION_UNIT, "layout");
+
+/* Embedded at the start of each primitive's handle. */
+struct prim {
+	struct tarn_section sec; /* as lock.c, recover.c and deadlock.c know it; units is 0 */
+	struct seat_shm *seats;
+	uint32_t seat_count;
+	uint32_t kind;          /* enum tarn_object_kind */
+	uint32_t flags;         /* the kind's own */
+	uint32_t depth;         /* of a recursive lock, beyond the first; written by who has it */
+	_Atomic uint32_t token; /* of the thread that has the lock by this handle; 0 none */
+	_Atomic uint32_t hint;  /* the seat that was last taken or given back by this handle */
+	struct prim *next_held; /* by the same thread */
+};
+
+/* --- prim.c -------------------------------------------------------------------------------- */
+
+struct prim_want {
+	const char *noun;
+	uint32_t kind;
+	uint32_t flags;
+	uint32_t seats;
+	uint32_t state; /* of a new one */
+	bool make;
+	bool any;      /* an existing one may have other flags and seats than these */
+	size_t handle; /* bytes of the handle, struct prim first */
+	struct tarn_diag *diag;
+};
+
+/* What tarn_section_open() returns. */
+int tarn__prim_open(struct tarn_region *region, const char *name, const struct prim_want *want,
+		    struct prim **ret_prim);
+/* Let go of the lock, if this thread has it, as by the dead; free the handle. Accepts NULL. */
+void tarn__prim_close(struct prim *prim);
+/* A handle of any kind of primitive, for lock.c and deadlock.c; made on the caller's stack. */
+int tarn__prim_handle(struct tarn_region *region, const struct tarn__object *object, uint32_t kind,
+		      const char *name, struct prim *ret_prim, struct tarn_diag *diag);
+/* NULL: no primitive */
+const char *tarn__prim_noun(uint32_t kind);
+/* Before anything that writes: id and thread are known. 0, or what becoming a member returns. */
+int tarn__prim_ready(struct prim *prim, struct tarn_diag *diag);
+static inline bool tarn__prim_is_ready(const struct prim *prim)
+{
+	return tarn__self.tid != 0 && id_of(&prim->sec) != 0;
+}
+
+/* --- the lock */
+
+/* Has this thread the lock, by this handle? */
+static inline bool tarn__prim_mine(const struct prim *prim)
+{
+	/* relaxed: only this thread could have made it so */
+	uint32_t token = atomic_load_explicit(&prim->token, memory_order_relaxed);
+
+	return TARN__LIKELY(token != 0 && token == tarn__self.token && tarn__self.tid != 0);
+}
+/* 0; -EOWNERDEAD: it is ours, too; -EDEADLK: it was ours before; and as tarn__section_lock(). */
+int tarn__prim_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag);
+/* The lock is ours. */
+void tarn__prim_unlock(struct prim *prim);
+/* -EOWNERDEAD while a death was not answered, or 0. */
+static inline int tarn__prim_verdict(const struct prim *prim)
+{
+	const struct section_shm *shm = prim->sec.shm;
+
+	/* relaxed, both: written under the lock */
+	return TARN__LIKELY(atomic_load_explicit(&shm->recovered, memory_order_relaxed) ==
+			    atomic_load_explicit(&shm->answered, memory_order_relaxed))
+		       ? 0
+		       : -EOWNERDEAD;
+}
+/* The lock is ours: it is answered. */
+void tarn__prim_answer(struct prim *prim);
+/* The thread ends: others get what it has as from the dead. */
+void tarn__prims_thread_ends(struct thread *me);
+
+/* --- waiting */
+
+/* One look at what is wanted. 1: it is ours; 0: not now, and @w->peer may be set to a member
+ * whose death would change that; else the error. */
+struct await {
+	struct wait w;
+	uint32_t peer;
+};
+typedef int tarn__prim_try_fn(struct prim *prim, struct await *w, void *arg);
+
+/* Try, spin, and sleep in turn. 0; -ETIMEDOUT, without words; -EIO; and the errors of @try. */
+int tarn__prim_await(struct prim *prim, int64_t deadline, tarn__prim_try_fn *try, void *arg);
+void tarn__prim_ring_slowly(struct prim *prim, int count);
+/* Something was given back that @count may wait for. */
+static inline void tarn__prim_ring(struct prim *prim, int count)
+{
+	/* seq_cst: B2 <- B1, the caller's exchange before this */
+	if (TARN__UNLIKELY(
+		    (atomic_load_explicit(&prim->sec.shm->sleep, memory_order_seq_cst) & 1) != 0))
+		tarn__prim_ring_slowly(prim, count);
+}
+
+/* --- seats */
+
+/* Sit down on seat @at if it is free. */
+static inline bool tarn__seat_take(struct prim *prim, uint32_t at, uint32_t value)
+{
+	struct seat_shm *seat = &prim->seats[at];
+	uint32_t free = 0;
+
+	/* relaxed: decided by the exchange */
+	if (atomic_load_explicit(&seat->id, memory_order_relaxed) != 0 ||
+	    /* seq_cst: T2 <- T1 in tarn__seat_give(), and B4 */
+	    !atomic_compare_exchange_strong_explicit(&seat->id, &free, id_of(&prim->sec),
+						     memory_order_seq_cst, memory_order_relaxed))
+		return false;
+	/* relaxed, all: for the eye */
+	atomic_store_explicit(&seat->tid, tarn__self.tid, memory_order_relaxed);
+	atomic_store_explicit(&seat->token, tarn__self.token, memory_order_relaxed);
+	atomic_store_explicit(&seat->value, value, memory_order_relaxed);
+	atomic_store_explicit(&prim->hint, at, memory_order_relaxed);
+	return true;
+}
+/* Get up from seat @at, if this member sits there. */
+static inline bool tarn__seat_give(struct prim *prim, uint32_t at)
+{
+	uint32_t id = id_of(&prim->sec);
+
+	/* seq_cst: T1 -> T2 in tarn__seat_take(), and B1 */
+	return atomic_compare_exchange_strong_explicit(&prim->seats[at].id, &id, 0,
+						       memory_order_seq_cst, memory_order_relaxed);
+}
+/* Is member @id, who sits somewhere, dead? @probe: ask the kernel whatever slot and beacon say. An
+ * id that no member could have is that of nobody, and dead. */
+bool tarn__seat_dead(struct prim *prim, uint32_t id, bool probe);
+/* Any free seat, beginning with the one last used: its number, or -1. Those of the dead are freed
+ * first where there is no other. */
+int tarn__seat_find(struct prim *prim, bool probe, uint32_t *ret_peer);
+
+/* --- facts --------------------------------------------------------------------------------- */
+
+int tarn__prim_check(struct tarn_region *region, const struct tarn__object *object, uint32_t kind,
+		     const char *where, tarn_report_fn *fn, void *arg);
+
+#endif /* TARN_SYNC_PRIM_H */

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sem.c - a counting semaphore. A counted one is its state, the number of permits. An owned one has
+ * a seat for each permit, and who sits there has it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include <tarn/sem.h>
+
+#include "sync/prim.h"
+
+static_assert(TARN_SEM_OWNED_MAX == PRIM_SEATS, "as documented");
+
+struct tarn_sem {
+	struct prim prim;
+};
+
+static int check_opts(const char *name, const struct tarn_sem_opts *opts, struct prim_want *want)
+{
+	bool owned = (opts->flags & TARN_SEM_OWNED) != 0;
+	uint32_t max = owned ? TARN_SEM_OWNED_MAX : TARN_SEM_MAX;
+
+	if ((opts->flags & ~(uint32_t)TARN_SEM_OWNED) != 0 || opts->reserved[0] != 0 ||
+	    opts->reserved[1] != 0)
+		return tarn__diag(opts->diag, -EINVAL,
+				  "semaphore %s: flags 0x%" PRIx32
+				  " are not known, or reserved options are not zero",
+				  name, opts->flags);
+	if (opts->value > max || (owned && opts->value == 0))
+		return tarn__diag(opts->diag, -EINVAL,
+				  "semaphore %s: value %" PRIu32 ": %d to %" PRIu32 " is possible",
+				  name, opts->value, owned, max);
+	want->make = true;
+	want->flags = opts->flags;
+	want->seats = owned ? opts->value : 0;
+	want->state = owned ? 0 : opts->value;
+	want->diag = opts->diag;
+	return 0;
+}
+
+int tarn_sem_open(struct tarn_region *region, const char *name, const struct tarn_sem_opts *opts,
+		  struct tarn_sem **ret_sem)
+{
+	struct prim_want want = { .kind = TARN_OBJECT_SEM, .handle = sizeof(**ret_sem) };
+	struct prim *prim;
+	int r = opts != NULL ? check_opts(name, opts, &want) : 0;
+
+	if (r == 0)
+		r = tarn__prim_open(region, name, &want, &prim);
+	if (r == 0)
+		*ret_sem = (struct tarn_sem *)prim;
+	return r;
+}
+
+void tarn_sem_close(struct tarn_sem *sem)
+{
+	tarn__prim_close(sem != NULL ? &sem->prim : NULL);
+}
+
+/* --- wait ---------------------------------------------------------------------------------- */
+
+/* 1, 0 where there is none, -EUCLEAN. */
+static inline int count_down(struct prim *prim)
+{
+	_Atomic uint32_t *state = &prim->sec.shm->state;
+	/* seq_cst: B4 <- B3 */
+	uint32_t value = atomic_load_explicit(state, memory_order_seq_cst);
+
+	while (value != 0) {
+		if (TARN__UNLIKELY(value > TARN_SEM_MAX))
+			return -EUCLEAN;
+		/* acquire: T2 <- T1, what was done before the post is visible */
+		if (atomic_compare_exchange_weak_explicit(
+			    state, &value, value - 1, memory_order_acquire, memory_order_relaxed))
+			return 1;
+	}
+	return 0;
+}
+
+static int try_count(struct prim *prim, struct await *w, void *arg)
+{
+	(void)w, (void)arg;
+	return count_down(prim);
+}
+
+static int try_seat(struct prim *prim, struct await *w, void *arg)
+{
+	int at = tarn__seat_find(prim, w->w.probe, &w->peer);
+
+	(void)arg;
+	while (at >= 0 && !tarn__seat_take(prim, (uint32_t)at, 0))
+		at = tarn__seat_find(prim, w->w.probe, &w->peer);
+	return at >= 0;
+}
+
+/* Who has a permit that it will have to wait for, if anybody. */
+static void say_who(struct prim *prim, struct tarn_diag *diag)
+{
+	struct tarn_section_who who;
+
+	for (uint32_t at = 0; at < prim->seat_count; at++) {
+		/* relaxed, both: for the eye */
+		uint32_t id = atomic_load_explicit(&prim->seats[at].id, memory_order_relaxed);
+		uint32_t tid = atomic_load_explicit(&prim->seats[at].tid, memory_order_relaxed);
+
+		if (id == 0)
+			continue;
+		tarn__section_who(&prim->sec, id, tid, &who);
+		tarn__diag_hint(diag, "process %" PRId32 ", thread %" PRId32 " has one of them",
+				who.pid, who.tid);
+		return;
+	}
+}
+
+static int error_words(struct prim *prim, int r, struct tarn_diag *diag)
+{
+	const char *name = prim->sec.name;
+
+	if (diag == NULL)
+		return r;
+	if (r == -EUCLEAN)
+		return tarn__diag(diag, r, "semaphore %s: it counts more than can be", name);
+	if (r != -ETIMEDOUT && r != -EAGAIN)
+		return tarn__diag(diag, r, "semaphore %s: %s", name, strerror(-r));
+	if (prim->seat_count == 0)
+		return tarn__diag(diag, r, "semaphore %s: nobody has posted%s", name,
+				  r == -ETIMEDOUT ? " until the deadline" : "");
+	tarn__diag(diag, r, "semaphore %s: all of its %" PRIu32 " permits are taken", name,
+		   prim->seat_count);
+	say_who(prim, diag);
+	return r;
+}
+
+__attribute__((noinline)) static int wait_slowly(struct prim *prim, int64_t deadline, bool wait,
+						 struct tarn_diag *diag)
+{
+	tarn__prim_try_fn *try = prim->seat_count != 0 ? try_seat : try_count;
+	struct await once = { .w = { .section = &prim->sec, .probe = true } };
+	int r = tarn__prim_ready(prim, diag);
+
+	if (r < 0)
+		return r;
+	if (wait) {
+		r = tarn__prim_await(prim, deadline, try, NULL);
+	} else {
+		r = try(prim, &once, NULL);
+		r = r < 0 ? r : r == 1 ? 0 : -EAGAIN;
+	}
+	return r < 0 ? error_words(prim, r, diag) : 0;
+}
+
+/* The permit that was last taken or given back by this handle, or where it counts, one of them. */
+static inline bool wait_fast(struct prim *prim)
+{
+	/* relaxed: a guess, shared by threads */
+	uint32_t at = atomic_load_explicit(&prim->hint, memory_order_relaxed);
+
+	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)))
+		return false;
+	return prim->seat_count == 0 ? count_down(prim) == 1 : tarn__seat_take(prim, at, 0);
+}
+
+int tarn_sem_wait(struct tarn_sem *sem, int64_t deadline, struct tarn_diag *diag)
+{
+	if (TARN__LIKELY(wait_fast(&sem->prim)))
+		return 0;
+	return wait_slowly(&sem->prim, deadline, true, diag);
+}
+
+int tarn_sem_try(struct tarn_sem *sem, struct tarn_diag *diag)
+{
+	if (TARN__LIKELY(wait_fast(&sem->prim)))
+		return 0;
+	return wait_slowly(&sem->prim, INT64_MIN, false, diag);
+}
+
+/* --- post ---------------------------------------------------------------------------------- */
+
+static inline int count_up(struct prim *prim)
+{
+	_Atomic uint32_t *state = &prim->sec.shm->state;
+	/* relaxed: decided by the exchange */
+	uint32_t value = atomic_load_explicit(state, memory_order_relaxed);
+
+	do {
+		if (TARN__UNLIKELY(value >= TARN_SEM_MAX))
+			return value == TARN_SEM_MAX ? -EOVERFLOW : -EUCLEAN;
+		/* seq_cst: T1 -> T2, and B1 -> B2 */
+	} while (!atomic_compare_exchange_weak_explicit(
+		state, &value, value + 1, memory_order_seq_cst, memory_order_relaxed));
+	return 0;
+}
+
+static int give_seat(struct prim *prim)
+{
+	uint32_t count = prim->seat_count;
+	/* relaxed: a guess, shared by threads */
+	uint32_t at = atomic_load_explicit(&prim->hint, memory_order_relaxed);
+
+	for (uint32_t i = 0; i < count; i++, at++) {
+		at = at < count ? at : 0;
+		if (tarn__seat_give(prim, at)) {
+			if (i != 0) /* relaxed: as above */
+				atomic_store_explicit(&prim->hint, at, memory_order_relaxed);
+			return 0;
+		}
+	}
+	return -EPERM;
+}
+
+int tarn_sem_post(struct tarn_sem *sem)
+{
+	struct prim *prim = &sem->prim;
+	int r = TARN__LIKELY(tarn__prim_is_ready(prim)) ? 0 : tarn__prim_ready(prim, NULL);
+
+	if (r == 0)
+		r = prim->seat_count == 0 ? count_up(prim) : give_seat(prim);
+	if (r == 0)
+		tarn__prim_ring(prim, 1);
+	return r;
+}
+
+uint32_t tarn_sem_value(const struct tarn_sem *sem)
+{
+	const struct prim *prim = &sem->prim;
+	uint32_t value = 0;
+
+	/* relaxed, all: for the eye */
+	if (prim->seat_count == 0)
+		return atomic_load_explicit(&prim->sec.shm->state, memory_order_relaxed);
+	for (uint32_t at = 0; at < prim->seat_count; at++)
+		value += atomic_load_explicit(&prim->seats[at].id, memory_order_relaxed) == 0;
+	return value;
+}
