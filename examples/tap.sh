@@ -49,6 +49,17 @@ seen()
 	return 1
 }
 
+# patient COMMAND...: it succeeds within 20 s, for what another process is still about to do
+patient()
+{
+	local try
+	for ((try = 0; try < 400; try++)); do
+		"$@" && return 0
+		sleep 0.05
+	done
+	return 1
+}
+
 # finish: the plan and the end
 finish()
 {
