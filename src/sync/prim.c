@@ -150,11 +150,15 @@ bool tarn__is_lock(uint32_t kind)
 	return kind == TARN_OBJECT_SECTION || tarn__prim_noun(kind) != NULL;
 }
 
+static struct prim *prim_of(struct tarn__forkable *self)
+{
+	return (struct prim *)(void *)((char *)self - offsetof(struct prim, sec.forkable));
+}
+
 /* In a child: the parent's threads have what was had. */
 static void prim_forked(struct tarn__forkable *self)
 {
-	struct prim *prim =
-		(struct prim *)(void *)((char *)self - offsetof(struct prim, sec.forkable));
+	struct prim *prim = prim_of(self);
 
 	atomic_init(&prim->sec.id, 0);
 	atomic_init(&prim->token, 0);
@@ -205,6 +209,7 @@ static int open_entered(struct tarn_region *region, const char *name, const stru
 		return r;
 	}
 	prim->sec.forkable.forked = prim_forked;
+	prim->thread_ends = want->thread_ends;
 	tarn__fork_add(region, &prim->sec.forkable);
 	*ret_prim = prim;
 	return 0;
@@ -274,7 +279,7 @@ static inline int begin(struct prim *prim)
 	return tarn__prim_verdict(prim);
 }
 
-static bool held_otherwise(const struct prim *prim)
+bool tarn__prim_held(const struct prim *prim)
 {
 	for (const struct prim *p = tarn__self.held; p != NULL; p = p->next_held)
 		if (p->sec.shm == prim->sec.shm)
@@ -308,7 +313,7 @@ __attribute__((noinline)) static int lock_slowly(struct prim *prim, int64_t dead
 
 	if (r < 0)
 		return r;
-	if (held_otherwise(prim))
+	if (tarn__prim_held(prim))
 		return tarn__diag(diag, -EDEADLK, "this thread has %s %s already", prim->sec.noun,
 				  prim->sec.name);
 	r = tarn__section_lock(&prim->sec, deadline, wait, diag);
@@ -372,12 +377,33 @@ static void abandon(struct prim *prim)
 			      atomic_load_explicit(&shm->recovered, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
 	tarn__prim_unlock(prim);
+	tarn__prim_ring(prim, INT32_MAX);
+}
+
+/* What of this region's handles has seats that the ending thread must not keep. */
+static void get_up(struct tarn_region *region, void *arg)
+{
+	(void)arg;
+	pthread_mutex_lock(&region->mutex);
+	for (struct tarn__forkable *f = region->forkables; f != NULL; f = f->next) {
+		if (f->forked != prim_forked)
+			continue;
+
+		struct prim *prim = prim_of(f);
+
+		if (prim->thread_ends != NULL && id_of(&prim->sec) != 0)
+			prim->thread_ends(prim);
+	}
+	pthread_mutex_unlock(&region->mutex);
 }
 
 void tarn__prims_thread_ends(struct thread *me)
 {
 	while (me->held != NULL)
 		abandon(me->held);
+	if (me->seated)
+		tarn__regions_each(get_up, NULL);
+	me->seated = false;
 }
 
 /* --- waiting ------------------------------------------------------------------------------- */

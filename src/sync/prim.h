@@ -98,6 +98,9 @@ struct prim {
 	_Atomic uint32_t token; /* of the thread that has the lock by this handle; 0 none */
 	_Atomic uint32_t hint;  /* the seat that was last taken or given back by this handle */
 	struct prim *next_held; /* by the same thread */
+	/* Get the calling thread, which ends, up from its seats; NULL: it may keep them. Called for
+	 * each handle once tarn__self.seated was set. */
+	void (*thread_ends)(struct prim *prim);
 };
 
 /* --- prim.c -------------------------------------------------------------------------------- */
@@ -111,6 +114,7 @@ struct prim_want {
 	bool make;
 	bool any;      /* an existing one may have other flags and seats than these */
 	size_t handle; /* bytes of the handle, struct prim first */
+	void (*thread_ends)(struct prim *prim); /* of the handle; NULL: see struct prim */
 	struct tarn_diag *diag;
 };
 
@@ -143,6 +147,8 @@ static inline bool tarn__prim_mine(const struct prim *prim)
 }
 /* 0; -EOWNERDEAD: it is ours, too; -EDEADLK: it was ours before; and as tarn__section_lock(). */
 int tarn__prim_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag);
+/* Has this thread the lock, by whichever handle? */
+bool tarn__prim_held(const struct prim *prim);
 /* The lock is ours. */
 void tarn__prim_unlock(struct prim *prim);
 /* -EOWNERDEAD while a death was not answered, or 0. */
