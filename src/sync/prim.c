@@ -424,19 +424,21 @@ void tarn__prim_ring_slowly(struct prim *prim, int count)
 							      memory_order_relaxed);
 }
 
-/* Say that we are about to sleep. The value of bell to sleep on. */
+/*
+ * Say that we are about to sleep. The value of bell to sleep on: of before it was said, so that
+ * whoever clears what was said has changed bell since.
+ */
 static uint32_t announce(struct section_shm *shm)
 {
+	/* seq_cst: before sleep is written */
+	uint32_t bell = atomic_load_explicit(&shm->bell, memory_order_seq_cst);
 	/* relaxed: decided by the exchange */
 	uint32_t sleep = atomic_load_explicit(&shm->sleep, memory_order_relaxed);
-	uint32_t bell;
 
-	/* seq_cst, all: B3 -> B4, the look that follows; bell before that look, so that what is
-	 * given back after it changes bell */
+	/* seq_cst: B3 -> B4, the look that follows */
 	while (!atomic_compare_exchange_weak_explicit(&shm->sleep, &sleep, (sleep | 1) + 2,
 						      memory_order_seq_cst, memory_order_relaxed))
 		;
-	bell = atomic_load_explicit(&shm->bell, memory_order_seq_cst);
 	return bell;
 }
 

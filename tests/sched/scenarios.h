@@ -11,7 +11,8 @@
 #include "schedule.h"
 
 /* Tables of scenarios, one a file, the last without a name. */
-extern const struct sched_scenario sched_sections[], sched_rings[], sched_listeners[];
+extern const struct sched_scenario sched_sections[], sched_rings[], sched_listeners[],
+	sched_prims[];
 
 static inline void must(int r)
 {
