@@ -71,6 +71,8 @@ struct cli_cmd {
 	int arg_min;
 	int arg_max; /* -1 = any number */
 	bool hidden;
+	/* Is the last of these operands a program, which the options behind it are for? NULL = never. */
+	bool (*ends_options)(int count, char **operands);
 	int (*run)(struct cli *cli);
 };
 

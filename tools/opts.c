@@ -131,11 +131,13 @@ bool cli_given(const struct cli *cli, const char *name)
 #define LONG_BASE 256 /* getopt_long's value for the option with index i is LONG_BASE + i */
 
 static void build_tables(const struct cli *cli, struct option longs[CLI_OPT_MAX + 1],
-			 char shorts[2 * CLI_OPT_MAX + 2])
+			 char shorts[2 * CLI_OPT_MAX + 3])
 {
 	char *s = shorts;
 
-	*s++ = ':'; /* tell a missing argument from an unknown option */
+	if (cli->cmd->ends_options != NULL)
+		*s++ = '+'; /* stop at each operand */
+	*s++ = ':';         /* tell a missing argument from an unknown option */
 	for (int i = 0; i < cli->opt_count; i++) {
 		const struct cli_opt *opt = cli->opts[i];
 
@@ -248,25 +250,46 @@ static int count_operands(const struct cli *cli)
 	return -1;
 }
 
+/* getopt_long() stopped at argv[optind]. Take it for an operand, into the beginning of @argv, which
+ * is done with. False: the rest are operands. */
+static bool take_operand(const struct cli *cli, int argc, char **argv, int *count)
+{
+	bool all = cli->cmd->ends_options == NULL || optind >= argc ||
+		   (optind > *count + 1 && strcmp(argv[optind - 1], "--") == 0);
+
+	if (all)
+		return false;
+	argv[++*count] = argv[optind++];
+	return !cli->cmd->ends_options(*count, argv + 1);
+}
+
 int cli_parse(struct cli *cli, const struct cli_cmd *cmd, int argc, char **argv)
 {
 	struct option longs[CLI_OPT_MAX + 1];
-	char shorts[2 * CLI_OPT_MAX + 2];
-	int got;
+	char shorts[2 * CLI_OPT_MAX + 3];
+	int got, count = 0;
 
 	cli->cmd = cmd;
 	cli->opt_count = cli_options(cmd, cli->opts);
 	build_tables(cli, longs, shorts);
 	opterr = 0;
 	optind = 0; /* glibc and musl: start afresh, argv[0] is the verb */
-	while ((got = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+	for (;;) {
+		got = getopt_long(argc, argv, shorts, longs, NULL);
+		if (got == -1 && take_operand(cli, argc, argv, &count))
+			continue;
+		if (got == -1)
+			break;
+
 		int code = got == '?' || got == ':' ? refuse(cli, got, argv) : take(cli, got);
 
 		if (code >= 0)
 			return code;
 	}
-	cli->argc = argc - optind;
-	cli->argv = argv + optind;
+	memmove(argv + 1 + count, argv + optind, (size_t)(argc - optind) * sizeof(*argv));
+	cli->argc = count + argc - optind;
+	cli->argv = argv + 1;
+	argv[1 + cli->argc] = NULL;
 	return count_operands(cli);
 }
 

@@ -70,6 +70,9 @@ speak()
 	said doctor -J --for 1M
 	said limits -J
 	said version -J
+	said lab -J
+	said lab -J show 2
+	said lab -J check 3 "$BUILD_DIR/tests/lab/lab-matrix"
 	said create -J "${P}b"
 	said rm -J --yes "${P}b"
 	tarn send -J "${P}c" <"/dev/shm/$P.file" 2>send.0.json &
