@@ -71,7 +71,7 @@ struct cli_cmd {
 	int arg_min;
 	int arg_max; /* -1 = any number */
 	bool hidden;
-	/* Is the last of these operands a program, which the options behind it are for? NULL = never. */
+	/* Are the options behind the last of these operands for a program? NULL = never. */
 	bool (*ends_options)(int count, char **operands);
 	int (*run)(struct cli *cli);
 };

@@ -399,7 +399,7 @@ static const struct lab_exercise *exercise_of(const char *word)
 {
 	return word[0] >= '0' && word[0] <= '9' && word[strspn(word, "0123456789")] == '\0' &&
 			       strlen(word) < 4
-		       ? lab_exercise(atoi(word))
+		       ? lab_exercise((int)strtol(word, NULL, 10))
 		       : NULL;
 }
 

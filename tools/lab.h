@@ -2,9 +2,9 @@
 /*
  * lab.h - exercises, and a learner's program that is run and judged.
  *
- * A program is judged by what it prints and by the shared memory that it uses, never by its source.
- * Every process and thread of it is traced (ptrace), from the first instruction on: none escapes, none
- * is missed however short it lives, each call that makes, maps, unmaps or writes is seen, and any of
+ * A program is judged by what it prints and by the shared memory that it uses, never by its
+ * source. Every process and thread of it is traced (ptrace) from the first instruction on: none is
+ * missed however short it lives, each call that makes, maps, unmaps or writes is seen, and any of
  * them can be held or moved on by single instructions, which is how races are made to show.
  *
  *   cmd_lab.c    the verb: list, show, check; printing
@@ -252,7 +252,7 @@ void lab_why(struct lab_check *check, const char *format, ...)
 void lab_fix(struct lab_check *check, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* The n-th line printed, as a string that ends; NULL = no more. @buf is cut where it is too small. */
+/* The n-th line printed, cut where it is long; NULL = no more. */
 const char *lab_line(const struct lab_run *run, int n, char buf[200]);
 int lab_guess(const struct lab_run *run); /* which exercise this is; 0 = cannot be told */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lab_filter.c - only the system calls that matter stop a traced program (seccomp), so that all others
- * cost nothing: what makes, maps, unmaps or names memory, and what prints.
+ * lab_filter.c - only the system calls that matter stop a traced program (seccomp), so that all
+ * others cost nothing: what makes, maps, unmaps or names memory, and what prints.
  */
 
 #include <errno.h>

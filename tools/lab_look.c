@@ -2,9 +2,9 @@
 /*
  * lab_look.c - the host view before, during and after a run.
  *
- * During the run a process is looked at when it maps something shared, has a child, unmaps, and ends;
- * it stands still then, so what is seen holds together. What is left afterwards is charged to the
- * program only if it was not there before and the program is known to have made or mapped it.
+ * During the run a process is looked at when it maps something shared, has a child, unmaps, and
+ * ends; it stands still then, so what is seen holds together. What is left afterwards is charged to
+ * the program only if it was not there before and the program is known to have made or mapped it.
  */
 
 #include <errno.h>

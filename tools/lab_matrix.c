@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lab_matrix.c - exercise 3: is there a product of two matrices in the shared memory, and is it right?
+ * lab_matrix.c - exercise 3: is there a product of two matrices in shared memory, and is it right?
  *
  * A, B and C are looked for by what they are: three squares of 200 x 200 numbers of one type, row
  * by row, in one segment behind each other (with any head before them, and padding to 64 bytes or
- * to a page between) or each in a segment of its own. Where C = A * B holds in most rows the three are
- * found, and the rows in which it does not are wrong. Rows of zeros prove nothing.
+ * to a page between) or each in a segment of its own. Where C = A * B holds in some rows the three
+ * are found, and the rows in which it does not are wrong. Rows of zeros prove nothing.
  */
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lab_run.c - one run of a learner's program, from its start to the end of the last of its processes.
+ * lab_run.c - one run of a learner's program, from its start to the end of its last process.
  *
  * Its standard output is a pseudo-terminal, so that lines come when they are printed and not when
  * the buffer of the C library is full; standard error is a pipe; standard input is empty.

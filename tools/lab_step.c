@@ -14,8 +14,8 @@
  * processors, this is an overlap: an update can be lost, even if none was lost this time. What is
  * atomic can be told on x86-64 alone; elsewhere overlaps are not counted.
  *
- * LAB_HOLD: who has just printed "Consumed" or "Produced" is held, at once or some instructions later,
- * until all others stand still. A producer that keeps to the bound then stands at the bound.
+ * LAB_HOLD: who has just printed "Consumed" or "Produced" is held, at once or some instructions
+ * later, until all others stand still. A producer that keeps to the bound then stands at the bound.
  *
  * LAB_POLL: for interpreters, which need millions of instructions before their loop begins. The
  * program runs by itself; when the counter grows one process is held for a moment.

@@ -2,8 +2,9 @@
 /*
  * Exercise 1 as learners write it: right, and wrong in one way that the argument names.
  *
- *     counter right | unlocked | single | relaxed-sum | leak | sysv | sysv-leak | hang | spin | crash
- *           | unsized | private | threads | silent | pipe | stale | bomb | flood | run-on | unwaited
+ *     counter right | atomic | unlocked | single | leak | stale | sysv | sysv-leak | hang | spin
+ *     counter crash | unsized | private | threads | pipe | silent | bomb | flood | run-on
+ *     counter unwaited
  */
 
 #include <fcntl.h>
@@ -19,13 +20,14 @@
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { TIMES = 1000 };
 
 struct shared {
 	sem_t lock;
-	volatile int counter;
+	int counter;
 	_Atomic int atomic;
 };
 
@@ -51,7 +53,7 @@ static void lock_named(int add)
 }
 
 /* One instruction on some machines, and yet no atomic one. */
-static void add_in_one(volatile int *counter)
+static void add_in_one(int *counter)
 {
 #if defined(__x86_64__) || defined(__i386__)
 	__asm__ volatile("incl %0" : "+m"(*counter));
@@ -62,6 +64,8 @@ static void add_in_one(volatile int *counter)
 
 static void *work(void *arg)
 {
+	int *nowhere = (int *)8;
+
 	(void)arg;
 	for (int i = 0; i < TIMES; i++) {
 		if (is("unlocked") || is("run-on") || is("unwaited")) {
@@ -75,7 +79,7 @@ static void *work(void *arg)
 			if (is("hang") && i == 500)
 				return NULL; /* and the lock is never let go of */
 			if (is("crash") && i == 500)
-				*(volatile int *)8 = 1;
+				*nowhere = 1;
 			shared->counter++;
 			lock_named(1);
 		}
@@ -117,7 +121,7 @@ static void run_workers(void)
 			if (is("run-on"))
 				pause();
 			if (is("unwaited"))
-				usleep(100000);
+				nanosleep(&(struct timespec){ 0, 100000000 }, NULL);
 			_exit(0);
 		}
 	}
