@@ -11,6 +11,7 @@
 #include <tarn/mutex.h>
 #include <tarn/region.h>
 #include <tarn/ring.h>
+#include <tarn/rwlock.h>
 #include <tarn/section.h>
 #include <tarn/segment.h>
 #include <tarn/sem.h>

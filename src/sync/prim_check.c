@@ -64,6 +64,8 @@ int tarn__prim_check(struct tarn_region *region, const struct tarn__object *obje
 	state = load(&prim.sec.shm->state);
 	if (kind == TARN_OBJECT_SEM && state > TARN_SEM_MAX)
 		tarn__audit_report(&audit, "state", "is a number of permits", state, TARN_SEM_MAX);
+	if (kind == TARN_OBJECT_RWLOCK && state > prim.seat_count)
+		tarn__audit_report(&audit, "state", "is a number of seats", state, prim.seat_count);
 	return audit.r;
 }
 
@@ -127,6 +129,8 @@ static void read_prim(struct prim *prim, struct list *list, struct tarn_lock_sta
 	stat->value = prim->kind == TARN_OBJECT_SEM && prim->seat_count != 0 ? 0 : state;
 	if (prim->kind == TARN_OBJECT_EVENT || prim->kind == TARN_OBJECT_ONCE)
 		stat->value = state & 1;
+	if (prim->kind == TARN_OBJECT_RWLOCK)
+		stat->value = 0;
 	stat->recover_count += load(&shm->aborted);
 	stat->owner_died = load(&shm->recovered) != load(&shm->answered);
 	add_seats(list, prim, stat);

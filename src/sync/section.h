@@ -256,9 +256,9 @@ static inline uint32_t place_of(const struct tarn_section *section)
 
 static inline bool take(struct section_shm *shm, uint32_t expected, uint32_t id)
 {
-	/* S2 <- S1 in unlock(): what the last owner did is visible. */
+	/* S2 <- S1 in unlock(): what the last owner did is visible. seq_cst for rwlock.c. */
 	return atomic_compare_exchange_strong_explicit(&shm->lock, &expected, id,
-						       memory_order_acquire, memory_order_relaxed);
+						       memory_order_seq_cst, memory_order_relaxed);
 }
 
 void tarn__section_wake(struct section_shm *shm, int count);
@@ -266,8 +266,8 @@ void tarn__section_wake(struct section_shm *shm, int count);
 /* Give the word back; @value is 0, or LOCK_ASIDE. */
 static inline void unlock(struct section_shm *shm, uint32_t value)
 {
-	/* S1 -> S2 in take(): everything done inside is visible */
-	uint32_t old = atomic_exchange_explicit(&shm->lock, value, memory_order_release);
+	/* S1 -> S2 in take(): everything done inside is visible. seq_cst: B1 of prim.h. */
+	uint32_t old = atomic_exchange_explicit(&shm->lock, value, memory_order_seq_cst);
 
 	if (TARN__UNLIKELY((old & TARN__ID_FLAG) != 0))
 		tarn__section_wake(shm, value == 0 ? 1 : INT32_MAX);

@@ -22,6 +22,7 @@ struct thread {
 	struct tx *open;   /* one a region */
 	struct prim *held; /* primitives: prim.h */
 	bool seated;       /* it has had a seat that it must not keep */
+	uint32_t seat;     /* which it had last: rwlock.c */
 };
 
 /* One segment-relative access, where the C library lets a library that is loaded late have one. */

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * rwlock.c - the lock of prim.h for the writer, a seat for each reader.
+ *
+ *     lock       the writer, from when it waits for the readers to leave
+ *     state      seats below this one have been taken at some time: how far a writer looks
+ *     seat       a reader; value: how many times more than once it reads
+ *
+ * A reader sits down, then looks whether there is a writer; a writer takes the lock, then looks who
+ * sits. So one of the two sees the other, and it is the reader that gets up again. A seat's number
+ * is below state before anybody sits there.
+ *
+ * Who waits for what:
+ *   a writer for a writer   on lock, as in a section
+ *   a writer for a reader   on the id of its seat; who gets up and sees a lock taken wakes it there
+ *   a reader for a writer   on bell, which the writer's unlock rings for all
+ *   a reader for a seat     on bell, which who gets up rings for one where there is no writer
+ *
+ * Ordering, besides that of prim.h:
+ *   R1 -> R2  a reader has its seat, or gives it back, and looks at lock; a writer has lock,
+ *             and looks at seats; all by seq_cst
+ * A reader gives its seat back as prim.h says, and so a writer that finds it empty may write.
+ *
+ * After a crash: a dead reader's seat is freed by the writer, or by a reader that finds no other. A
+ * dead writer's lock is taken by the next writer, or by a reader, which settles what a section
+ * would roll back, so that recovered says it, and unlocks at once.
+ *
+ * token of a seat is 0 before it is given back, so a thread finds only its own by it.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include <tarn/rwlock.h>
+
+#include "sync/prim.h"
+
+enum {
+	READERS = 64,
+	SPINS = 1024, /* pauses while a reader is about to leave */
+	SPINS_LOOK = 16,
+};
+
+static_assert(TARN_RWLOCK_READERS_MAX == PRIM_SEATS, "as documented");
+
+struct tarn_rwlock {
+	struct prim prim;
+};
+
+static inline uint32_t lock_of(const struct prim *prim)
+{
+	/* seq_cst: R1 -> R2, behind the exchange that took or gave the seat */
+	return atomic_load_explicit(&prim->sec.shm->lock, memory_order_seq_cst);
+}
+
+/* --- seats --------------------------------------------------------------------------------- */
+
+/* How many seats a writer has to look at. */
+static inline uint32_t seats_used(const struct prim *prim)
+{
+	/* seq_cst: R2 <- R1, for a writer; to others it is a guess */
+	uint32_t used = atomic_load_explicit(&prim->sec.shm->state, memory_order_seq_cst);
+
+	return used < prim->seat_count ? used : prim->seat_count;
+}
+
+static void use_seat(struct prim *prim, uint32_t at)
+{
+	_Atomic uint32_t *state = &prim->sec.shm->state;
+	/* relaxed: decided by the exchange */
+	uint32_t used = atomic_load_explicit(state, memory_order_relaxed);
+
+	while (used <= at && /* seq_cst: before the seat is taken, R1 -> R2 */
+	       !atomic_compare_exchange_weak_explicit(state, &used, at + 1, memory_order_seq_cst,
+						      memory_order_relaxed))
+		;
+}
+
+static inline bool sits(const struct prim *prim, uint32_t at)
+{
+	const struct seat_shm *seat = &prim->seats[at];
+
+	/* relaxed, both: only this thread could have made it so */
+	return atomic_load_explicit(&seat->token, memory_order_relaxed) == tarn__self.token &&
+	       atomic_load_explicit(&seat->id, memory_order_relaxed) == id_of(&prim->sec);
+}
+
+/* The seat of this thread, or -1. */
+static int own_seat(const struct prim *prim)
+{
+	if (!tarn__prim_is_ready(prim))
+		return -1;
+	for (uint32_t at = 0; at < seats_used(prim); at++)
+		if (sits(prim, at))
+			return (int)at;
+	return -1;
+}
+
+/* Sit down on seat @at, which counts as used, if it is free. */
+static inline bool sit_down(struct prim *prim, uint32_t at)
+{
+	struct seat_shm *seat = &prim->seats[at];
+	const struct thread *me = &tarn__self;
+	uint32_t free = 0;
+
+	/* seq_cst: R1 -> R2 */
+	if (TARN__UNLIKELY(!atomic_compare_exchange_strong_explicit(
+		    &seat->id, &free, id_of(&prim->sec), memory_order_seq_cst,
+		    memory_order_relaxed)))
+		return false;
+	/* relaxed, all: read by this thread, and by others for the eye. What is there already from
+	 * the last time is not stored: the next exchange waits for stores. */
+	atomic_store_explicit(&seat->token, me->token, memory_order_relaxed);
+	if (TARN__UNLIKELY(atomic_load_explicit(&seat->tid, memory_order_relaxed) != me->tid))
+		atomic_store_explicit(&seat->tid, me->tid, memory_order_relaxed);
+	if (TARN__UNLIKELY(atomic_load_explicit(&seat->value, memory_order_relaxed) != 0))
+		atomic_store_explicit(&seat->value, 0, memory_order_relaxed);
+	return true;
+}
+
+/* Any seat: a new one counts as used first. */
+static bool sit_down_anew(struct prim *prim, uint32_t at)
+{
+	use_seat(prim, at);
+	tarn__self.seated = true;
+	tarn__self.seat = at;
+	return sit_down(prim, at);
+}
+
+__attribute__((noinline)) static void wake_writer(struct seat_shm *seat)
+{
+	(void)tarn__plat_futex_wake(&seat->id, 1);
+}
+
+static inline void get_up(struct prim *prim, uint32_t at)
+{
+	struct seat_shm *seat = &prim->seats[at];
+
+	/* relaxed: published with the seat */
+	atomic_store_explicit(&seat->token, 0, memory_order_relaxed);
+	(void)tarn__seat_give(prim, at);
+	/* R1: a writer that comes later finds the seat empty */
+	if (TARN__UNLIKELY(lock_of(prim) != 0))
+		wake_writer(seat);
+	else
+		tarn__prim_ring(prim, 1);
+}
+
+/* All that this thread reads. */
+static void get_up_for_good(struct prim *prim)
+{
+	for (int at = own_seat(prim); at >= 0; at = own_seat(prim))
+		get_up(prim, (uint32_t)at);
+}
+
+static inline void stop_writing(struct prim *prim)
+{
+	tarn__prim_unlock(prim);
+	tarn__prim_ring(prim, INT32_MAX);
+}
+
+/* --- open ---------------------------------------------------------------------------------- */
+
+int tarn_rwlock_open(struct tarn_region *region, const char *name,
+		     const struct tarn_rwlock_opts *opts, struct tarn_rwlock **ret_lock)
+{
+	struct prim_want want = { .kind = TARN_OBJECT_RWLOCK,
+				  .handle = sizeof(**ret_lock),
+				  .thread_ends = get_up_for_good };
+	struct prim *prim;
+	int r;
+
+	if (opts != NULL) {
+		if (opts->readers > TARN_RWLOCK_READERS_MAX || opts->pad != 0 ||
+		    opts->reserved[0] != 0 || opts->reserved[1] != 0)
+			return tarn__diag(opts->diag, -EINVAL,
+					  "rwlock %s: %" PRIu32 " readers: 1 to %u are possible, "
+					  "and reserved options are zero",
+					  name, opts->readers, TARN_RWLOCK_READERS_MAX);
+		want.make = true;
+		want.seats = opts->readers != 0 ? opts->readers : READERS;
+		want.diag = opts->diag;
+	}
+	r = tarn__prim_open(region, name, &want, &prim);
+	if (r < 0)
+		return r;
+	/* Seats are taken from the first one on: that is how far a writer looks. */
+	atomic_init(&prim->hint, 0);
+	*ret_lock = (struct tarn_rwlock *)prim;
+	return 0;
+}
+
+void tarn_rwlock_close(struct tarn_rwlock *lock)
+{
+	if (lock == NULL)
+		return;
+	get_up_for_good(&lock->prim);
+	tarn__prim_close(&lock->prim);
+}
+
+/* --- words --------------------------------------------------------------------------------- */
+
+static int say_who(struct prim *prim, int r, uint32_t id, uint32_t tid, const char *does,
+		   struct tarn_diag *diag)
+{
+	struct tarn_section_who who;
+
+	tarn__section_who(&prim->sec, id, tid, &who);
+	tarn__diag(diag, r, "rwlock %s: process %" PRId32 ", thread %" PRId32 " %s", prim->sec.name,
+		   who.pid, who.tid, does);
+	tarn__diag_hint(diag, "see whether it is stopped, or waits for this one");
+	return r;
+}
+
+/* Why there was no lock for a reader. */
+static int reader_words(struct prim *prim, int r, struct tarn_diag *diag)
+{
+	uint32_t owner = lock_of(prim) & ~TARN__ID_FLAG;
+	/* relaxed: for the eye */
+	uint32_t tid = atomic_load_explicit(&prim->sec.shm->tid, memory_order_relaxed);
+
+	if (diag == NULL || r == -EDEADLK)
+		return r;
+	if (r == -ENOTRECOVERABLE || r == -EUCLEAN) {
+		tarn__diag(diag, r, "rwlock %s: its lock word %s", prim->sec.name,
+			   r == -EUCLEAN ? "names nobody" : "is set aside");
+		tarn__diag_hint(diag, "tarn_section_recover(), or tarn recover");
+		return r;
+	}
+	if (r != -ETIMEDOUT && r != -EAGAIN)
+		return tarn__diag(diag, r, "rwlock %s: %s", prim->sec.name, strerror(-r));
+	if (owner != 0)
+		return say_who(prim, r, owner, tid, "writes, or waits to", diag);
+	tarn__diag(diag, r, "rwlock %s: all of its %" PRIu32 " seats for readers are taken",
+		   prim->sec.name, prim->seat_count);
+	tarn__diag_hint(diag, "create it with room for more (tarn_rwlock_opts.readers)");
+	return r;
+}
+
+__attribute__((noinline)) static int owner_died(struct prim *prim, struct tarn_diag *diag)
+{
+	tarn__diag(diag, -EOWNERDEAD,
+		   "rwlock %s is locked; a writer of it has died, and what it guards may be half "
+		   "changed",
+		   prim->sec.name);
+	tarn__diag_hint(diag, "write: mend it, and say that it is consistent");
+	return -EOWNERDEAD;
+}
+
+/* It is locked. */
+static inline int verdict(struct prim *prim, struct tarn_diag *diag)
+{
+	return TARN__LIKELY(tarn__prim_verdict(prim) == 0) ? 0 : owner_died(prim, diag);
+}
+
+/* --- read ---------------------------------------------------------------------------------- */
+
+/* There is, or was, a writer. 0: look again, as @w says; else the error. */
+static int look_at_writer(struct prim *prim, struct await *w, uint32_t seen, struct tarn_diag *diag)
+{
+	struct tarn_section *sec = &prim->sec;
+	uint32_t owner = seen & ~TARN__ID_FLAG;
+	int r;
+
+	if (owner == LOCK_ASIDE)
+		return -ENOTRECOVERABLE;
+	if (tarn__id_slot(owner) >= sec->region->member_max)
+		return -EUCLEAN; /* I2 */
+	if ((!w->w.probe && tarn__section_seems_alive(sec, owner)) ||
+	    tarn__section_owned(sec, seen)) {
+		w->peer = owner;
+		return w->w.slept ? tarn__section_deadlock(sec, &w->w.seen, diag) : 0;
+	}
+	if (!take(sec->shm, seen, id_of(sec) | (seen & TARN__ID_FLAG)))
+		return 0;
+	r = tarn__section_roll_back(sec);
+	if (r < 0)
+		return r;
+	unlock(sec->shm, 0);
+	tarn__prim_ring(prim, INT32_MAX);
+	return 0;
+}
+
+/* 1: this thread reads; 0: not now. */
+static int try_read(struct prim *prim, struct await *w, void *arg)
+{
+	uint32_t seen = lock_of(prim);
+	int at, r;
+
+	if (seen != 0) {
+		r = look_at_writer(prim, w, seen, arg);
+		seen = r == 0 ? lock_of(prim) : seen;
+		if (seen != 0)
+			return r;
+	}
+	at = tarn__seat_find(prim, w->w.probe, &w->peer);
+	if (at < 0)
+		return 0;
+	if (!sit_down_anew(prim, (uint32_t)at))
+		return 0;
+	seen = lock_of(prim);
+	if (seen == 0)
+		return 1;
+	get_up(prim, (uint32_t)at);
+	w->peer = seen & ~TARN__ID_FLAG;
+	return 0;
+}
+
+__attribute__((noinline)) static int read_slowly(struct prim *prim, int64_t deadline, bool wait,
+						 struct tarn_diag *diag)
+{
+	struct await once = { .w = { .section = &prim->sec, .probe = true } };
+	int r = tarn__prim_ready(prim, diag), at;
+
+	if (r < 0)
+		return r;
+	if (tarn__prim_held(prim))
+		return tarn__diag(diag, -EDEADLK, "this thread writes under rwlock %s already",
+				  prim->sec.name);
+	at = tarn__self.seated ? own_seat(prim) : -1;
+	if (at >= 0) { /* relaxed: only this thread counts there */
+		atomic_fetch_add_explicit(&prim->seats[at].value, 1, memory_order_relaxed);
+		return verdict(prim, diag);
+	}
+	if (wait) {
+		r = tarn__prim_await(prim, deadline, try_read, diag);
+	} else {
+		r = try_read(prim, &once, diag);
+		r = r < 0 ? r : r == 1 ? 0 : -EAGAIN;
+	}
+	return r < 0 ? reader_words(prim, r, diag) : verdict(prim, diag);
+}
+
+/* It sat down, and there is a writer. */
+__attribute__((noinline)) static int read_later(struct prim *prim, int64_t deadline, bool wait,
+						struct tarn_diag *diag)
+{
+	get_up(prim, tarn__self.seat);
+	return read_slowly(prim, deadline, wait, diag);
+}
+
+/* The seat that this thread had last, if nobody sits there and nobody writes. */
+static inline int read_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
+{
+	uint32_t at = tarn__self.seat;
+
+	if (TARN__UNLIKELY(!tarn__self.seated) || TARN__UNLIKELY(!tarn__prim_is_ready(prim)) ||
+	    TARN__UNLIKELY(at >= seats_used(prim)) || TARN__UNLIKELY(lock_of(prim) != 0) ||
+	    TARN__UNLIKELY(!sit_down(prim, at)))
+		return read_slowly(prim, deadline, wait, diag);
+	if (TARN__UNLIKELY(lock_of(prim) != 0))
+		return read_later(prim, deadline, wait, diag);
+	return verdict(prim, diag);
+}
+
+int tarn_rwlock_read(struct tarn_rwlock *lock, int64_t deadline, struct tarn_diag *diag)
+{
+	return read_lock(&lock->prim, deadline, true, diag);
+}
+
+int tarn_rwlock_try_read(struct tarn_rwlock *lock, struct tarn_diag *diag)
+{
+	return read_lock(&lock->prim, INT64_MIN, false, diag);
+}
+
+/* --- write --------------------------------------------------------------------------------- */
+
+/* Who sits on seat @at now. Nobody: what was read there was read before. */
+static inline uint32_t sitter(const struct prim *prim, uint32_t at)
+{
+	/* seq_cst: R2 <- R1 */
+	return atomic_load_explicit(&prim->seats[at].id, memory_order_seq_cst);
+}
+
+static bool spin(const struct prim *prim, uint32_t at)
+{
+	for (int i = 0; i < SPINS; i++) {
+		if (i % SPINS_LOOK == 0 && sitter(prim, at) == 0)
+			return true;
+		tarn__plat_pause();
+	}
+	return false;
+}
+
+/* Free the seat if @id, who sits there, is dead. */
+static bool bury(struct prim *prim, uint32_t at, uint32_t id, bool probe)
+{
+	if (!tarn__seat_dead(prim, id, probe))
+		return false;
+	/* relaxed: nobody reads there any more */
+	if (atomic_compare_exchange_strong_explicit(&prim->seats[at].id, &id, 0,
+						    memory_order_relaxed, memory_order_relaxed))
+		/* relaxed: for the eye */
+		atomic_fetch_add_explicit(&prim->sec.shm->aborted, 1, memory_order_relaxed);
+	return true;
+}
+
+/* Wait until nobody sits on seat @at. 0, -EAGAIN, -ETIMEDOUT, -EIO. */
+__attribute__((noinline)) static int drain_seat(struct prim *prim, uint32_t at, int64_t deadline,
+						bool wait)
+{
+	struct tarn_region *region = prim->sec.region;
+	bool probe = !wait;
+	uint32_t id;
+	int r = 0;
+
+	if (wait && spin(prim, at))
+		return 0;
+	for (id = sitter(prim, at); id != 0 && r == 0; id = sitter(prim, at)) {
+		int64_t now = tarn__plat_now(), slice = now + tarn__section_net_ns;
+
+		if (bury(prim, at, id, probe || now >= deadline))
+			continue;
+		if (TARN__UNLIKELY(tarn_segment_damaged(region->seg)))
+			return -EIO;
+		if (!wait || now >= deadline)
+			return wait ? -ETIMEDOUT : -EAGAIN;
+		r = tarn__region_sleep(region, &prim->seats[at].id, id, id,
+				       slice < deadline ? slice : deadline);
+		probe = tarn__plat_now() >= slice;
+		r = r == -ETIMEDOUT ? 0 : r;
+	}
+	return r;
+}
+
+/* The lock is ours: wait until nobody reads. As above; *@ret_at: who does. */
+static inline int drain(struct prim *prim, int64_t deadline, bool wait, uint32_t *ret_at)
+{
+	uint32_t used;
+	int r = 0;
+
+	used = seats_used(prim);
+	for (uint32_t at = 0; at < used && r == 0; at++) {
+		*ret_at = at;
+		if (TARN__UNLIKELY(sitter(prim, at) != 0))
+			r = drain_seat(prim, at, deadline, wait);
+	}
+	return r;
+}
+
+static int writer_words(struct prim *prim, int r, uint32_t at, struct tarn_diag *diag)
+{
+	const struct seat_shm *seat = &prim->seats[at];
+
+	if (diag == NULL)
+		return r;
+	if (r != -ETIMEDOUT && r != -EAGAIN)
+		return tarn__diag(diag, r, "rwlock %s: %s", prim->sec.name, strerror(-r));
+	/* relaxed, both: for the eye */
+	return say_who(prim, r, atomic_load_explicit(&seat->id, memory_order_relaxed),
+		       atomic_load_explicit(&seat->tid, memory_order_relaxed), "reads", diag);
+}
+
+static inline int write_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
+{
+	uint32_t at = 0;
+	int r, drained;
+
+	if (TARN__UNLIKELY(tarn__self.seated) && own_seat(prim) >= 0)
+		return tarn__diag(diag, -EDEADLK, "this thread reads under rwlock %s",
+				  prim->sec.name);
+	r = tarn__prim_lock(prim, deadline, wait, diag);
+	if (TARN__UNLIKELY(r < 0 && r != -EOWNERDEAD))
+		return r;
+	drained = drain(prim, deadline, wait, &at);
+	if (TARN__LIKELY(drained == 0))
+		return r;
+	r = writer_words(prim, drained, at, diag);
+	stop_writing(prim);
+	return r;
+}
+
+int tarn_rwlock_write(struct tarn_rwlock *lock, int64_t deadline, struct tarn_diag *diag)
+{
+	return write_lock(&lock->prim, deadline, true, diag);
+}
+
+int tarn_rwlock_try_write(struct tarn_rwlock *lock, struct tarn_diag *diag)
+{
+	return write_lock(&lock->prim, INT64_MIN, false, diag);
+}
+
+int tarn_rwlock_downgrade(struct tarn_rwlock *lock)
+{
+	struct prim *prim = &lock->prim;
+	uint32_t peer;
+	int at;
+
+	if (!tarn__prim_mine(prim))
+		return -EPERM;
+	at = tarn__seat_find(prim, true, &peer);
+	if (at < 0)
+		return -EAGAIN;
+	if (!sit_down_anew(prim, (uint32_t)at))
+		return -EAGAIN;
+	stop_writing(prim);
+	return 0;
+}
+
+/* --- unlock -------------------------------------------------------------------------------- */
+
+/* What it writes, or a seat other than that which it had last. */
+__attribute__((noinline)) static int unlock_slowly(struct tarn_rwlock *lock)
+{
+	struct prim *prim = &lock->prim;
+	int at;
+
+	if (tarn__prim_mine(prim)) {
+		stop_writing(prim);
+		return 0;
+	}
+	at = own_seat(prim);
+	if (at < 0)
+		return -EPERM;
+
+	_Atomic uint32_t *more = &prim->seats[at].value;
+	/* relaxed, both: only this thread counts there */
+	uint32_t times = atomic_load_explicit(more, memory_order_relaxed);
+
+	if (times != 0)
+		atomic_store_explicit(more, times - 1, memory_order_relaxed);
+	else
+		get_up(prim, (uint32_t)at);
+	return 0;
+}
+
+int tarn_rwlock_unlock(struct tarn_rwlock *lock)
+{
+	struct prim *prim = &lock->prim;
+	uint32_t at = tarn__self.seat;
+
+	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) || TARN__UNLIKELY(at >= prim->seat_count) ||
+	    TARN__UNLIKELY(!sits(prim, at)) ||
+	    /* relaxed: only this thread counts there */
+	    TARN__UNLIKELY(atomic_load_explicit(&prim->seats[at].value, memory_order_relaxed) != 0))
+		return unlock_slowly(lock);
+	get_up(prim, at);
+	return 0;
+}
+
+int tarn_rwlock_consistent(struct tarn_rwlock *lock)
+{
+	if (!tarn__prim_mine(&lock->prim))
+		return -EPERM;
+	tarn__prim_answer(&lock->prim);
+	return 0;
+}
