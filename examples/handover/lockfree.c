@@ -69,8 +69,7 @@ static int produce(struct ring *ring, bool shown)
 	for (uint32_t i = 0; i < ITEMS; i++)
 		while (!push(ring, i) && !shown)
 			sched_yield(); /* full: let the consumer run */
-	atomic_store(&ring->done, 1);
-	return 0;
+	return atomic_exchange(&ring->done, 1) != 0;
 }
 
 int main(int argc, char **argv)
