@@ -39,12 +39,12 @@ void tarn_mutex_close(struct tarn_mutex *mutex)
 	tarn__prim_close(mutex != NULL ? &mutex->prim : NULL);
 }
 
-static inline int lock(struct tarn_mutex *mutex, int64_t deadline, bool wait,
-		       struct tarn_diag *diag)
+__attribute__((noinline)) static int lock_slowly(struct tarn_mutex *mutex, int64_t deadline,
+						 bool wait, struct tarn_diag *diag)
 {
 	struct prim *prim = &mutex->prim;
 
-	if (TARN__UNLIKELY(prim->flags == TARN_MUTEX_RECURSIVE) && tarn__prim_mine(prim)) {
+	if (prim->flags == TARN_MUTEX_RECURSIVE && tarn__prim_mine(prim)) {
 		prim->depth++;
 		return tarn__prim_verdict(prim);
 	}
@@ -53,12 +53,16 @@ static inline int lock(struct tarn_mutex *mutex, int64_t deadline, bool wait,
 
 int tarn_mutex_lock(struct tarn_mutex *mutex, int64_t deadline, struct tarn_diag *diag)
 {
-	return lock(mutex, deadline, true, diag);
+	if (TARN__LIKELY(tarn__prim_lock_fast(&mutex->prim)))
+		return 0;
+	return lock_slowly(mutex, deadline, true, diag);
 }
 
 int tarn_mutex_try(struct tarn_mutex *mutex, struct tarn_diag *diag)
 {
-	return lock(mutex, INT64_MIN, false, diag);
+	if (TARN__LIKELY(tarn__prim_lock_fast(&mutex->prim)))
+		return 0;
+	return lock_slowly(mutex, INT64_MIN, false, diag);
 }
 
 int tarn_mutex_unlock(struct tarn_mutex *mutex)

@@ -13,7 +13,6 @@ enum {
 	SPINS_FIRST = 512,
 	SPINS_MIN = 128,
 	SPINS_MAX = 2048, /* as in lock.c */
-	PAUSES = 16,      /* between two looks */
 };
 
 /* --- make and open ------------------------------------------------------------------------- */
@@ -161,7 +160,6 @@ static void prim_forked(struct tarn__forkable *self)
 	struct prim *prim = prim_of(self);
 
 	atomic_init(&prim->sec.id, 0);
-	atomic_init(&prim->token, 0);
 	prim->next_held = NULL;
 	prim->depth = 0;
 }
@@ -272,8 +270,6 @@ static inline int begin(struct prim *prim)
 
 	if (TARN__UNLIKELY(!tarn__section_start(prim->sec.shm, me, &seq)))
 		return -EUCLEAN;
-	/* relaxed: private; other threads only ask whether it is theirs */
-	atomic_store_explicit(&prim->token, me->token, memory_order_relaxed);
 	prim->next_held = me->held;
 	me->held = prim;
 	return tarn__prim_verdict(prim);
@@ -306,8 +302,7 @@ static int say(struct prim *prim, int r, struct tarn_diag *diag)
 	return r;
 }
 
-__attribute__((noinline)) static int lock_slowly(struct prim *prim, int64_t deadline, bool wait,
-						 struct tarn_diag *diag)
+int tarn__prim_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
 {
 	int r = tarn__prim_ready(prim, diag);
 
@@ -320,18 +315,7 @@ __attribute__((noinline)) static int lock_slowly(struct prim *prim, int64_t dead
 	return r < 0 ? r : say(prim, begin(prim), diag);
 }
 
-int tarn__prim_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
-{
-	int r;
-
-	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) ||
-	    TARN__UNLIKELY(!take(prim->sec.shm, 0, id_of(&prim->sec))))
-		return lock_slowly(prim, deadline, wait, diag);
-	r = begin(prim);
-	return TARN__LIKELY(r == 0) ? 0 : say(prim, r, diag);
-}
-
-static void forget(struct prim *prim)
+void tarn__prim_forget(struct prim *prim)
 {
 	struct prim **p = &tarn__self.held;
 
@@ -339,22 +323,6 @@ static void forget(struct prim *prim)
 		p = &(*p)->next_held;
 	if (*p == prim)
 		*p = prim->next_held;
-	prim->next_held = NULL;
-	prim->depth = 0;
-	/* relaxed: private */
-	atomic_store_explicit(&prim->token, 0, memory_order_relaxed);
-}
-
-void tarn__prim_unlock(struct prim *prim)
-{
-	struct section_shm *shm = prim->sec.shm;
-
-	forget(prim);
-	/* relaxed: written under the lock, which is ours */
-	settle(shm, atomic_load_explicit(&shm->seq, memory_order_relaxed) | 1);
-	/* relaxed: published by unlock(); if we die before, by whoever takes our place */
-	atomic_store_explicit(&shm->tid, 0, memory_order_relaxed);
-	unlock(shm, 0);
 }
 
 void tarn__prim_answer(struct prim *prim)
@@ -376,6 +344,7 @@ static void abandon(struct prim *prim)
 	atomic_store_explicit(&shm->recovered,
 			      atomic_load_explicit(&shm->recovered, memory_order_relaxed) + 1,
 			      memory_order_relaxed);
+	prim->depth = 0;
 	tarn__prim_unlock(prim);
 	tarn__prim_ring(prim, INT32_MAX);
 }
@@ -442,16 +411,16 @@ static uint32_t announce(struct section_shm *shm)
 	return bell;
 }
 
-/* Spin while that lately paid off. */
+/* Spin while that lately paid off, looking ever less often: see lock.c. */
 static int spin(struct prim *prim, struct await *w, tarn__prim_try_fn *try, void *arg)
 {
 	/* relaxed: a guess, shared by threads */
 	uint32_t spins = atomic_load_explicit(&prim->sec.spins, memory_order_relaxed);
-	uint32_t next = spins / 2 > SPINS_MIN ? spins / 2 : SPINS_MIN;
+	uint32_t next = spins / 2 > SPINS_MIN ? spins / 2 : SPINS_MIN, pauses = SPINS_MIN;
 	int r = 0;
 
-	for (uint32_t done = 0; done < spins && r == 0; done += PAUSES) {
-		for (uint32_t i = 0; i < PAUSES; i++)
+	for (uint32_t done = 0; done < spins && r == 0; done += pauses, pauses *= 2) {
+		for (uint32_t i = 0; i < pauses; i++)
 			tarn__plat_pause();
 		r = try(prim, w, arg);
 	}

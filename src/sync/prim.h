@@ -95,7 +95,6 @@ struct prim {
 	uint32_t kind;          /* enum tarn_object_kind */
 	uint32_t flags;         /* the kind's own */
 	uint32_t depth;         /* of a recursive lock, beyond the first; written by who has it */
-	_Atomic uint32_t token; /* of the thread that has the lock by this handle; 0 none */
 	_Atomic uint32_t hint;  /* the seat that was last taken or given back by this handle */
 	struct prim *next_held; /* by the same thread */
 	/* Get the calling thread, which ends, up from its seats; NULL: it may keep them. Called for
@@ -140,17 +139,16 @@ static inline bool tarn__prim_is_ready(const struct prim *prim)
 /* Has this thread the lock, by this handle? */
 static inline bool tarn__prim_mine(const struct prim *prim)
 {
-	/* relaxed: only this thread could have made it so */
-	uint32_t token = atomic_load_explicit(&prim->token, memory_order_relaxed);
+	const struct prim *p = tarn__self.held;
 
-	return TARN__LIKELY(token != 0 && token == tarn__self.token && tarn__self.tid != 0);
+	while (TARN__UNLIKELY(p != prim) && p != NULL)
+		p = p->next_held;
+	return p != NULL;
 }
 /* 0; -EOWNERDEAD: it is ours, too; -EDEADLK: it was ours before; and as tarn__section_lock(). */
 int tarn__prim_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag);
 /* Has this thread the lock, by whichever handle? */
 bool tarn__prim_held(const struct prim *prim);
-/* The lock is ours. */
-void tarn__prim_unlock(struct prim *prim);
 /* -EOWNERDEAD while a death was not answered, or 0. */
 static inline int tarn__prim_verdict(const struct prim *prim)
 {
@@ -161,6 +159,41 @@ static inline int tarn__prim_verdict(const struct prim *prim)
 			    atomic_load_explicit(&shm->answered, memory_order_relaxed))
 		       ? 0
 		       : -EOWNERDEAD;
+}
+/* Where it is free, and there is nothing to be told: have it. Else tarn__prim_lock(). */
+static inline bool tarn__prim_lock_fast(struct prim *prim)
+{
+	struct thread *me = &tarn__self;
+	struct section_shm *shm = prim->sec.shm;
+	uint32_t seq;
+
+	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) ||
+	    TARN__UNLIKELY(!take(shm, 0, id_of(&prim->sec))))
+		return false;
+	if (TARN__UNLIKELY(tarn__prim_verdict(prim) < 0) ||
+	    TARN__UNLIKELY(!tarn__section_start(shm, me, &seq))) {
+		unlock(shm, 0);
+		return false;
+	}
+	prim->next_held = me->held;
+	me->held = prim;
+	return true;
+}
+void tarn__prim_forget(struct prim *prim); /* not the one locked last */
+/* The lock is ours. */
+static inline void tarn__prim_unlock(struct prim *prim)
+{
+	struct section_shm *shm = prim->sec.shm;
+
+	if (TARN__LIKELY(tarn__self.held == prim))
+		tarn__self.held = prim->next_held;
+	else
+		tarn__prim_forget(prim);
+	/* relaxed: written under the lock, which is ours */
+	settle(shm, atomic_load_explicit(&shm->seq, memory_order_relaxed) | 1);
+	/* relaxed: published by unlock(); if we die before, by whoever takes our place */
+	atomic_store_explicit(&shm->tid, 0, memory_order_relaxed);
+	unlock(shm, 0);
 }
 /* The lock is ours: it is answered. */
 void tarn__prim_answer(struct prim *prim);
@@ -203,11 +236,12 @@ static inline bool tarn__seat_take(struct prim *prim, uint32_t at, uint32_t valu
 	    !atomic_compare_exchange_strong_explicit(&seat->id, &free, id_of(&prim->sec),
 						     memory_order_seq_cst, memory_order_relaxed))
 		return false;
-	/* relaxed, all: for the eye */
+	/* relaxed, all: for the eye, and a guess */
 	atomic_store_explicit(&seat->tid, tarn__self.tid, memory_order_relaxed);
 	atomic_store_explicit(&seat->token, tarn__self.token, memory_order_relaxed);
 	atomic_store_explicit(&seat->value, value, memory_order_relaxed);
-	atomic_store_explicit(&prim->hint, at, memory_order_relaxed);
+	if (atomic_load_explicit(&prim->hint, memory_order_relaxed) != at)
+		atomic_store_explicit(&prim->hint, at, memory_order_relaxed);
 	return true;
 }
 /* Get up from seat @at, if this member sits there. */

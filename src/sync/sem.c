@@ -150,15 +150,16 @@ __attribute__((noinline)) static int wait_slowly(struct prim *prim, int64_t dead
 	return r < 0 ? error_words(prim, r, diag) : 0;
 }
 
-/* The permit that was last taken or given back by this handle, or where it counts, one of them. */
+/* Where it counts, one of the permits; else the one that was last taken or given back by this
+ * handle. Who counts need not say who it is, but be a member. */
 static inline bool wait_fast(struct prim *prim)
 {
 	/* relaxed: a guess, shared by threads */
 	uint32_t at = atomic_load_explicit(&prim->hint, memory_order_relaxed);
 
-	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)))
-		return false;
-	return prim->seat_count == 0 ? count_down(prim) == 1 : tarn__seat_take(prim, at, 0);
+	if (prim->seat_count == 0)
+		return TARN__LIKELY(id_of(&prim->sec) != 0) && count_down(prim) == 1;
+	return TARN__LIKELY(tarn__prim_is_ready(prim)) && tarn__seat_take(prim, at, 0);
 }
 
 int tarn_sem_wait(struct tarn_sem *sem, int64_t deadline, struct tarn_diag *diag)
@@ -212,7 +213,7 @@ static int give_seat(struct prim *prim)
 int tarn_sem_post(struct tarn_sem *sem)
 {
 	struct prim *prim = &sem->prim;
-	int r = TARN__LIKELY(tarn__prim_is_ready(prim)) ? 0 : tarn__prim_ready(prim, NULL);
+	int r = TARN__LIKELY(id_of(&prim->sec) != 0) ? 0 : tarn__prim_ready(prim, NULL);
 
 	if (r == 0)
 		r = prim->seat_count == 0 ? count_up(prim) : give_seat(prim);

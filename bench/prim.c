@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bench-prim - each primitive beside those of the C library and the kernel that do the same, in one
+ * run.
+ *
+ *     bench-prim [-J] [-r ROUNDS] [TEXT]       only tests with TEXT in their name
+ *
+ * One row a contestant, in groups; the first of each group is Tarn's, and the claim of the group is
+ * that it takes at most 1.2 times as long as the fastest of the others. Alone: one process,
+ * processor time, by turns in blocks. Contended: two processes and four, passes in a fixed time.
+ * To and fro: two processes wake each other up in turns; the time of a round.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+
+#include <tarn/tarn.h>
+
+#include "crowd.h"
+#include "rows.h"
+
+#define LINE _Alignas(128)
+
+static struct shared {
+	struct crowd crowd;
+	LINE pthread_mutex_t mutex;
+	LINE pthread_mutex_t robust;
+	LINE sem_t sem;
+	LINE sem_t sems[2];
+	LINE uint64_t word;
+	LINE _Atomic uint64_t rounds;
+} * shared;
+
+static struct tarn_region *region;
+static struct tarn_mutex *mutex;
+static struct tarn_sem *counted, *owned, *turn[2];
+static int sysv = -1;
+
+static void must(const char *what, int r)
+{
+	if (r >= 0)
+		return;
+	fprintf(stderr, "bench-prim: %s: %s\n", what, strerror(-r));
+	exit(1);
+}
+
+/* --- set up -------------------------------------------------------------------------------- */
+
+static void make_mutex(pthread_mutex_t *m, bool robust)
+{
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	if (robust)
+		pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(m, &attr);
+}
+
+static void drop_sysv(void)
+{
+	if (sysv >= 0)
+		(void)semctl(sysv, 0, IPC_RMID);
+}
+
+static void make_sysv(void)
+{
+	union {
+		int val;
+	} one = { 1 };
+
+	sysv = semget(IPC_PRIVATE, 1, 0600);
+	must("semget", sysv < 0 ? -errno : 0);
+	must("semctl", semctl(sysv, 0, SETVAL, one) < 0 ? -errno : 0);
+	atexit(drop_sysv);
+}
+
+static void make_tarn(void)
+{
+	const struct tarn_mutex_opts normal = { .type = TARN_MUTEX_NORMAL };
+	const struct tarn_sem_opts one = { .value = 1 }, none = { .value = 0 };
+	const struct tarn_sem_opts owner = { .value = 1, .flags = TARN_SEM_OWNED };
+
+	must("mutex", tarn_mutex_open(region, "mutex", &normal, &mutex));
+	must("semaphore", tarn_sem_open(region, "counted", &one, &counted));
+	must("semaphore", tarn_sem_open(region, "owned", &owner, &owned));
+	must("semaphore", tarn_sem_open(region, "to", &none, &turn[0]));
+	must("semaphore", tarn_sem_open(region, "fro", &none, &turn[1]));
+}
+
+static void make_all(void)
+{
+	const struct tarn_region_opts opts = { .size = 1 << 20 };
+	void *data;
+
+	must("region", tarn_region_create("anon:", &opts, &region));
+	must("words", tarn_object_create(region, "words", sizeof(*shared), &data, NULL));
+	shared = data;
+	make_mutex(&shared->mutex, false);
+	make_mutex(&shared->robust, true);
+	sem_init(&shared->sem, 1, 1);
+	sem_init(&shared->sems[0], 1, 0);
+	sem_init(&shared->sems[1], 1, 0);
+	make_sysv();
+	make_tarn();
+}
+
+/* --- one pass each ------------------------------------------------------------------------- */
+
+static inline void change(uint64_t i)
+{
+	__atomic_store_n(&shared->word, i, __ATOMIC_RELAXED);
+}
+
+static inline void check(int r)
+{
+	if (r < 0)
+		must("a pass", r);
+}
+
+static void pass_mutex(uint64_t i)
+{
+	check(tarn_mutex_lock(mutex, TARN_FOREVER, NULL));
+	change(i);
+	check(tarn_mutex_unlock(mutex));
+}
+
+static void pass_pthread(uint64_t i)
+{
+	pthread_mutex_lock(&shared->mutex);
+	change(i);
+	pthread_mutex_unlock(&shared->mutex);
+}
+
+static void pass_robust(uint64_t i)
+{
+	pthread_mutex_lock(&shared->robust);
+	change(i);
+	pthread_mutex_unlock(&shared->robust);
+}
+
+static void pass_counted(uint64_t i)
+{
+	check(tarn_sem_wait(counted, TARN_FOREVER, NULL));
+	change(i);
+	check(tarn_sem_post(counted));
+}
+
+static void pass_owned(uint64_t i)
+{
+	check(tarn_sem_wait(owned, TARN_FOREVER, NULL));
+	change(i);
+	check(tarn_sem_post(owned));
+}
+
+static void pass_posix(uint64_t i)
+{
+	while (sem_wait(&shared->sem) < 0)
+		;
+	change(i);
+	sem_post(&shared->sem);
+}
+
+static void by_sysv(uint64_t i, short flags)
+{
+	struct sembuf down = { .sem_op = -1, .sem_flg = flags },
+		      up = { .sem_op = 1, .sem_flg = flags };
+
+	while (semop(sysv, &down, 1) < 0)
+		;
+	change(i);
+	semop(sysv, &up, 1);
+}
+
+static void pass_sysv(uint64_t i)
+{
+	by_sysv(i, 0);
+}
+
+static void pass_sysv_undo(uint64_t i)
+{
+	by_sysv(i, SEM_UNDO);
+}
+
+/* --- to and fro ---------------------------------------------------------------------------- */
+
+typedef void step_fn(int me); /* wait for one's turn, and pass it on */
+
+static void step_tarn(int me)
+{
+	check(tarn_sem_wait(turn[me], TARN_FOREVER, NULL));
+	check(tarn_sem_post(turn[!me]));
+}
+
+static void step_posix(int me)
+{
+	while (sem_wait(&shared->sems[me]) < 0)
+		;
+	sem_post(&shared->sems[!me]);
+}
+
+static void start_tarn(void)
+{
+	check(tarn_sem_post(turn[0]));
+}
+
+static void start_posix(void)
+{
+	sem_post(&shared->sems[0]);
+}
+
+/* us a round; what is left over of it is taken away. */
+static double to_and_fro(step_fn *step, void (*start)(void), void (*stop)(void))
+{
+	enum { ROUNDS = 2000 };
+	pid_t pid = fork();
+	int64_t begin;
+
+	if (pid == 0) {
+		crowd_pin(1);
+		for (int i = 0; i < ROUNDS; i++)
+			step(1);
+		_exit(0);
+	}
+	crowd_pin(0);
+	start();
+	begin = tarn_now();
+	for (int i = 0; i < ROUNDS; i++)
+		step(0);
+	begin = tarn_now() - begin;
+	waitpid(pid, NULL, 0);
+	stop();
+	return (double)begin / 1e3 / ROUNDS;
+}
+
+static void stop_tarn(void)
+{
+	check(tarn_sem_wait(turn[0], TARN_FOREVER, NULL));
+}
+
+static void stop_posix(void)
+{
+	while (sem_wait(&shared->sems[0]) < 0)
+		;
+}
+
+/* --- groups -------------------------------------------------------------------------------- */
+
+enum { WHO_MAX = 5, BLOCKS = 20, BLOCK = 5000 };
+
+struct contestant {
+	const char *who;
+	crowd_pass *pass;
+	bool slow; /* a system call each: fewer passes */
+};
+
+static const struct group {
+	const char *test;
+	int tarn; /* so many of them are Tarn's, the first ones */
+	struct contestant of[WHO_MAX];
+} groups[] = {
+	{ "mutex",
+	  1,
+	  { { "mutex", pass_mutex, false },
+	    { "shared mutex", pass_pthread, false },
+	    { "robust mutex", pass_robust, false } } },
+	{ "semaphore",
+	  2,
+	  { { "counted", pass_counted, false },
+	    { "owned", pass_owned, false },
+	    { "POSIX", pass_posix, false },
+	    { "System V", pass_sysv, true },
+	    { "System V, undo", pass_sysv_undo, true } } },
+};
+
+static double values[WHO_MAX][ROUND_MAX];
+
+static int count_of(const struct group *group)
+{
+	int n = 0;
+
+	while (n < WHO_MAX && group->of[n].who != NULL)
+		n++;
+	return n;
+}
+
+/* Rows of a group, and what is claimed of each of Tarn's. @most: more is better. */
+static void tell(const struct group *group, const char *test, const char *unit, int rounds,
+		 bool most)
+{
+	double best[ROUND_MAX];
+	char words[96];
+	int n = count_of(group);
+
+	for (int i = 0; i < rounds; i++) {
+		best[i] = values[group->tarn][i];
+		for (int w = group->tarn; w < n; w++)
+			if (most ? values[w][i] > best[i] : values[w][i] < best[i])
+				best[i] = values[w][i];
+	}
+	for (int w = 0; w < n; w++)
+		row(test, group->of[w].who, unit, values[w], rounds, w < group->tarn ? best : NULL,
+		    "the best of the others");
+	for (int w = 0; w < group->tarn; w++) {
+		snprintf(words, sizeof(words), "%s, %s / best of the others", test,
+			 group->of[w].who);
+		claim(words, rows_median(values[w], best, rounds), most ? 1 / 1.2 : 1.2, most);
+	}
+}
+
+static void alone(const struct group *group, int round)
+{
+	int n = count_of(group);
+
+	for (int w = 0; w < n; w++)
+		values[w][round] = 0;
+	for (int b = 0; b < BLOCKS; b++)
+		for (int w = 0; w < n; w++) {
+			uint64_t passes = group->of[w].slow ? BLOCK / 50 : BLOCK;
+			int64_t begin = crowd_processor_ns();
+			double ns;
+
+			for (uint64_t i = 0; i < passes; i++)
+				group->of[w].pass(i);
+			ns = (double)(crowd_processor_ns() - begin) / (double)passes;
+			if (b == 0 || ns < values[w][round])
+				values[w][round] = ns;
+		}
+}
+
+static void bench_group(const struct group *group, int rounds)
+{
+	char test[64];
+
+	for (int i = 0; i < rounds; i++)
+		alone(group, i);
+	snprintf(test, sizeof(test), "%s, alone", group->test);
+	tell(group, test, "ns", rounds, false);
+	for (int processes = 2; processes <= 4; processes *= 2) {
+		for (int i = 0; i < rounds; i++)
+			for (int w = 0; w < count_of(group); w++)
+				values[w][i] =
+					crowd_run(&shared->crowd, group->of[w].pass, processes);
+		snprintf(test, sizeof(test), "%s, %d processes", group->test, processes);
+		tell(group, test, "passes/us", rounds, true);
+	}
+}
+
+static void bench_turns(int rounds)
+{
+	static const struct group group = { "semaphores, to and fro",
+					    1,
+					    { { "counted", NULL, false },
+					      { "POSIX", NULL, false } } };
+
+	for (int i = 0; i < rounds; i++) {
+		values[0][i] = to_and_fro(step_tarn, start_tarn, stop_tarn);
+		values[1][i] = to_and_fro(step_posix, start_posix, stop_posix);
+	}
+	tell(&group, group.test, "us", rounds, false);
+}
+
+int main(int argc, char **argv)
+{
+	const char *only = "";
+	int option, rounds = 5;
+
+	while ((option = getopt(argc, argv, "Jr:")) != -1) {
+		if (option == 'J')
+			rows_json = true;
+		else if (option == 'r')
+			rounds = atoi(optarg);
+		else
+			return 2;
+	}
+	if (optind < argc)
+		only = argv[optind];
+	if (rounds < 1 || rounds > ROUND_MAX) {
+		fprintf(stderr, "bench-prim: -r %d: 1 to %d rounds are possible\n", rounds,
+			ROUND_MAX);
+		return 2;
+	}
+	make_all();
+	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
+		if (strstr(groups[i].test, only) != NULL)
+			bench_group(&groups[i], rounds);
+	if (strstr("semaphores, to and fro", only) != NULL)
+		bench_turns(rounds);
+	memory("a primitive", 384);
+	memory("a seat: a permit, a reader, a party", 16);
+	return 0;
+}
