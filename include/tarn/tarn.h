@@ -6,6 +6,7 @@
 #include <tarn/arena.h>
 #include <tarn/base.h>
 #include <tarn/changes.h>
+#include <tarn/cond.h>
 #include <tarn/host.h>
 #include <tarn/lock.h>
 #include <tarn/mutex.h>

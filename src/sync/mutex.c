@@ -78,6 +78,11 @@ int tarn_mutex_unlock(struct tarn_mutex *mutex)
 	return 0;
 }
 
+struct prim *tarn__mutex_prim(struct tarn_mutex *mutex)
+{
+	return &mutex->prim;
+}
+
 int tarn_mutex_consistent(struct tarn_mutex *mutex)
 {
 	if (!tarn__prim_mine(&mutex->prim))

@@ -56,7 +56,9 @@
  *
  * Invariants (tarn__prim_check() tests them):
  *   I1  units fit the object; flags say the kind that the directory says
- *   I2  lock is 0, ASIDE, or names a member slot; so does each seat's id, but for ASIDE
+ *   I2  lock is 0, ASIDE, or names a member slot; so does each seat's id, which may be ASIDE
+ *       where a thread may leave it behind that lives no more, or a signal: barrier, condition
+ *       variable
  *   I3  while lock is 0 seq is even
  *   and each kind's own of state and value
  *
@@ -259,6 +261,11 @@ bool tarn__seat_dead(struct prim *prim, uint32_t id, bool probe);
 /* Any free seat, beginning with the one last used: its number, or -1. Those of the dead are freed
  * first where there is no other. */
 int tarn__seat_find(struct prim *prim, bool probe, uint32_t *ret_peer);
+
+/* --- mutex.c ------------------------------------------------------------------------------- */
+
+struct tarn_mutex;
+struct prim *tarn__mutex_prim(struct tarn_mutex *mutex);
 
 /* --- facts --------------------------------------------------------------------------------- */
 

@@ -35,14 +35,36 @@ static void check_lock(struct tarn__audit *a, struct prim *prim)
 		tarn__audit_report(a, "seq", "is even while nobody has the lock", seq, seq + 1);
 }
 
+static bool may_be_aside(uint32_t kind)
+{
+	return kind == TARN_OBJECT_COND || kind == TARN_OBJECT_BARRIER;
+}
+
+/* The invariants of cond.c. */
+static bool value_fits(const struct prim *prim, uint32_t at, uint32_t id)
+{
+	uint32_t value = load(&prim->seats[at].value);
+
+	if (prim->kind == TARN_OBJECT_COND)
+		return (value & 3) != 3 &&
+		       (id != 0 || value == 0 || load(&prim->seats[at].id) != id);
+	return true;
+}
+
 static void check_seats(struct tarn__audit *a, const struct prim *prim)
 {
 	for (uint32_t at = 0; at < prim->seat_count; at++) {
 		uint32_t id = load(&prim->seats[at].id);
 
+		if (id == LOCK_ASIDE && may_be_aside(prim->kind))
+			continue;
 		if (!is_member(prim, id) || (id & TARN__ID_FLAG) != 0) { /* I2 */
 			tarn__audit_report(a, "seat", "names a member slot", tarn__id_slot(id),
 					   prim->sec.region->member_max - 1);
+			return;
+		}
+		if (!value_fits(prim, at, id)) {
+			tarn__audit_report(a, "seat", "says what it can say", at, 0);
 			return;
 		}
 	}
