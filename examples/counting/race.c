@@ -15,7 +15,7 @@
  * optimising compiler makes one addition of TIMES, or what else it likes, since a data race has no
  * meaning in C; then a test sees nothing lost, and the user does.
  *
- * The same program made right: semaphore.c, atomic.c and section.c beside this one.
+ * The same program made right: semaphore.c, atomic.c, section.c and exercise1.c beside this one.
  * Plain POSIX.
  */
 #include <fcntl.h>

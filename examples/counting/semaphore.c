@@ -15,7 +15,8 @@
  * and whoever goes on without looking is inside without the lock.
  *
  * What it does not do: a process that is killed between sem_wait() and sem_post() takes the permit
- * with it, and the others wait for ever (see ../death/holder.c). section.c does not have that.
+ * with it, and the others wait for ever (see ../death/holder.c). Not so in
+ * section.c, nor in exercise1.c, whose semaphore is Tarn's.
  */
 #include <errno.h>
 #include <semaphore.h>

@@ -19,7 +19,7 @@
  * at most 10 ahead, and blocks there; the indices wrap around five times. empty and full are
  * waited for before mutex: the other way round a full buffer is a deadlock. A process that dies
  * between wait and post takes the permit with it; the waits here have a deadline, so the other one
- * ends with an error.
+ * ends with an error. exercise2.c is the same with Tarn's semaphores.
  */
 #include <errno.h>
 #include <semaphore.h>
