@@ -513,6 +513,8 @@ void lab_on_status(struct lab_run *run, pid_t tid, int status)
 		kill(tid, SIGKILL);
 		return;
 	}
+	if (run->killing) /* it may be new, and is not to go on */
+		kill(task->pid, SIGKILL);
 	if (WIFSTOPPED(status))
 		on_stop(run, task, status);
 	else

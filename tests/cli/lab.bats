@@ -198,6 +198,23 @@ nothing_left()
 	nothing_left
 }
 
+processes()
+{
+	set -- /proc/[0-9]*
+	echo $#
+}
+
+@test "a fork bomb does not grow while it is ended" {
+	before=$(processes)
+	most=$before
+	tarn lab check 1 "$BUILD_DIR/tests/lab/lab-counter" bomb >/dev/null 2>&1 3>&- &
+	while kill -0 $! 2>/dev/null; do
+		now=$(processes)
+		[ "$now" -le "$most" ] || most=$now
+	done
+	[ $((most - before)) -lt 700 ]
+}
+
 @test "a fork bomb and endless output are ended" {
 	counter bomb
 	is 1
