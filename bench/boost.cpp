@@ -49,7 +49,7 @@ void boost_pass(void *at, uint64_t *data, uint64_t words, uint64_t i, int count)
 
 	mutex->lock();
 	for (int k = 0; k < count; k++)
-		__atomic_store_n(&data[(i * 16 + static_cast<uint64_t>(k) * 7) % words], i,
+		__atomic_store_n(&data[(i * 16 + static_cast<uint64_t>(k) * 7) & (words - 1)], i,
 				 __ATOMIC_RELAXED);
 	mutex->unlock();
 }

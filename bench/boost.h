@@ -19,7 +19,8 @@ void boost_free(void *p);
 /* interprocess_mutex, in @at, which has BOOST_MUTEX_SIZE bytes. */
 #define BOOST_MUTEX_SIZE 128
 void boost_mutex_make(void *at);
-/* Lock, store @i in @count of the @words, unlock: as pass_mutex() in bench/section.c. */
+/* Lock, store @i in @count of the @words, a power of two, unlock: as pass_mutex() in
+ * bench/section.c. */
 void boost_pass(void *at, uint64_t *data, uint64_t words, uint64_t i, int count);
 
 #ifdef __cplusplus

@@ -119,6 +119,8 @@ TARN_API TARN_NODISCARD int tarn_arena_remove(struct tarn_region *region, const 
  *
  * Return: 0, or
  *   -ENOMEM   the arena is full, and cannot grow; nothing was changed, the tx goes on
+ *   -ETIMEDOUT  the arena is full, and could not grow, for a live member, stopped perhaps, has
+ *             kept the region's directory for 2 s; nothing was changed, the tx goes on
  *   -EINVAL   @size is 0 or beyond max_size, @align or @tag out of range; nothing was changed
  *   -EPERM    @tx is over, or not inside of the arena's section; nothing was changed
  *   -ENOENT   the arena was removed
@@ -175,8 +177,8 @@ TARN_API tarn_ref tarn_arena_ref(struct tarn_arena *arena, const void *at);
 /**
  * tarn_arena_grow - make room for a block of @size bytes now, so that no alloc has to wait for the
  * system. The room stays the arena's if the tx is undone.
- * Return: 0 (also where there is a hole that large), -EINVAL (beyond max_size), -ENOMEM, or as
- *   tarn_arena_alloc().
+ * Return: 0 (also where there is a hole that large), -EINVAL (beyond max_size), -ENOMEM,
+ *   -ETIMEDOUT, or as tarn_arena_alloc().
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_arena_grow(struct tarn_arena *arena, struct tarn_tx *tx,

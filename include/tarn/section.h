@@ -156,6 +156,11 @@ TARN_API TARN_NODISCARD int tarn_section_remove(struct tarn_region *region, cons
  *          this region. Valid until the last of them is left, or one is aborted.
  * @diag:   who is inside and for how long, where that is the reason; may be NULL
  *
+ * Waits can close a circle over several regions only. It is found where each of its sections has
+ * no more than TARN_SECTION_WAITERS waiting threads that are inside of something themselves, and
+ * where those who wait for one another are 32 at most; beyond that it lasts until enough of them
+ * have given up. Who enters sections of several regions sets a deadline, or keeps an order.
+ *
  * Return: 0, or
  *   -ETIMEDOUT  @deadline has passed; the owner lives (it may be stopped)
  *   -EDEADLK    this thread is inside already; or inside one that comes later in the order of

@@ -469,9 +469,15 @@ void tarn__list_del(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t *list
 		    uint32_t page);
 /* The last of a list; 0: it is empty, or damaged. */
 uint32_t tarn__list_last(struct tarn_arena *arena, const uint32_t *list, uint32_t kind);
+/* There is no room, and none could be made; -ETIMEDOUT: since another has the region's lock. */
+static inline bool is_full(int r)
+{
+	return r == -ENOMEM || r == -ETIMEDOUT;
+}
+
 /* Find and take @len pages, growing the arena if need be; the caller says by info what they are.
  * @fresh: not from a run that this tx has freed something in, if that can be helped; if it
- * cannot, their contents are logged. 0, -ENOMEM; or the tx has failed. */
+ * cannot, their contents are logged. 0; is_full(); or the tx has failed. */
 int tarn__run_take(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t len, bool fresh,
 		   uint32_t *ret_page);
 /* Give the run back, which is in no list. */
@@ -558,7 +564,7 @@ void tarn__extent_init(struct tarn_region *region, struct extent_shm *at, uint32
 const char *tarn__extent_span(const struct tarn_region *region, uint64_t off, uint64_t end,
 			      uint64_t id, uint32_t slot, struct span *ret_span);
 void tarn__extent_name(const char *arena, uint32_t slot, char ret_name[EXTENT_NAME_SIZE]);
-/* Grow by at least @pages. 0, -ENOMEM, or the tx has failed. */
+/* Grow by at least @pages. 0; is_full(); or the tx has failed. */
 int tarn__arena_grow(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t pages);
 /* Remove the extents of arena @id that are not in @table; NULL: all. Bytes that they had. */
 /* All that have the names of what arena @name would grow by. */

@@ -196,9 +196,9 @@ static int alloc_large(struct tarn_arena *arena, struct tarn_tx *tx, uint64_t si
 	return tx_result(tx);
 }
 
-/* No slab of @class can be made: a larger block is better than none. */
+/* No slab of @class can be made, as @full says: a larger block is better than none. */
 static int alloc_elsewhere(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t class,
-			   uint64_t size, uint32_t align, uint32_t tag, tarn_ref *ret_ref)
+			   uint64_t size, uint32_t align, uint32_t tag, int full, tarn_ref *ret_ref)
 {
 	for (uint32_t c = class + 1; c < CLASSES; c++) {
 		int r = (tarn__classes[c].size & (align - 1)) != 0
@@ -208,9 +208,10 @@ static int alloc_elsewhere(struct tarn_arena *arena, struct tarn_tx *tx, uint32_
 		if (r != -EAGAIN)
 			return r;
 	}
-	return tarn__classes[class].pages > pages_of(size)
+	/* whoever waited for the region's lock in vain does not do so twice */
+	return full == -ENOMEM && tarn__classes[class].pages > pages_of(size)
 		       ? alloc_large(arena, tx, size, tag, ret_ref)
-		       : -ENOMEM;
+		       : full;
 }
 
 static int alloc_slowly(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t class, uint64_t size,
@@ -218,8 +219,8 @@ static int alloc_slowly(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t c
 {
 	int r = make_slab(arena, tx, class);
 
-	if (r == -ENOMEM)
-		return alloc_elsewhere(arena, tx, class, size, align, tag, ret_ref);
+	if (is_full(r))
+		return alloc_elsewhere(arena, tx, class, size, align, tag, r, ret_ref);
 	if (r == 0)
 		r = alloc_slot(arena, tx, class, tag, ret_ref);
 	return r == -EAGAIN ? tx_fail(tx, -EUCLEAN) : r; /* A5: it was put there just now */

@@ -189,7 +189,9 @@ static int make_extent(struct tarn_arena *arena, uint32_t slot, uint32_t pages,
 		return r;
 	size = tarn__region_size(region) - region->heap_off + tarn__extent_size(pages);
 	r = tarn_region_grow(region, size, NULL);
-	return r < 0 ? -ENOSPC : make_once(arena, slot, pages, ret_object);
+	if (r < 0)
+		return r == -ETIMEDOUT ? r : -ENOSPC;
+	return make_once(arena, slot, pages, ret_object);
 }
 
 /* As many pages as the arena has already, or fewer; at least @least. */
@@ -297,8 +299,10 @@ int tarn__arena_grow(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t page
 		if (r != -EPROTO && r != -EEXIST && r != -EUCLEAN)
 			break;
 	}
+	if (r == -ETIMEDOUT) /* another has the region's lock, and does not give it back */
+		return r;
 	return r == -ENOMEM || r == -ENOSPC || r == -ENFILE || r == -EPROTO || r == -EEXIST ||
-			       r == -ETIMEDOUT || r == -EUCLEAN
+			       r == -EUCLEAN
 		       ? -ENOMEM
 		       : tx_fail(tx, r);
 }

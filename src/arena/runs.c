@@ -234,7 +234,7 @@ static int make_room(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t len,
 {
 	enum { DROPS = 2 }; /* before growing: the journal is not for one call alone */
 	bool room = tx_room(tx) >= 2 * TARN_ARENA_UNITS;
-	int r;
+	int r, dropped_now;
 
 	if (room && (*dropped)++ < DROPS) {
 		r = tarn__slab_drop_empty(arena, tx);
@@ -242,10 +242,10 @@ static int make_room(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t len,
 			return r < 0 ? r : 0;
 	}
 	r = tarn__arena_grow(arena, tx, len);
-	if (r != -ENOMEM || !room)
+	if (!is_full(r) || !room)
 		return r;
-	r = tarn__slab_drop_empty(arena, tx);
-	return r == 0 ? -ENOMEM : r < 0 ? r : 0;
+	dropped_now = tarn__slab_drop_empty(arena, tx);
+	return dropped_now == 0 ? r : dropped_now < 0 ? dropped_now : 0;
 }
 
 int tarn__run_take(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t len, bool fresh,
@@ -261,8 +261,11 @@ int tarn__run_take(struct tarn_arena *arena, struct tarn_tx *tx, uint32_t len, b
 		if (r == 1)
 			break;
 		r = make_room(arena, tx, len, &dropped);
-		if (r == -ENOMEM && fresh)
-			return take_logged(arena, tx, len, ret_page);
+		if (is_full(r) && fresh) {
+			int logged = take_logged(arena, tx, len, ret_page);
+
+			return logged == -ENOMEM ? r : logged;
+		}
 		if (r < 0)
 			return r;
 	}

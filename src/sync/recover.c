@@ -290,8 +290,9 @@ static int say_fault(struct tarn_section *section, uint32_t seq, uint32_t count,
 	return -ENOTRECOVERABLE;
 }
 
-/* The lock is ours. */
-static int mend(struct tarn_section *section, uint32_t flags, struct tarn_diag *diag)
+/* The lock is ours, and was @seen before. -EAGAIN: somebody who lives has its leader; everything is
+ * as it was, the lock included. */
+static int mend(struct tarn_section *section, uint32_t seen, uint32_t flags, struct tarn_diag *diag)
 {
 	struct section_shm *shm = section->shm;
 	/* relaxed, all: take() has acquired them */
@@ -307,6 +308,10 @@ static int mend(struct tarn_section *section, uint32_t flags, struct tarn_diag *
 		r = tarn__journal_undo(section, count, seq);
 	else
 		r = tarn__section_clear_leader(section);
+	if (r == -EAGAIN) {
+		unlock(shm, seen);
+		return r;
+	}
 	if (r < 0 && !force) {
 		unlock(shm, LOCK_ASIDE);
 		return say_fault(section, seq, own ? count : 0, diag);
@@ -367,8 +372,11 @@ static int recover_one(struct tarn_section *section, uint32_t flags, struct tarn
 		r = recover_leader(section, flags, diag);
 		if (r == -EBUSY)
 			return r;
-		if (take(section->shm, seen, id_of(section) | (seen & TARN__ID_FLAG)))
-			return mend(section, flags, diag);
+		if (!take(section->shm, seen, id_of(section) | (seen & TARN__ID_FLAG)))
+			continue;
+		r = mend(section, seen, flags, diag);
+		if (r != -EAGAIN)
+			return r;
 	}
 	return tarn__diag(diag, -EBUSY, "section %s: others were always faster", section->name);
 }

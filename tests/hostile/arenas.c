@@ -25,7 +25,8 @@ enum {
 static const int arena_open_errors[] = { ENOENT,    EEXIST, EPROTO,          ENOSPC,
 					 ENFILE,    EINVAL, EUCLEAN,         EIO,
 					 ETIMEDOUT, EUSERS, ENOTRECOVERABLE, 0 };
-static const int alloc_errors[] = { ENOMEM, EINVAL, EPERM, ENOENT, ENOSPC, EUCLEAN, EIO, 0 };
+static const int alloc_errors[] = { ENOMEM, ETIMEDOUT, EINVAL, EPERM, ENOENT,
+				    ENOSPC, EUCLEAN,   EIO,    0 };
 static const int count_errors[] = { EAGAIN,  ENOENT, EUCLEAN,    ETIMEDOUT,       EIO,
 				    EDEADLK, EPERM,  EOWNERDEAD, ENOTRECOVERABLE, 0 };
 static const int trim_errors[] = { EINVAL, EDEADLK, ETIMEDOUT,       EUCLEAN, EIO,
@@ -253,15 +254,6 @@ static int see_block(const struct tarn_block *block, void *arg)
 	return 0;
 }
 
-static void see_finding(const struct tarn_finding *finding, void *arg)
-{
-	struct victim *v = arg;
-
-	read_all(v, finding->where, strlen(finding->where));
-	read_all(v, finding->field, strlen(finding->field));
-	read_all(v, finding->rule, strlen(finding->rule));
-}
-
 static void survey(struct victim *v, struct heap *heap)
 {
 	struct tour tour = { v, heap };
@@ -314,17 +306,8 @@ void victim_surveyor(struct hostile_arena *arena, unsigned index)
 	use_heap(arena, index, index % 2 == 0 ? TARN_REGION_OBSERVE : 0, survey);
 }
 
-void guarded_allocator(struct hostile_arena *arena, unsigned index)
-{
-	must("tarn_segment_guard", tarn_segment_guard());
-	victim_allocator(arena, index);
-}
-
-void guarded_surveyor(struct hostile_arena *arena, unsigned index)
-{
-	must("tarn_segment_guard", tarn_segment_guard());
-	victim_surveyor(arena, index);
-}
+BEHIND_GUARD(allocator)
+BEHIND_GUARD(surveyor)
 
 /* --- with one fault -------------------------------------------------------------------------- */
 

@@ -23,10 +23,13 @@
 
 enum {
 	PAGE = 4096,
-	HOT_AREAS = 8,
+	HOT_AREAS = 10,
 	SECTIONS = 2 * (384 + 320) + 384 + 512, /* the third one's journal is longer */
 	ARENA_TABLES = 1216 + 64 + 4 * 64,      /* headers, lists, heads, metas of four pages */
 	EXTENT_TABLES = 64 + 64 + 4 * 64,
+	LOG_HEADER = 192,
+	LOG_WORDS = LOG_HEADER + 1024,
+	MAP_WORDS = 128,
 	RING_HEADER = 320,
 	ENTRY_SIZE = 128
 };
@@ -53,7 +56,7 @@ static unsigned char *map_file(struct hostile_arena *arena)
 
 /* An offset in one of the areas, each as likely as the others: superblock, its changing words,
  * directory and members, the heap's first bytes with the ring's header, the sections, the arena's
- * tables, those of what it grew by, anywhere. */
+ * tables, those of what it grew by, what listens, anywhere. */
 static size_t choose_offset(struct peer *peer)
 {
 	uint64_t r = hostile_random(&peer->random);
@@ -74,6 +77,10 @@ static size_t choose_offset(struct peer *peer)
 		return hostile_find_arena(peer->arena) + ((size_t)(r >> 8) % ARENA_TABLES);
 	case 6:
 		return hostile_find_extent(peer->arena) + ((size_t)(r >> 8) % EXTENT_TABLES);
+	case 7: /* without listeners this is the superblock again */
+		return hostile_find_log(peer->arena) + ((size_t)(r >> 8) % LOG_WORDS);
+	case 8:
+		return hostile_find_map(peer->arena) + ((size_t)(r >> 8) % MAP_WORDS);
 	default:
 		return (size_t)(r >> 8) % size;
 	}
@@ -114,9 +121,9 @@ static uint64_t choose_value(struct peer *peer, size_t off)
 	}
 }
 
-static void scribble_once(struct peer *peer)
+static void scribble_at(struct peer *peer, size_t off)
 {
-	size_t off = choose_offset(peer), left;
+	size_t left;
 	uint64_t value = choose_value(peer, off);
 	uint64_t r = hostile_random(&peer->random);
 	size_t width = (size_t)1 << (r % 4); /* 1, 2, 4 or 8 bytes */
@@ -165,9 +172,8 @@ static struct covered choose_covered(struct peer *peer)
 
 /* Change a directory entry or a header, and make its checksum fit, as one who knows the format
  * can. */
-static void forge(struct peer *peer)
+static void forge(struct peer *peer, struct covered covered)
 {
-	struct covered covered = choose_covered(peer);
 	size_t words = (covered.last - covered.first) / 4;
 	size_t off = covered.first + hostile_random(&peer->random) % (words < 8 ? words : 8) * 4;
 	uint32_t value = (uint32_t)choose_value(peer, off), sum;
@@ -198,14 +204,53 @@ void attack_scribble(struct hostile_arena *arena)
 		unsigned burst = 1u << (r % 8);
 
 		for (unsigned i = 0; i < burst; i++)
-			scribble_once(&peer);
+			scribble_at(&peer, choose_offset(&peer));
 		if ((r >> 50) % 4 == 0)
-			forge(&peer);
+			forge(&peer, choose_covered(&peer));
 		atomic_fetch_add(&arena->shared->attacks, burst);
 		if ((r >> 8) % 4 == 0)
 			pause_ns((long)((r >> 16) % 200000));
 		if ((r >> 40) % 16 == 0)
 			restore(&peer, (r >> 44) % 4 != 0);
+	}
+}
+
+/* Mostly what is logged; at times the words before it, and the map. */
+static size_t choose_listener(struct peer *peer, size_t log, size_t map)
+{
+	uint64_t r = hostile_random(&peer->random);
+
+	switch (r % 64) {
+	case 0:
+		return log + (r >> 8) % LOG_HEADER;
+	case 1:
+		return map + (r >> 8) % MAP_WORDS;
+	default:
+		return log + LOG_HEADER + (r >> 8) % (LOG_WORDS - LOG_HEADER);
+	}
+}
+
+/* What listens alone, so that sections are left often and there is something to follow. */
+void attack_listeners(struct hostile_arena *arena)
+{
+	struct peer peer = { arena, map_file(arena), arena->seed * 2654435761u + 1 };
+	size_t log = hostile_find_log(arena), map = hostile_find_map(arena);
+
+	for (;;) {
+		uint64_t r = hostile_random(&peer.random), burst = 1 + r % 32;
+
+		for (uint64_t i = 0; i < burst; i++)
+			scribble_at(&peer, choose_listener(&peer, log, map));
+		if ((r >> 8) % 64 == 0)
+			forge(&peer, (struct covered){ log, log + 16, log + 16 });
+		if ((r >> 8) % 64 == 1)
+			forge(&peer, (struct covered){ map, map + 12, map + 12 });
+		atomic_fetch_add(&arena->shared->attacks, burst);
+		pause_ns((long)((r >> 16) % 100000));
+		if ((r >> 40) % 8 == 0) {
+			memcpy(peer.map + log, arena->image + log, LOG_HEADER);
+			memcpy(peer.map + map, arena->image + map, MAP_WORDS);
+		}
 	}
 }
 

@@ -61,6 +61,7 @@ struct hostile_plan {
 	const char *name;
 	hostile_victim_fn *victims[HOSTILE_VICTIM_MAX]; /* NULL: none */
 	hostile_attack_fn *attack;
+	bool listened; /* the sections have listeners */
 	double seconds;
 	double stuck_seconds; /* 0 = STUCK_SECONDS */
 	uint64_t seed;
@@ -109,8 +110,10 @@ hostile_victim_fn waiting_consumer, feeding_producer;
 /* --- arenas.c: users of an arena; naive_popper has one fault */
 hostile_victim_fn victim_allocator, victim_surveyor, guarded_allocator, guarded_surveyor;
 hostile_victim_fn naive_popper;
+/* --- listeners.c: of change log and dirty map, in a region that is listened to */
+hostile_victim_fn victim_follower, victim_copier, guarded_follower, guarded_copier;
 /* Make the region that they all expect; returns its descriptor. */
-int victims_region(size_t *ret_size);
+int victims_region(bool listened, size_t *ret_size);
 
 /* Where the ring's header lies in the image: it begins with a word of its own. */
 size_t hostile_find_ring(const struct hostile_arena *arena);
@@ -119,10 +122,13 @@ size_t hostile_find_section(const struct hostile_arena *arena);
 /* The same for the arena, and for what it grew by. */
 size_t hostile_find_arena(const struct hostile_arena *arena);
 size_t hostile_find_extent(const struct hostile_arena *arena);
+/* The same for the change log, and for the dirty map; 0: nobody listens. */
+size_t hostile_find_log(const struct hostile_arena *arena);
+size_t hostile_find_map(const struct hostile_arena *arena);
 
 /* --- attacks.c ------------------------------------------------------------------------------- */
 
-hostile_attack_fn attack_scribble, attack_truncate, attack_punch, attack_requeue;
+hostile_attack_fn attack_scribble, attack_listeners, attack_truncate, attack_punch, attack_requeue;
 
 /* --- naive.c: victims with one fault each, to see that the harness sees it ------------------- */
 

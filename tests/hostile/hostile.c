@@ -93,6 +93,43 @@ static void a_scribbling_peer_costs_errors_only(void **state)
 	       HOSTILE_CALM);
 }
 
+static void those_who_listen_are_told_errors_only(void **state)
+{
+	(void)state;
+	expect(&(struct hostile_plan){ .name = "listeners under scribbling",
+				       .victims = { victim_changer, victim_follower,
+						    victim_follower, victim_copier },
+				       .attack = attack_scribble,
+				       .listened = true,
+				       .seconds = seconds_all * 0.15,
+				       .seed = seed + 5 },
+	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "listeners, where they alone are scribbled on",
+				       .victims = { victim_copier, victim_follower, victim_follower,
+						    victim_follower },
+				       .attack = attack_listeners,
+				       .listened = true,
+				       .seconds = seconds_all * 0.15,
+				       .seed = seed + 7 },
+	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "allocating while listened to, under scribbling",
+				       .victims = { victim_allocator, victim_copier,
+						    victim_manager },
+				       .attack = attack_scribble,
+				       .listened = true,
+				       .seconds = seconds_all * 0.1,
+				       .seed = seed + 6 },
+	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "truncation under listeners",
+				       .victims = { guarded_changer, guarded_follower,
+						    guarded_follower, guarded_copier },
+				       .attack = attack_truncate,
+				       .listened = true,
+				       .seconds = seconds_all * 0.1,
+				       .seed = seed },
+	       HOSTILE_CALM);
+}
+
 static void a_truncating_peer_is_an_error_with_the_guard(void **state)
 {
 	(void)state;
@@ -230,7 +267,7 @@ static void a_squatted_read_lock_is_no_life(void **state)
 	char buf[256];
 	size_t size, size_all;
 	int living = 0, squatter, r;
-	int fd = victims_region(&size_all);
+	int fd = victims_region(false, &size_all);
 
 	(void)state;
 	pid_t member = start_member(fd, "ring");
@@ -345,6 +382,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_program_without_the_guard_is_seen_to_die),
 		cmocka_unit_test(a_waiter_without_slices_is_seen_to_be_stuck),
 		cmocka_unit_test(a_scribbling_peer_costs_errors_only),
+		cmocka_unit_test(those_who_listen_are_told_errors_only),
 		cmocka_unit_test(a_truncating_peer_is_an_error_with_the_guard),
 		cmocka_unit_test(an_arena_that_is_cut_off_is_an_error_with_the_guard),
 		cmocka_unit_test(a_hole_punching_peer_costs_errors_only),

@@ -48,7 +48,7 @@ static void make_sections(struct tarn_region *region)
 	tarn_object_close(region, data);
 }
 
-int victims_region(size_t *ret_size)
+int victims_region(bool listened, size_t *ret_size)
 {
 	const struct tarn_region_opts opts = {
 		.size = REGION_SIZE,
@@ -71,45 +71,62 @@ int victims_region(size_t *ret_size)
 		must("object", tarn_object_create(region, name, 1000, &data, NULL));
 		tarn_object_close(region, data);
 	}
+	if (listened)
+		victims_make_listeners(region);
 	*ret_size = tarn_segment_size(tarn_region_segment(region));
 	fd = dup(tarn_segment_fd(tarn_region_segment(region)));
 	tarn_region_close(region);
 	return fd;
 }
 
-static size_t find_magic_from(const struct hostile_arena *arena, const char *magic, size_t off)
+/* 0: there is none. */
+static size_t seek_magic(const struct hostile_arena *arena, const char *magic, size_t off)
 {
 	for (; off + 64 <= arena->size; off += 64) {
 		if (memcmp(arena->image + off, magic, 4) == 0)
 			return off;
 	}
-	abort();
+	return 0;
 }
 
-static size_t find_magic(const struct hostile_arena *arena, const char *magic)
+static size_t find_magic(const struct hostile_arena *arena, const char *magic, size_t from)
 {
-	return find_magic_from(arena, magic, 0);
+	size_t off = seek_magic(arena, magic, from);
+
+	if (off == 0)
+		abort();
+	return off;
 }
 
 size_t hostile_find_ring(const struct hostile_arena *arena)
 {
-	return find_magic(arena, "Ring");
+	return find_magic(arena, "Ring", 0);
 }
 
 size_t hostile_find_section(const struct hostile_arena *arena)
 {
-	return find_magic(arena, "Sect");
+	return find_magic(arena, "Sect", 0);
 }
 
 size_t hostile_find_arena(const struct hostile_arena *arena)
 {
-	return find_magic(arena, "Aren");
+	return find_magic(arena, "Aren", 0);
 }
 
 /* The first extent lies inside of the arena. */
 size_t hostile_find_extent(const struct hostile_arena *arena)
 {
-	return find_magic_from(arena, "Extn", hostile_find_arena(arena) + 1216);
+	return find_magic(arena, "Extn", hostile_find_arena(arena) + 1216);
+}
+
+size_t hostile_find_log(const struct hostile_arena *arena)
+{
+	return seek_magic(arena, "Chng", 0);
+}
+
+size_t hostile_find_map(const struct hostile_arena *arena)
+{
+	return seek_magic(arena, "Dirt", 0);
 }
 
 /* --- producer -------------------------------------------------------------------------------- */
@@ -278,13 +295,6 @@ static int see_object(const struct tarn_object_stat *stat, void *arg)
 	if (memchr(stat->name, 0, sizeof(stat->name)) == NULL)
 		hostile_lie(v->arena, "tarn_region_objects", "name does not end", 0);
 	return 0;
-}
-
-static void see_finding(const struct tarn_finding *finding, void *arg)
-{
-	struct victim *v = arg;
-
-	v->sink += strlen(finding->where) + strlen(finding->field) + strlen(finding->rule);
 }
 
 static void use_objects(struct victim *v)
@@ -551,41 +561,12 @@ void victim_onlooker(struct hostile_arena *arena, unsigned index)
 
 /* --- behind the guard ------------------------------------------------------------------------ */
 
-void guarded_producer(struct hostile_arena *arena, unsigned index)
-{
-	must("tarn_segment_guard", tarn_segment_guard());
-	victim_producer(arena, index);
-}
-
-void guarded_consumer(struct hostile_arena *arena, unsigned index)
-{
-	must("tarn_segment_guard", tarn_segment_guard());
-	victim_consumer(arena, index);
-}
-
-void guarded_manager(struct hostile_arena *arena, unsigned index)
-{
-	must("tarn_segment_guard", tarn_segment_guard());
-	victim_manager(arena, index);
-}
-
-void guarded_newcomer(struct hostile_arena *arena, unsigned index)
-{
-	must("tarn_segment_guard", tarn_segment_guard());
-	victim_newcomer(arena, index);
-}
-
-void guarded_changer(struct hostile_arena *arena, unsigned index)
-{
-	must("tarn_segment_guard", tarn_segment_guard());
-	victim_changer(arena, index);
-}
-
-void guarded_onlooker(struct hostile_arena *arena, unsigned index)
-{
-	must("tarn_segment_guard", tarn_segment_guard());
-	victim_onlooker(arena, index);
-}
+BEHIND_GUARD(producer)
+BEHIND_GUARD(consumer)
+BEHIND_GUARD(manager)
+BEHIND_GUARD(newcomer)
+BEHIND_GUARD(changer)
+BEHIND_GUARD(onlooker)
 
 /* --- waiters --------------------------------------------------------------------------------- */
 

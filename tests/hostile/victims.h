@@ -71,6 +71,21 @@ static inline void read_all(struct victim *v, const void *data, size_t size)
 		v->sink += bytes[i];
 }
 
+static inline void see_finding(const struct tarn_finding *finding, void *arg)
+{
+	read_all(arg, finding->where, strlen(finding->where));
+	read_all(arg, finding->field, strlen(finding->field));
+	read_all(arg, finding->rule, strlen(finding->rule));
+}
+
+/* victim_WHO with tarn_segment_guard() on. */
+#define BEHIND_GUARD(who)                                                                          \
+	void guarded_##who(struct hostile_arena *arena, unsigned index)                            \
+	{                                                                                          \
+		must("tarn_segment_guard", tarn_segment_guard());                                  \
+		victim_##who(arena, index);                                                        \
+	}
+
 static inline int enter_region(struct victim *v, uint32_t flags)
 {
 	struct tarn_diag diag = { 0 };
@@ -95,5 +110,9 @@ static inline void leave_region(struct victim *v)
 
 /* Make it, with a section of its own, blocks in it, and a tx that its owner died in. */
 void victims_make_arena(struct tarn_region *region);
+
+/* --- listeners.c: a change log of "left", and the dirty map --------------------------------- */
+
+void victims_make_listeners(struct tarn_region *region);
 
 #endif /* HOSTILE_VICTIMS_H */

@@ -490,6 +490,100 @@ static void recoverer(int me)
 	SCHED_CHECK(r == 0 || r == -EBUSY, "P%d: recover: %s", me, strerror(-r));
 }
 
+/* P0 has both in one tx; P1 removes the first, P2 uses the second. */
+static void remover(int me)
+{
+	bool dead = sched_dead(0);
+	int r;
+
+	if (me == 0) {
+		pass_both(me, false, false);
+		return;
+	}
+	if (me == 2) {
+		pass(1, me);
+		return;
+	}
+	r = tarn_section_remove(sched_region(me), "first", NULL);
+	SCHED_CHECK(r == 0, "P%d: remove: %s", me, strerror(-r));
+	/* what it left is undone, or somebody is at it */
+	SCHED_CHECK(!dead || !holds(0), "P%d has removed it with a dead owner's changes in place",
+		    me);
+}
+
+/* Everybody has both open, so no memory comes free. */
+static void open_to_remove(void)
+{
+	struct tarn_region *region = sched_region(SCHED_PROCS);
+
+	open_all(2, 3);
+	sched_hot("region-lock", &region->super->lock, sizeof(region->super->lock));
+	sched_hot("directory", region->directory,
+		  region->object_max * sizeof(region->directory[0]));
+	for (int p = 0; p <= SCHED_PROCS; p++) {
+		sched_private(sched_region(p)->hold_count,
+			      region->object_max * sizeof(region->hold_count[0]));
+		sched_private(sched_region(p)->hold_state,
+			      region->object_max * sizeof(region->hold_state[0]));
+	}
+}
+
+/* P0 spoils the first entry of its own journal, so if it dies then, the tx cannot be undone whole.
+ * P1 adds ten to the second's word; P2 frees the second by force, but the first before that. */
+static void forcer(int me)
+{
+	struct tarn_tx *tx;
+	int r;
+
+	if (me == 0) {
+		enter(0, me, &tx);
+		enter(1, me, &tx);
+		for (int i = 0; i < 2; i++)
+			must_be(me, "store",
+				tarn_tx_set64(tx, &data[me]->both[i], data[me]->both[i] + 1), 0);
+		sections[0][me]->shm->journal[0].where ^= 1u << 4;
+		ghost.leaving[me] = 1 + 2;
+		leave(1, me);
+		leave(0, me);
+		ghost.leaving[me] = 0;
+		ghost.done[2]++;
+	} else if (me == 1) {
+		r = tarn_section_enter(sections[1][me], TARN_FOREVER, &tx, NULL);
+		if (r == -ENOTRECOVERABLE)
+			return;
+		must_be(me, "enter", r, 0);
+		ghost_in(1, me);
+		must_be(me, "store", tarn_tx_set64(tx, &data[me]->both[1], data[me]->both[1] + 10),
+			0);
+		ghost.leaving[me] = 1 + 1;
+		leave(1, me);
+		ghost.leaving[me] = 0;
+		ghost.done[1]++;
+	} else {
+		r = tarn_section_recover(sched_region(me), "second", TARN_SECTION_FORCE, NULL);
+		SCHED_CHECK(r == 0 || r == -EBUSY, "P%d: recover: %s", me, strerror(-r));
+	}
+}
+
+/* The second entry could be undone: its word is what was made final, by force or not. */
+static void verify_force(void)
+{
+	struct tarn_region *region = sched_region(SCHED_PROCS);
+	uint64_t *word = &data[SCHED_PROCS]->both[1];
+	struct tarn_tx *tx;
+
+	must(tarn_section_recover(region, NULL, TARN_SECTION_FORCE, NULL));
+	for (int s = 0; s < 2; s++) {
+		int r = tarn_section_try(sections[s][SCHED_PROCS], &tx, NULL);
+
+		SCHED_CHECK(r == 0, "section %d cannot be entered: %s", s, strerror(-r));
+		must(tarn_section_leave(sections[s][SCHED_PROCS]));
+	}
+	check_count(2, *word % 10);
+	check_count(1, *word / 10);
+	(void)!tarn_region_check(region, print_finding, NULL);
+}
+
 #define SECTION .verify = verify, .cleanup = close_all
 
 const struct sched_scenario sched_sections[] = {
@@ -534,5 +628,11 @@ const struct sched_scenario sched_sections[] = {
 	{ "recover", "a third process recovers while two pass", .procs = 3, .setup = open_3,
 	  .body = recoverer, .holds = holds, .quick = { 1, 1 }, .full = { { 3, 1 }, { 1, 2 } },
 	  SECTION },
+	{ "force", "two sections in one tx that cannot be undone; one is freed by force",
+	  .procs = 3, .setup = open_both_3, .body = forcer, .quick = { 1, 1 },
+	  .full = { { 2, 1 }, { 1, 2 } }, .verify = verify_force, .cleanup = close_all },
+	{ "remove", "two sections in one tx; one removes the first, one wants the second",
+	  .procs = 3, .setup = open_to_remove, .body = remover, .quick = { 1, 1 },
+	  .full = { { 1, 2 } }, SECTION },
 	{ 0 },
 };

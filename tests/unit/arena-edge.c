@@ -114,8 +114,9 @@ static uint32_t bad_value(uint32_t was)
 
 static void expected(int r)
 {
-	static const int named[] = { 0,       -ENOMEM,  -EINVAL,  -EPERM,  -ENOENT,
-				     -ENOSPC, -EUCLEAN, -EDEADLK, -EAGAIN, -ENOTRECOVERABLE };
+	static const int named[] = { 0,       -ENOMEM,          -EINVAL,   -EPERM,
+				     -ENOENT, -ENOSPC,          -EUCLEAN,  -EDEADLK,
+				     -EAGAIN, -ENOTRECOVERABLE, -ETIMEDOUT };
 	size_t i = 0;
 
 	while (i < sizeof(named) / sizeof(*named) && named[i] != r)

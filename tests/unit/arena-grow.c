@@ -451,6 +451,73 @@ static void a_child_goes_on_with_the_handle(void **state)
 	whole();
 }
 
+/* As the next one finds it that was stopped in the middle of making an object. */
+static pid_t keep_the_directory(void)
+{
+	int ready[2];
+	char byte = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (tarn__region_enter_member(region) < 0 || tarn__region_lock(region) < 0)
+			_exit(1);
+		(void)!write(ready[1], &byte, 1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void that_another_keeps_the_directory_is_not_called_full(void **state)
+{
+	tarn_ref ref = 0, first;
+	pid_t pid;
+
+	(void)state;
+	enter();
+	first = alloc(300 * KIB);
+	pid = keep_the_directory();
+	assert_int_equal(tarn_arena_alloc(arena, tx, 400 * KIB, 0, 0, &ref), -ETIMEDOUT);
+	assert_int_equal(tarn_arena_grow(arena, tx, 400 * KIB), -ETIMEDOUT);
+	assert_int_equal(ref, 0);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	/* the tx goes on */
+	assert_int_equal(tarn_arena_alloc(arena, tx, 400 * KIB, 0, 0, &ref), 0);
+	assert_int_equal(tarn_arena_free(arena, tx, first), 0);
+	leave();
+	assert_int_equal(stat_now().used, 400 * KIB);
+	whole();
+}
+
+/* A small block wants a slab, and takes a larger slot where none can be made. */
+static void nor_is_it_for_a_small_block(void **state)
+{
+	tarn_ref ref = 0;
+	pid_t pid;
+	int r = 0;
+
+	(void)state;
+	enter();
+	for (uint64_t room = stat_now().free; room >= 4 * KIB; room -= 4 * KIB)
+		(void)alloc(4 * KIB);
+	pid = keep_the_directory();
+	for (int i = 0; r == 0 && i < 1000; i++)
+		r = tarn_arena_alloc(arena, tx, 64, 0, 0, &ref);
+	assert_int_equal(r, -ETIMEDOUT);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(tarn_arena_alloc(arena, tx, 64, 0, 0, &ref), 0);
+	leave();
+	whole();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -467,6 +534,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(walk_meets_each_block_once, usual, drop),
 		cmocka_unit_test_setup_teardown(an_observer_sees_the_arena, usual, drop),
 		cmocka_unit_test_setup_teardown(a_child_goes_on_with_the_handle, usual, drop),
+		cmocka_unit_test_setup_teardown(that_another_keeps_the_directory_is_not_called_full,
+						usual, drop),
+		cmocka_unit_test_setup_teardown(nor_is_it_for_a_small_block, usual, drop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,43 @@ static void a_follower_is_forced_only_after_its_leader(void **state)
 	assert_int_equal(tarn_region_check(region, NULL, NULL), 0);
 }
 
+static void die_inside_low(void)
+{
+	if (tarn_section_enter(low, TARN_FOREVER, &tx, NULL) == 0) {
+		(void)tarn_tx_set64(tx, &words[0], 2);
+		raise(SIGKILL);
+	}
+}
+
+/* As it is for a moment when two recover at once: the fate of a dead one's tx is in the hands of
+ * somebody who lives. Here that lasts: low says that it follows high, which is inside of another's
+ * tx. Neither is low set aside for it, nor forced beside whoever may be putting words back. */
+static void whose_leader_is_being_seen_to_is_left_as_it_is(void **state)
+{
+	const struct tarn_section_opts opts = { .journal_size = 256 };
+	struct tarn_section *top;
+	uint32_t lock;
+
+	(void)state;
+	assert_int_equal(tarn_section_open(region, "top", &opts, &top), 0);
+	die_in_child(die_inside_low);
+	assert_int_equal(tarn_section_enter(top, TARN_FOREVER, &tx, NULL), 0);
+	assert_int_equal(tarn_section_try(high, &tx, NULL), 0);
+	low->shm->leader = place_of(high);
+	low->shm->leader_seq = high->shm->seq;
+	lock = low->shm->lock;
+	assert_int_equal(tarn_section_recover(region, "low", 0, NULL), -EBUSY);
+	assert_int_equal(tarn_section_recover(region, "low", TARN_SECTION_FORCE, NULL), -EBUSY);
+	assert_int_equal(low->shm->lock, lock);
+	assert_int_equal(low->shm->seq & 1, 1);
+	assert_int_equal(tarn_section_leave(high), 0);
+	assert_int_equal(tarn_section_leave(top), 0);
+	assert_int_equal(tarn_section_recover(region, "low", 0, NULL), 0);
+	assert_int_equal(recovered(low), 1);
+	assert_int_equal(tarn_region_check(region, NULL, NULL), 0);
+	tarn_section_close(top);
+}
+
 static void one_recovery_of_all_is_enough_once_the_journal_is_in_order(void **state)
 {
 	(void)state;
@@ -321,6 +358,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_leader_is_recovered_before_what_follows_it),
 		TEST(a_follower_is_forced_only_after_its_leader),
+		TEST(whose_leader_is_being_seen_to_is_left_as_it_is),
 		TEST(one_recovery_of_all_is_enough_once_the_journal_is_in_order),
 		TEST(a_removed_leader_that_has_committed_is_kept_too),
 		TEST(a_stale_handle_lets_go_of_its_own_alone),
