@@ -16,17 +16,15 @@
 
 #include <tarn/arena.h>
 
-#include "fault.h"
+#include "region.h"
 
 enum { REGION = 48 << 10, REGION_MAX = 1 << 20, ARENA = 8 << 10, ARENA_MAX = 256 << 10 };
 enum { BLOCKS = 5, BLOCK = 96, MUCH = 90000 };
 
-static struct tarn_region *region;
 static struct tarn_section *section;
 static struct tarn_arena *arena;
 static tarn_ref blocks[BLOCKS];
 static uint64_t used; /* bytes, before run() */
-static char addr[80];
 static struct tarn_arena *const untouched = (struct tarn_arena *)(uintptr_t)16;
 
 static struct tarn_arena_opts options(struct tarn_diag *diag)
@@ -40,19 +38,15 @@ static struct tarn_arena_opts options(struct tarn_diag *diag)
 
 static int made(struct harness_report *report)
 {
-	const struct tarn_region_opts opts = {
-		.size = REGION, .max_size = REGION_MAX, .member_max = 4, .object_max = 32
-	};
 	const struct tarn_section_opts journal = { .journal_size = 8192 };
-	int r;
 
-	snprintf(addr, sizeof(addr), "%sarena", harness_prefix());
-	r = tarn_region_create(addr, &opts, &region);
-	if (r == 0)
-		r = tarn_section_open(region, "s", &journal, &section);
 	used = 0;
 	arena = NULL;
-	return r < 0 ? harness_say(report, -1, "setup: %s", strerror(-r)) : 0;
+	if (make_region("arena", REGION, REGION_MAX, report) < 0)
+		return -1;
+	if (tarn_section_open(region, "s", &journal, &section) < 0)
+		return harness_say(report, -1, "setup: no section");
+	return 0;
 }
 
 static int count_used(uint64_t *ret_used)
@@ -129,13 +123,6 @@ static int orphaned(struct harness_report *report)
 }
 
 /* --- after --------------------------------------------------------------------------------- */
-
-static int sound(struct harness_report *report)
-{
-	if (tarn_region_gc(region, NULL) < 0 || tarn_region_check(region, NULL, NULL) < 0)
-		return harness_say(report, FAULT_BROKEN, "afterwards its check fails");
-	return 0;
-}
 
 /* The blocks are those that were there before, and much can be had. */
 static int whole(struct harness_report *report)

@@ -7,15 +7,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <tarn/region.h>
 #include <tarn/ring.h>
 
-#include "fault.h"
+#include "region.h"
 
 enum { HEAP = 8192 };
 
 static const struct tarn_ring_opts small = { .capacity = 256 };
-static struct tarn_region *region;
 static struct tarn_ring *ring; /* what run() made */
 static struct tarn_ring *producer, *consumer;
 static struct tarn_ring *const untouched = (struct tarn_ring *)(uintptr_t)16;
@@ -24,13 +22,7 @@ static struct tarn_ring *const untouched = (struct tarn_ring *)(uintptr_t)16;
 
 static int made(struct harness_report *report)
 {
-	const struct tarn_region_opts opts = { .size = HEAP, .member_max = 4, .object_max = 32 };
-	char addr[80];
-	int r;
-
-	snprintf(addr, sizeof(addr), "%sring", harness_prefix());
-	r = tarn_region_create(addr, &opts, &region);
-	return r == 0 ? 0 : harness_say(report, -1, "setup: %s", strerror(-r));
+	return make_region("ring", HEAP, 0, report);
 }
 
 static int with_roles(struct harness_report *report)
@@ -78,13 +70,6 @@ static void close_and_remove(void)
 	tarn_ring_close(ring);
 	if (tarn_object_remove(region, "ring") < 0 || tarn_region_gc(region, NULL) < 0)
 		abort();
-}
-
-static int sound(struct harness_report *report)
-{
-	if (tarn_region_gc(region, NULL) < 0 || tarn_region_check(region, NULL, NULL) < 0)
-		return harness_say(report, FAULT_BROKEN, "afterwards its check fails");
-	return 0;
 }
 
 /* --- run ----------------------------------------------------------------------------------- */

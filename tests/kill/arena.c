@@ -84,25 +84,18 @@ static int several(void)
 
 OP(do_several, several())
 
-static int abort_several(struct kill_world *world, struct harness_report *report)
-{
-	int r = enter();
+#define UNDONE(nm, what)                                                                           \
+	static int nm(struct kill_world *world, struct harness_report *report)                     \
+	{                                                                                          \
+		int r = enter();                                                                   \
+		(void)world, (void)report;                                                         \
+		if (r == 0)                                                                        \
+			r = what;                                                                  \
+		return r < 0 ? r : tarn_section_abort(one);                                        \
+	}
 
-	(void)world, (void)report;
-	if (r == 0)
-		r = several();
-	return r < 0 ? r : tarn_section_abort(one);
-}
-
-static int abort_growth(struct kill_world *world, struct harness_report *report)
-{
-	int r = enter();
-
-	(void)world, (void)report;
-	if (r == 0)
-		r = put(7, 5 * 4096, 90);
-	return r < 0 ? r : tarn_section_abort(one);
-}
+UNDONE(abort_several, several())
+UNDONE(abort_growth, put(7, 5 * 4096, 90))
 
 static int open_creating(struct kill_world *world, struct harness_report *report)
 {
@@ -149,36 +142,22 @@ static int check_drop(struct kill_world *world, struct harness_report *report)
 	return wind_up(world, there < (had == 3 ? 1 : had), report);
 }
 
-static int check_resized(struct kill_world *world, struct harness_report *report)
-{
-	uint64_t size;
+/* Slot 0 has the new size, or has not. */
+#define RESIZED(nm, is)                                                                            \
+	static int check_##nm(struct kill_world *world, struct harness_report *report)             \
+	{                                                                                          \
+		uint64_t size;                                                                     \
+                                                                                                   \
+		if (look(world, report) < 0)                                                       \
+			return KILL_VIOLATION;                                                     \
+		size = pool->slots[0].size;                                                        \
+		return wind_up(world, is, report);                                                 \
+	}
 
-	if (look(world, report) < 0)
-		return KILL_VIOLATION;
-	size = pool->slots[0].size;
-	return wind_up(world, size != 100 && size != 2 * 4096 && size != 3 * 4096 + 1, report);
-}
-
-static int check_extended(struct kill_world *world, struct harness_report *report)
-{
-	if (look(world, report) < 0)
-		return KILL_VIOLATION;
-	return wind_up(world, pool->slots[0].size == 3 * 4096, report);
-}
-
-static int check_shrunk(struct kill_world *world, struct harness_report *report)
-{
-	if (look(world, report) < 0)
-		return KILL_VIOLATION;
-	return wind_up(world, pool->slots[0].size == 8 * 1024 + 1, report);
-}
-
-static int check_to_pages(struct kill_world *world, struct harness_report *report)
-{
-	if (look(world, report) < 0)
-		return KILL_VIOLATION;
-	return wind_up(world, pool->slots[0].size == 2 * 4096, report);
-}
+RESIZED(resized, size != 100 && size != 2 * 4096 && size != 3 * 4096 + 1)
+RESIZED(extended, size == 3 * 4096)
+RESIZED(shrunk, size == 8 * 1024 + 1)
+RESIZED(to_pages, size == 2 * 4096)
 
 /* All of it or nothing. */
 static int check_several(struct kill_world *world, struct harness_report *report)
@@ -207,8 +186,8 @@ static int check_same(struct kill_world *world, struct harness_report *report)
 	return r;
 }
 
-/* It is there or not, and can be made. */
-static int check_made(struct kill_world *world, struct harness_report *report)
+/* Is the arena there? 1, 0, KILL_VIOLATION. */
+static int still_there(struct kill_world *world, struct harness_report *report)
 {
 	int r;
 
@@ -218,28 +197,33 @@ static int check_made(struct kill_world *world, struct harness_report *report)
 	r = tarn_arena_open(region, "arena", NULL, &arena);
 	if (r != 0 && r != -ENOENT)
 		return survivor_say(report, "open", r, NULL);
-	if (r != 0 && make_arena(0, report) < 0)
+	return r == 0;
+}
+
+/* Make it where it is not @there; then all is as it is to be. */
+static int judge_arena(struct kill_world *world, bool there, int outcome,
+		       struct harness_report *report)
+{
+	if (!there && make_arena(0, report) < 0)
 		return KILL_VIOLATION;
-	return books(report) < 0 ? KILL_VIOLATION : wind_up(world, r == 0, report);
+	return books(report) < 0 ? KILL_VIOLATION : wind_up(world, outcome, report);
+}
+
+/* It is there or not, and can be made. */
+static int check_made(struct kill_world *world, struct harness_report *report)
+{
+	int there = still_there(world, report);
+
+	return there < 0 ? there : judge_arena(world, there == 1, there, report);
 }
 
 static int check_gone(struct kill_world *world, struct harness_report *report)
 {
-	int r;
+	int there = still_there(world, report);
 
-	region = NULL;
-	if (open_all(world, false, report) < 0 || survivor_check(region, report) < 0)
-		return KILL_VIOLATION;
-	r = tarn_arena_open(region, "arena", NULL, &arena);
-	if (r != 0 && r != -ENOENT)
-		return survivor_say(report, "open", r, NULL);
-	if (r == 0)
-		return books(report) < 0 ? KILL_VIOLATION : wind_up(world, 0, report);
-	/* its blocks went with it */
-	memset(pool, 0, sizeof(*pool));
-	if (make_arena(0, report) < 0 || books(report) < 0)
-		return KILL_VIOLATION;
-	return wind_up(world, 1, report);
+	if (there == 0) /* its blocks went with it */
+		memset(pool, 0, sizeof(*pool));
+	return there < 0 ? there : judge_arena(world, there == 1, !there, report);
 }
 
 /* --- the table ----------------------------------------------------------------------------- */

@@ -52,6 +52,25 @@ static void leaving(const struct kill_world *world)
 	atomic_store(&state_of(world)->inside, 0);
 }
 
+/* --- either ------------------------------------------------------------------------------- */
+
+static int recover_one(struct kill_world *world, struct harness_report *report)
+{
+	(void)world, (void)report;
+	return tarn_section_recover(region, "one", 0, NULL);
+}
+
+static int join_and_leave(struct kill_world *world, struct harness_report *report)
+{
+	struct tarn_region *mine;
+	int r = tarn_region_open(world->addr, NULL, &mine);
+
+	(void)report;
+	if (r == 0)
+		tarn_region_close(mine);
+	return r;
+}
+
 /* --- A: is stopped ------------------------------------------------------------------------- */
 
 static int change_one(struct kill_world *world, uint64_t key, bool keep,
@@ -139,23 +158,6 @@ static int a_second_then_first(struct kill_world *world, struct harness_report *
 	return r == 0 ? a_insert(world, report) : r;
 }
 
-static int a_recover(struct kill_world *world, struct harness_report *report)
-{
-	(void)world, (void)report;
-	return tarn_section_recover(region, "one", 0, NULL);
-}
-
-static int a_join(struct kill_world *world, struct harness_report *report)
-{
-	struct tarn_region *mine;
-	int r = tarn_region_open(world->addr, NULL, &mine);
-
-	(void)report;
-	if (r == 0)
-		tarn_region_close(mine);
-	return r;
-}
-
 static int a_object(struct kill_world *world, struct harness_report *report)
 {
 	void *data;
@@ -234,12 +236,6 @@ static int b_move(struct kill_world *world, struct harness_report *report)
 	return r == 0 ? tarn_section_leave(one) : r;
 }
 
-static int b_recover(struct kill_world *world, struct harness_report *report)
-{
-	(void)world, (void)report;
-	return tarn_section_recover(region, "one", 0, NULL);
-}
-
 /* Recover everything, then enter what may be entered. */
 static int b_recover_insert(struct kill_world *world, struct harness_report *report)
 {
@@ -265,17 +261,6 @@ static int b_gc(struct kill_world *world, struct harness_report *report)
 	int r = tarn_region_gc(region, NULL);
 
 	return r == 0 ? b_insert(world, report) : r;
-}
-
-static int b_join(struct kill_world *world, struct harness_report *report)
-{
-	struct tarn_region *mine;
-	int r = tarn_region_open(world->addr, NULL, &mine);
-
-	(void)report;
-	if (r == 0)
-		tarn_region_close(mine);
-	return r;
 }
 
 static int b_object(struct kill_world *world, struct harness_report *report)
@@ -407,13 +392,12 @@ static int check_object(struct kill_world *world, struct harness_report *report)
 /* --- the table ----------------------------------------------------------------------------- */
 
 /* clang-format off */
-#define PAIR(nm, before, op_a, op_b, ...) \
-	{ .name = "pair-" nm, .setup = before, .prepare_a = prepared, .a = op_a, \
-	  .prepare_b = prepared, .b = op_b, __VA_ARGS__ }
+#define BOTH(nm, before, how, op_a, op_b, ...) \
+	{ .name = "pair-" nm, .setup = before, .prepare_a = how, .a = op_a, \
+	  .prepare_b = how, .b = op_b, __VA_ARGS__ }
+#define PAIR(nm, before, ...) BOTH(nm, before, prepared, __VA_ARGS__)
 /* What the dead left is still there when the operations begin. */
-#define AFTER_DEATH(nm, before, op_a, op_b, ...) \
-	{ .name = "pair-" nm, .setup = before, .prepare_a = ready, .a = op_a, \
-	  .prepare_b = ready, .b = op_b, __VA_ARGS__ }
+#define AFTER_DEATH(nm, before, ...) BOTH(nm, before, ready, __VA_ARGS__)
 /* B is inside, and has inserted 5. */
 #define ASLEEP(nm, op_b, ...) \
 	{ .name = "pair-" nm, .setup = fresh, .prepare_a = prepared_to_sleep, .a = a_insert_later, \
@@ -426,13 +410,13 @@ static const struct kill_pair pairs[] = {
 	     .check = check_5_9, .refused_b = { -EAGAIN }),
 	PAIR("insert-and-abort", fresh, a_insert, b_abort,
 	     .check = check_5_none, .refused_b = { -ETIMEDOUT }),
-	PAIR("insert-and-recover", fresh, a_insert, b_recover,
+	PAIR("insert-and-recover", fresh, a_insert, recover_one,
 	     .check = check_5_none, .refused_b = { -EBUSY }),
 	PAIR("insert-and-read", fresh, a_insert, b_read,
 	     .check = check_5_none, .refused_b = { -ETIMEDOUT }),
 	PAIR("insert-and-gc", fresh, a_insert, b_gc,
 	     .check = check_5_9, .refused_b = { -ETIMEDOUT }),
-	PAIR("insert-and-join", fresh, a_insert, b_join, .check = check_5_none),
+	PAIR("insert-and-join", fresh, a_insert, join_and_leave, .check = check_5_none),
 	PAIR("abort-and-enter", fresh, a_abort, b_insert,
 	     .check = check_none_9, .refused_b = { -ETIMEDOUT }),
 	PAIR("move-and-second", fresh, a_move, b_second,
@@ -443,8 +427,8 @@ static const struct kill_pair pairs[] = {
 	     .refused_b = { -EAGAIN }),
 	PAIR("abort-two-and-second", fresh, a_abort_two, b_second, .check = check_none_9,
 	     .refused_b = { -ETIMEDOUT }),
-	PAIR("join-and-enter", fresh, a_join, b_insert, .check = check_none_9),
-	PAIR("join-and-gc", fresh, a_join, b_gc,
+	PAIR("join-and-enter", fresh, join_and_leave, b_insert, .check = check_none_9),
+	PAIR("join-and-gc", fresh, join_and_leave, b_gc,
 	     .check = check_none_9, .refused_b = { -ETIMEDOUT }),
 	PAIR("object-and-object", fresh, a_object, b_object,
 	     .check = check_object, .refused_b = { -ETIMEDOUT },
@@ -452,20 +436,20 @@ static const struct kill_pair pairs[] = {
 	AFTER_DEATH("enter-after-death-and-enter", left_changed, a_insert, b_insert,
 		    .check = check_5_9,
 		    .refused_b = { -ETIMEDOUT }),
-	AFTER_DEATH("enter-after-death-and-recover", left_changed, a_insert, b_recover,
+	AFTER_DEATH("enter-after-death-and-recover", left_changed, a_insert, recover_one,
 		    .check = check_5_none,
 		    .refused_b = { -EBUSY }),
-	AFTER_DEATH("recover-and-enter", left_changed, a_recover, b_insert,
+	AFTER_DEATH("recover-and-enter", left_changed, recover_one, b_insert,
 		    .check = check_none_9,
 		    .refused_a = { -EBUSY }, .refused_b = { -ETIMEDOUT }),
-	AFTER_DEATH("recover-and-gc", left_changed, a_recover, b_gc, .check = check_none_9,
+	AFTER_DEATH("recover-and-gc", left_changed, recover_one, b_gc, .check = check_none_9,
 		    .refused_b = { -ETIMEDOUT }),
 	AFTER_DEATH("second-after-death-of-two-and-second", left_changed_two, a_second_then_first,
 		    b_second, .check = check_5_9, .refused_b = { -ETIMEDOUT }),
 	AFTER_DEATH("first-after-death-of-two-and-second", left_changed_two, a_insert, b_second,
 		    .check = check_5_9, .refused_b = { -ETIMEDOUT }),
 	AFTER_DEATH("second-after-death-of-two-and-recover", left_changed_two,
-		    a_second_then_first, b_recover,
+		    a_second_then_first, recover_one,
 	       .check = check_5_none, .refused_b = { -EBUSY }),
 	ASLEEP("asleep-and-leave", op_leave, .check = check_9_5),
 	ASLEEP("asleep-and-abort", op_abort_inside, .check = check_9_none),

@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "region/region.h"
+#include "child.h"
 
 static char name[64], path[128];
 static struct tarn_region *region;
@@ -62,20 +63,6 @@ static void wait_a_while_for(pid_t pid)
 		(void)waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT);
 		pause_ms(1);
 	}
-}
-
-/* Run @fn in a child; its exit status, or 1000 + signal. A child that hangs gets SIGALRM. */
-static int in_child(int (*fn)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		alarm(20);
-		_exit(fn());
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
 /* --- fork ---------------------------------------------------------------------------------- */

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "region/region.h"
+#include "child.h"
 
 static uint32_t member_count(struct tarn_region *r)
 {
@@ -28,18 +29,6 @@ static uint32_t member_count(struct tarn_region *r)
 
 	assert_int_equal(tarn_region_stat(r, &stat), 0);
 	return stat.member_count;
-}
-
-/* Run @fn in a child; its exit status, or 1000 + signal. */
-static int in_child(int (*fn)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(fn());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
 static int32_t key;

@@ -22,6 +22,7 @@
 #include <cmocka.h>
 
 #include "region/region.h"
+#include "child.h"
 
 static char name[64], path[128];
 static struct tarn_region *region;
@@ -60,18 +61,6 @@ static void pause_ms(long ms)
 {
 	(void)nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 },
 			NULL);
-}
-
-/* Run @fn in a child; its exit status, or 1000 + signal. */
-static int in_child(int (*fn)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0)
-		_exit(fn());
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
 static void a_created_region_is_found_under_its_name(void **state)

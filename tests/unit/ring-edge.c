@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "flow/ring.h"
+#include "child.h"
 
 static struct tarn_region *region;
 static struct tarn_ring *producer, *consumer;
@@ -35,19 +36,6 @@ static int drop_region(void **state)
 	tarn_ring_close(consumer);
 	tarn_region_close(region);
 	return 0;
-}
-
-static int in_child(int (*fn)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		alarm(10);
-		_exit(fn());
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
 static int join_and_die(void)

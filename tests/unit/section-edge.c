@@ -1,70 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Section, at its edges: owners that die, are stopped, fork or end as threads; waiters; circles
- * over two regions; observers; and words that a peer has damaged. An alarm ends what a fault would
- * make last for ever.
+ * over two regions; observers; and words that a peer has damaged.
  */
-#include <errno.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "section.h"
 
-#include <cmocka.h>
-
-#include "sync/section.h"
-
-static struct tarn_region *region;
 static struct tarn_section *first, *second;
-static struct tarn_tx *tx;
-static uint64_t *words;
-static _Atomic uint32_t *flag; /* in the region, beside them */
 
 static int make_sections(void **state)
 {
-	const struct tarn_section_opts opts = { .journal_size = 256 };
-	void *p;
-
 	(void)state;
-	tx = NULL;
-	alarm(60);
-	if (tarn_region_create("anon:", NULL, &region) < 0 ||
-	    tarn_section_open(region, "first", &opts, &first) < 0 ||
-	    tarn_section_open(region, "second", &opts, &second) < 0 ||
-	    tarn_object_create(region, "data", 4096, &p, NULL) < 0)
-		return -1;
-	words = p;
-	flag = (_Atomic uint32_t *)&words[500];
-	return 0;
+	return make_two("first", &first, "second", &second);
 }
 
 static int drop_sections(void **state)
 {
 	(void)state;
-	tarn_section_close(first);
-	tarn_section_close(second);
-	tarn_region_close(region);
-	alarm(0);
+	drop_two(first, second);
 	return 0;
-}
-
-static int in_child(int (*fn)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		alarm(30);
-		_exit(fn());
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
 static void no_findings(void)

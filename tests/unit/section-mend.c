@@ -1,42 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Section: what is mended in which order, what is kept for whom, and circles of more than two. An
- * alarm ends what a fault would make last for ever.
+ * Section: what is mended in which order, what is kept for whom, and circles of more than two.
  */
-#include <errno.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "section.h"
 
-#include <cmocka.h>
-
-#include "sync/section.h"
-
-static struct tarn_region *region;
 static struct tarn_section *low, *high; /* in the order of their offsets, and of the directory */
-static struct tarn_tx *tx;
-static uint64_t *words;
 
 static int make_sections(void **state)
 {
-	const struct tarn_section_opts opts = { .journal_size = 256 };
-	void *p;
-
 	(void)state;
-	alarm(60);
-	if (tarn_region_create("anon:", NULL, &region) < 0 ||
-	    tarn_section_open(region, "low", &opts, &low) < 0 ||
-	    tarn_section_open(region, "high", &opts, &high) < 0 ||
-	    tarn_object_create(region, "data", 4096, &p, NULL) < 0)
+	if (make_two("low", &low, "high", &high) < 0)
 		return -1;
-	words = p;
 	words[0] = 1;
 	return 0;
 }
@@ -44,25 +18,13 @@ static int make_sections(void **state)
 static int drop_sections(void **state)
 {
 	(void)state;
-	tarn_section_close(low);
-	tarn_section_close(high);
-	tarn_region_close(region);
-	alarm(0);
+	drop_two(low, high);
 	return 0;
 }
 
-static void die_in_child(void (*fn)(void))
+static void die_in_child(int (*fn)(void))
 {
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		alarm(30);
-		fn();
-		_exit(1);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_int_equal(in_child(fn), 1000 + SIGKILL);
 }
 
 static uint32_t recovered(struct tarn_section *section)
@@ -85,17 +47,19 @@ static void change_under_both(void)
 	(void)tarn_tx_set64(tx, &words[1], 2);
 }
 
-static void change_and_die(void)
+static int change_and_die(void)
 {
 	change_under_both();
 	raise(SIGKILL);
+	return 1;
 }
 
-static void spoil_and_die(void)
+static int spoil_and_die(void)
 {
 	change_under_both();
 	high->shm->journal[1].where ^= 1u << 4; /* the second entry's tag */
 	raise(SIGKILL);
+	return 1;
 }
 
 static void a_leader_is_recovered_before_what_follows_it(void **state)
@@ -129,12 +93,13 @@ static void a_follower_is_forced_only_after_its_leader(void **state)
 	assert_int_equal(tarn_region_check(region, NULL, NULL), 0);
 }
 
-static void die_inside_low(void)
+static int die_inside_low(void)
 {
 	if (tarn_section_enter(low, TARN_FOREVER, &tx, NULL) == 0) {
 		(void)tarn_tx_set64(tx, &words[0], 2);
 		raise(SIGKILL);
 	}
+	return 1;
 }
 
 /* As it is for a moment when two recover at once: the fate of a dead one's tx is in the hands of
@@ -180,11 +145,12 @@ static void one_recovery_of_all_is_enough_once_the_journal_is_in_order(void **st
 
 /* --- what is kept --------------------------------------------------------------------------- */
 
-static void commit_the_leader_and_die(void)
+static int commit_the_leader_and_die(void)
 {
 	change_under_both();
 	settle(high->shm, high->shm->seq); /* the first store of leaving; the second never comes */
 	raise(SIGKILL);
+	return 1;
 }
 
 /* That a leader has committed is to be seen by those who follow it. */

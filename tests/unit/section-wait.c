@@ -1,65 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Section: the places where waiters are written down, when there are more waiters than places; what
- * observers wait for; and the words for who waited in vain. An alarm ends what a fault would make
- * last for ever.
+ * observers wait for; and the words for who waited in vain.
  */
-#include <errno.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "sync/section.h"
+#include "section.h"
 
 enum { PLACES = TARN_SECTION_WAITERS, CROWD = 2 * (PLACES + 2) };
 
-static struct tarn_region *region, *other, *third;
+static struct tarn_region *other, *third;
 static struct tarn_section *near, *after, *far;
-static struct tarn_tx *tx;
-static uint64_t *words;
-static _Atomic uint32_t *flag; /* in the region, beside them */
 
 static int make_sections(void **state)
 {
 	const struct tarn_section_opts opts = { .journal_size = 256 };
-	void *p;
 
 	(void)state;
-	tx = NULL;
-	alarm(60);
-	if (tarn_region_create("anon:", NULL, &region) < 0 ||
+	if (make_two("near", &near, "after", &after) < 0 ||
 	    tarn_region_create("anon:", NULL, &other) < 0 ||
 	    tarn_region_create("anon:", NULL, &third) < 0 ||
-	    tarn_section_open(region, "near", &opts, &near) < 0 ||
-	    tarn_section_open(region, "after", &opts, &after) < 0 ||
-	    tarn_section_open(other, "far", &opts, &far) < 0 ||
-	    tarn_object_create(region, "data", 4096, &p, NULL) < 0)
+	    tarn_section_open(other, "far", &opts, &far) < 0)
 		return -1;
-	words = p;
-	flag = (_Atomic uint32_t *)&words[500];
 	return 0;
 }
 
 static int drop_sections(void **state)
 {
 	(void)state;
-	tarn_section_close(near);
-	tarn_section_close(after);
 	tarn_section_close(far);
-	tarn_region_close(region);
 	tarn_region_close(other);
 	tarn_region_close(third);
-	alarm(0);
+	drop_two(near, after);
 	return 0;
 }
 
@@ -293,19 +265,6 @@ static void a_place_without_a_token_is_anybodys(void **state)
 	assert_int_equal(tarn_section_leave(near), 0);
 	end(&one, 0);
 	assert_int_equal(waiters_of(near), PLACES - 1);
-}
-
-static int in_child(int (*fn)(void))
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		alarm(30);
-		_exit(fn());
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
 static uint32_t parents_token;
