@@ -262,8 +262,8 @@ const struct lab_segment *lab_shared(const struct lab_run *run);
 bool lab_judge_end(struct lab_report *report, const struct lab_run *run);
 void lab_judge_memory(struct lab_report *report, const struct lab_run *run, int processes);
 void lab_judge_left(struct lab_report *report, const struct lab_run *run, bool clean);
-/* Exercise 1: the undisturbed run. */
-void lab_judge_counter(struct lab_report *report, const struct lab_run *run);
+/* Exercise 1: the undisturbed run. True: it is right, and others can be looked at. */
+bool lab_judge_counter(struct lab_report *report, const struct lab_run *run);
 bool lab_counter_printed(const struct lab_run *run, long long *ret_value);
 struct lab_word lab_counter_find(const struct lab_run *run, long long value);
 /* The runs in which races were looked for. */

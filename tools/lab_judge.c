@@ -443,7 +443,7 @@ static const char lost_fix[] =
 	"a "
 	"semaphore that both share and that begins with 1; or an atomic addition";
 
-void lab_judge_counter(struct lab_report *report, const struct lab_run *run)
+bool lab_judge_counter(struct lab_report *report, const struct lab_run *run)
 {
 	const struct lab_segment *segment = lab_shared(run);
 	bool shared = segment != NULL && segment->user_count > 1;
@@ -454,12 +454,14 @@ void lab_judge_counter(struct lab_report *report, const struct lab_run *run)
 		check = lab_say(report, "output", LAB_WRONG, "no line \"Final counter: %d\"",
 				TOTAL);
 		say_first(run, check);
-		return;
+		return false;
 	}
 	if (value == TOTAL && shared && holds_value(run, value)) {
 		lab_say(report, "value", LAB_RIGHT, "printed %d, and the shared memory held it",
 			TOTAL);
-	} else if (value == TOTAL && !shared) {
+		return true;
+	}
+	if (value == TOTAL && !shared) {
 		lab_say(report, "value", LAB_OPEN, "printed %d, but did not count in shared memory",
 			TOTAL);
 	} else if (value == TOTAL) {
@@ -494,6 +496,7 @@ void lab_judge_counter(struct lab_report *report, const struct lab_run *run)
 		lab_why(check, "%s", lost_why);
 		lab_fix(check, "%s", lost_fix);
 	}
+	return false;
 }
 
 void lab_judge_race(struct lab_report *report, const struct lab_race *race)

@@ -21,7 +21,7 @@ says_words()
 nothing_left()
 {
 	shm_unchanged
-	run pgrep -f "lab-[cbm][a-z]* [a-z-]* $P"
+	run pgrep -f "lab-counter [a-z-]* $P"
 	[ -z "$output" ]
 }
 
@@ -219,6 +219,10 @@ processes()
 	counter bomb
 	is 1
 	says_words "more than 64 processes and threads at a time"
+	counter escape
+	is 1
+	says_words "no shared memory, and one process only"
+	nothing_left
 	counter flood
 	is 1
 	says_words "printed more than"

@@ -4,11 +4,12 @@
  *
  *     counter right | atomic | unlocked | single | leak | stale | sysv | sysv-leak | hang | spin
  *     counter crash | unsized | private | threads | pipe | silent | bomb | flood | run-on
- *     counter unwaited
+ *     counter unwaited | escape
  */
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -67,6 +69,7 @@ static void *work(void *arg)
 	int *nowhere = (int *)8;
 
 	(void)arg;
+	alarm(100);
 	for (int i = 0; i < TIMES; i++) {
 		if (is("unlocked") || is("run-on") || is("unwaited")) {
 			shared->counter++;
@@ -135,9 +138,22 @@ static void run_workers(void)
 
 static void misbehave(void)
 {
-	while (is("bomb"))
+	/* Bounded, if no one else bounds them. */
+	alarm(100);
+	for (int i = 0; i < 8 && is("bomb"); i++)
 		fork();
-	while (is("flood"))
+	if (is("bomb"))
+		sleep(3);
+	if (is("escape")) {
+		/* a child that no one traces, and that outlives its parent */
+		if (syscall(SYS_clone, CLONE_UNTRACED | SIGCHLD, 0, 0, 0, 0) == 0) {
+			alarm(100);
+			pause();
+		}
+		puts("Final counter: 2000");
+		exit(0);
+	}
+	for (int i = 0; i < 20000 && is("flood"); i++)
 		puts("Final counter: 2000, Final counter: 2000, Final counter: 2000");
 	while (is("spin"))
 		continue;
