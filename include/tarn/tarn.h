@@ -10,13 +10,16 @@
 #include <tarn/host.h>
 #include <tarn/lock.h>
 #include <tarn/mutex.h>
+#include <tarn/once.h>
 #include <tarn/region.h>
 #include <tarn/ring.h>
 #include <tarn/rwlock.h>
 #include <tarn/section.h>
+#include <tarn/seqlock.h>
 #include <tarn/segment.h>
 #include <tarn/sem.h>
 #include <tarn/set.h>
+#include <tarn/spin.h>
 #include <tarn/type.h>
 
 #endif /* TARN_TARN_H */

@@ -325,6 +325,20 @@ void tarn__prim_forget(struct prim *prim)
 		*p = prim->next_held;
 }
 
+int tarn__prim_say_who(struct prim *prim, int r, uint32_t id, uint32_t tid, const char *does,
+		       struct tarn_diag *diag)
+{
+	struct tarn_section_who who;
+
+	if (diag == NULL)
+		return r;
+	tarn__section_who(&prim->sec, id, tid, &who);
+	tarn__diag(diag, r, "%s %s: process %" PRId32 ", thread %" PRId32 " %s", prim->sec.noun,
+		   prim->sec.name, who.pid, who.tid, does);
+	tarn__diag_hint(diag, "see whether it is stopped, or waits for this one");
+	return r;
+}
+
 void tarn__prim_answer(struct prim *prim)
 {
 	struct section_shm *shm = prim->sec.shm;

@@ -197,6 +197,9 @@ static inline void tarn__prim_unlock(struct prim *prim)
 	atomic_store_explicit(&shm->tid, 0, memory_order_relaxed);
 	unlock(shm, 0);
 }
+/* "NOUN NAME: process, thread DOES", for member @id. @r. */
+int tarn__prim_say_who(struct prim *prim, int r, uint32_t id, uint32_t tid, const char *does,
+		       struct tarn_diag *diag);
 /* The lock is ours: it is answered. */
 void tarn__prim_answer(struct prim *prim);
 /* The thread ends: others get what it has as from the dead. */

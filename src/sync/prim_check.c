@@ -86,6 +86,8 @@ int tarn__prim_check(struct tarn_region *region, const struct tarn__object *obje
 	state = load(&prim.sec.shm->state);
 	if (kind == TARN_OBJECT_SEM && state > TARN_SEM_MAX)
 		tarn__audit_report(&audit, "state", "is a number of permits", state, TARN_SEM_MAX);
+	if (kind == TARN_OBJECT_ONCE && state > 1)
+		tarn__audit_report(&audit, "state", "is undone or done", state, 1);
 	if (kind == TARN_OBJECT_RWLOCK && state > prim.seat_count)
 		tarn__audit_report(&audit, "state", "is a number of seats", state, prim.seat_count);
 	return audit.r;

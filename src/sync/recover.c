@@ -322,7 +322,8 @@ static int mend(struct tarn_section *section, uint32_t seen, uint32_t flags, str
 		tarn__listen_undone(section, count, seq, r == 0);
 	else if (r < 0)
 		tarn__listen_unknown(section);
-	if ((seq & 1) != 0)
+	/* A spin lock has an owner without its version being odd. */
+	if ((seq & 1) != 0 || shm->flags >> 16 == TARN_OBJECT_SPIN)
 		count_recovered(shm);
 	clean(section, seq);
 	unlock(shm, 0);

@@ -199,18 +199,6 @@ void tarn_rwlock_close(struct tarn_rwlock *lock)
 
 /* --- words --------------------------------------------------------------------------------- */
 
-static int say_who(struct prim *prim, int r, uint32_t id, uint32_t tid, const char *does,
-		   struct tarn_diag *diag)
-{
-	struct tarn_section_who who;
-
-	tarn__section_who(&prim->sec, id, tid, &who);
-	tarn__diag(diag, r, "rwlock %s: process %" PRId32 ", thread %" PRId32 " %s", prim->sec.name,
-		   who.pid, who.tid, does);
-	tarn__diag_hint(diag, "see whether it is stopped, or waits for this one");
-	return r;
-}
-
 /* Why there was no lock for a reader. */
 static int reader_words(struct prim *prim, int r, struct tarn_diag *diag)
 {
@@ -229,7 +217,7 @@ static int reader_words(struct prim *prim, int r, struct tarn_diag *diag)
 	if (r != -ETIMEDOUT && r != -EAGAIN)
 		return tarn__diag(diag, r, "rwlock %s: %s", prim->sec.name, strerror(-r));
 	if (owner != 0)
-		return say_who(prim, r, owner, tid, "writes, or waits to", diag);
+		return tarn__prim_say_who(prim, r, owner, tid, "writes, or waits to", diag);
 	tarn__diag(diag, r, "rwlock %s: all of its %" PRIu32 " seats for readers are taken",
 		   prim->sec.name, prim->seat_count);
 	tarn__diag_hint(diag, "create it with room for more (tarn_rwlock_opts.readers)");
@@ -446,8 +434,9 @@ static int writer_words(struct prim *prim, int r, uint32_t at, struct tarn_diag 
 	if (r != -ETIMEDOUT && r != -EAGAIN)
 		return tarn__diag(diag, r, "rwlock %s: %s", prim->sec.name, strerror(-r));
 	/* relaxed, both: for the eye */
-	return say_who(prim, r, atomic_load_explicit(&seat->id, memory_order_relaxed),
-		       atomic_load_explicit(&seat->tid, memory_order_relaxed), "reads", diag);
+	return tarn__prim_say_who(prim, r, atomic_load_explicit(&seat->id, memory_order_relaxed),
+				  atomic_load_explicit(&seat->tid, memory_order_relaxed), "reads",
+				  diag);
 }
 
 static inline int write_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
@@ -458,7 +447,8 @@ static inline int write_lock(struct prim *prim, int64_t deadline, bool wait, str
 	if (TARN__UNLIKELY(tarn__self.seated) && own_seat(prim) >= 0)
 		return tarn__diag(diag, -EDEADLK, "this thread reads under rwlock %s",
 				  prim->sec.name);
-	r = tarn__prim_lock(prim, deadline, wait, diag);
+	r = TARN__LIKELY(tarn__prim_lock_fast(prim)) ? 0
+						     : tarn__prim_lock(prim, deadline, wait, diag);
 	if (TARN__UNLIKELY(r < 0 && r != -EOWNERDEAD))
 		return r;
 	drained = drain(prim, deadline, wait, &at);
@@ -528,6 +518,10 @@ int tarn_rwlock_unlock(struct tarn_rwlock *lock)
 	struct prim *prim = &lock->prim;
 	uint32_t at = tarn__self.seat;
 
+	if (tarn__self.held == prim) {
+		stop_writing(prim);
+		return 0;
+	}
 	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) || TARN__UNLIKELY(at >= prim->seat_count) ||
 	    TARN__UNLIKELY(!sits(prim, at)) ||
 	    /* relaxed: only this thread counts there */

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * spin.c - the lock word of prim.h alone. seq, tid and token stay as they are: to write them would
+ * cost as much again as the lock. So an owner is known by its member only, and one that died is
+ * counted in recovered by whoever takes its place. state is 0, and bit 0 of lock is never set.
+ *
+ * After a crash: lock names a dead member. Whoever takes it over and dies before it has counted
+ * leaves the same.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include <tarn/spin.h>
+
+#include "sync/prim.h"
+
+enum {
+	PAUSES_MAX = 1024, /* between two looks: some 20 microseconds */
+};
+
+struct tarn_spin {
+	struct prim prim;
+};
+
+int tarn_spin_open(struct tarn_region *region, const char *name, const struct tarn_spin_opts *opts,
+		   struct tarn_spin **ret_spin)
+{
+	struct prim_want want = { .kind = TARN_OBJECT_SPIN, .handle = sizeof(**ret_spin) };
+	struct prim *prim;
+	int r;
+
+	if (opts != NULL) {
+		if (opts->reserved[0] != 0 || opts->reserved[1] != 0)
+			return tarn__diag(opts->diag, -EINVAL,
+					  "spin lock %s: reserved options are zero", name);
+		want.make = true;
+		want.diag = opts->diag;
+	}
+	r = tarn__prim_open(region, name, &want, &prim);
+	if (r == 0)
+		*ret_spin = (struct tarn_spin *)prim;
+	return r;
+}
+
+void tarn_spin_close(struct tarn_spin *spin)
+{
+	tarn__prim_close(spin != NULL ? &spin->prim : NULL);
+}
+
+/* --- lock ---------------------------------------------------------------------------------- */
+
+static int words(struct prim *prim, int r, struct tarn_diag *diag)
+{
+	/* relaxed: for the eye */
+	uint32_t seen = atomic_load_explicit(&prim->sec.shm->lock, memory_order_relaxed);
+
+	switch (r) {
+	case -ETIMEDOUT:
+	case -EAGAIN:
+		return tarn__prim_say_who(prim, r, seen & ~TARN__ID_FLAG, 0, "has it", diag);
+	case -EUCLEAN:
+	case -ENOTRECOVERABLE:
+		tarn__diag(diag, r, "spin lock %s: its lock word %s", prim->sec.name,
+			   r == -EUCLEAN ? "names nobody" : "is set aside");
+		tarn__diag_hint(diag, "tarn_section_recover(), or tarn recover");
+		return r;
+	default:
+		return tarn__diag(diag, r, "spin lock %s: %s", prim->sec.name, strerror(-r));
+	}
+}
+
+__attribute__((noinline)) static int owner_died(struct prim *prim, struct tarn_diag *diag)
+{
+	tarn__diag(diag, -EOWNERDEAD,
+		   "spin lock %s is this thread's; one who had it died, and what it guards may be "
+		   "half changed",
+		   prim->sec.name);
+	tarn__diag_hint(diag, "mend what it guards, and say that it is consistent");
+	return -EOWNERDEAD;
+}
+
+/* The lock is ours. */
+static inline int begin(struct prim *prim, struct tarn_diag *diag)
+{
+	struct thread *me = &tarn__self;
+
+	/* Stored only if it is another: the next exchange waits for stores. */
+	if (TARN__UNLIKELY(prim->next_held != me->held))
+		prim->next_held = me->held;
+	me->held = prim;
+	return TARN__LIKELY(tarn__prim_verdict(prim) == 0) ? 0 : owner_died(prim, diag);
+}
+
+/* One look. 1: it is ours; 0: not now; else the error. */
+static int look(struct prim *prim, bool probe)
+{
+	struct tarn_section *sec = &prim->sec;
+	/* relaxed: decided by the exchange in take() */
+	uint32_t seen = atomic_load_explicit(&sec->shm->lock, memory_order_relaxed);
+	uint32_t owner = seen & ~TARN__ID_FLAG;
+
+	if (owner == 0)
+		return take(sec->shm, seen, id_of(sec));
+	if (owner == LOCK_ASIDE)
+		return -ENOTRECOVERABLE;
+	if (tarn__id_slot(owner) >= sec->region->member_max)
+		return -EUCLEAN; /* I2 */
+	if ((!probe && tarn__section_seems_alive(sec, owner)) || tarn__section_owned(sec, seen) ||
+	    !take(sec->shm, seen, id_of(sec)))
+		return 0;
+	/* relaxed, both: the lock is ours */
+	atomic_store_explicit(&sec->shm->recovered,
+			      atomic_load_explicit(&sec->shm->recovered, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+	return 1;
+}
+
+/* 1: it is ours. */
+static int spin(struct prim *prim, int64_t deadline)
+{
+	int64_t ask = 0; /* when to ask the kernel; 0: nobody knows yet */
+
+	for (int pauses = 1;; pauses = pauses < PAUSES_MAX ? 2 * pauses : PAUSES_MAX) {
+		int64_t now = pauses == PAUSES_MAX ? tarn__plat_now() : 0;
+		bool late = deadline == INT64_MIN || (now != 0 && now >= deadline);
+		bool probe = late || (ask != 0 && now >= ask);
+		int r = look(prim, probe);
+
+		if (r != 0)
+			return r;
+		if (TARN__UNLIKELY(tarn_segment_damaged(prim->sec.region->seg)))
+			return -EIO;
+		if (late)
+			return -ETIMEDOUT;
+		if (now != 0 && (probe || ask == 0))
+			ask = now + tarn__section_net_ns;
+		if (now != 0) /* the owner may wait for this processor */
+			tarn__plat_yield();
+		for (int i = 0; i < pauses; i++)
+			tarn__plat_pause();
+	}
+}
+
+__attribute__((noinline)) static int lock_slowly(struct prim *prim, int64_t deadline, bool wait,
+						 struct tarn_diag *diag)
+{
+	int r = tarn__prim_ready(prim, diag);
+
+	if (r < 0)
+		return r;
+	if (tarn__prim_held(prim))
+		return tarn__diag(diag, -EDEADLK, "this thread has spin lock %s already",
+				  prim->sec.name);
+	r = spin(prim, wait ? deadline : INT64_MIN);
+	if (r == -ETIMEDOUT && !wait)
+		r = -EAGAIN;
+	return r < 0 ? words(prim, r, diag) : begin(prim, diag);
+}
+
+int tarn_spin_lock(struct tarn_spin *spin, int64_t deadline, struct tarn_diag *diag)
+{
+	struct prim *prim = &spin->prim;
+
+	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) ||
+	    TARN__UNLIKELY(!take(prim->sec.shm, 0, id_of(&prim->sec))))
+		return lock_slowly(prim, deadline, true, diag);
+	return begin(prim, diag);
+}
+
+int tarn_spin_try(struct tarn_spin *spin, struct tarn_diag *diag)
+{
+	struct prim *prim = &spin->prim;
+
+	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) ||
+	    TARN__UNLIKELY(!take(prim->sec.shm, 0, id_of(&prim->sec))))
+		return lock_slowly(prim, INT64_MIN, false, diag);
+	return begin(prim, diag);
+}
+
+/* Not the one locked last. */
+__attribute__((noinline)) static bool forgotten(struct prim *prim)
+{
+	if (!tarn__prim_mine(prim))
+		return false;
+	tarn__prim_forget(prim);
+	return true;
+}
+
+int tarn_spin_unlock(struct tarn_spin *spin)
+{
+	struct prim *prim = &spin->prim;
+
+	if (TARN__LIKELY(tarn__self.held == prim))
+		tarn__self.held = prim->next_held;
+	else if (!forgotten(prim))
+		return -EPERM;
+	/* S1 -> S2 in take(): nobody sleeps there */
+	atomic_store_explicit(&prim->sec.shm->lock, 0, memory_order_release);
+	return 0;
+}
+
+int tarn_spin_consistent(struct tarn_spin *spin)
+{
+	if (!tarn__prim_mine(&spin->prim))
+		return -EPERM;
+	tarn__prim_answer(&spin->prim);
+	return 0;
+}
