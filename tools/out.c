@@ -72,6 +72,12 @@ static void put_json_cell(struct json *json, const struct out_col *col,
 	case OUT_LONG:
 		json_text(json, col->key, cell->text);
 		break;
+	case OUT_VALUE:
+		if (cell->number != 0)
+			json_verbatim(json, col->key, cell->text);
+		else
+			json_text(json, col->key, cell->text);
+		break;
 	case OUT_BOOL:
 		json_bool(json, col->key, cell->number != 0);
 		break;
@@ -148,15 +154,17 @@ static void put_names(struct out *out)
 	}
 }
 
+/* Facts and tables of one item are apart by an empty line. */
 static void put_table(struct out *out)
 {
 	if (out->rows->count == 0 || out->order_count == 0)
 		return;
-	if (out->in_item && !out->raw)
+	if (out->in_item && out->said && !out->raw)
 		putc('\n', out->to);
 	if (out->tree >= 0)
 		lead_with_tree(out);
 	out_table(out);
+	out->said = true;
 }
 
 void out_list_end(struct out *out)
@@ -190,12 +198,17 @@ static struct rows *rows_now(const struct out *out)
 	return rows == NULL || rows->failed ? NULL : rows;
 }
 
+static bool is_text(enum out_type type)
+{
+	return type == OUT_TEXT || type == OUT_LONG || type == OUT_VALUE;
+}
+
 static int column_of(const struct rows *rows, const char *key, bool text)
 {
 	int i = out_col_find(rows->list, key, strlen(key));
 	enum out_type type = i >= 0 ? rows->list->cols[i].type : OUT_LIST;
 
-	assert(i >= 0 && type != OUT_LIST && text == (type == OUT_TEXT || type == OUT_LONG));
+	assert(i >= 0 && type != OUT_LIST && text == is_text(type));
 	(void)type;
 	(void)text;
 	return i;
@@ -230,6 +243,17 @@ void out_text(struct out *out, const char *key, const char *text)
 
 	if (rows != NULL)
 		rows_set_text(rows, column_of(rows, key, true), text);
+}
+
+void out_value(struct out *out, const char *key, const char *text, bool is_number)
+{
+	struct rows *rows = rows_now(out);
+
+	if (rows == NULL)
+		return;
+	rows_set_text(rows, column_of(rows, key, true), text);
+	if (text != NULL)
+		rows_set_number(rows, column_of(rows, key, true), is_number);
 }
 
 void out_number(struct out *out, const char *key, uint64_t number)
@@ -284,6 +308,7 @@ void out_item(struct out *out)
 {
 	out_item_end(out);
 	out->in_item = true;
+	out->said = false;
 	if (out->as_json)
 		json_open(&out->json, NULL, '{');
 	else if (out->printed)
@@ -305,6 +330,7 @@ void out_fact_text(struct out *out, const char *key, const char *label, const ch
 		json_text(&out->json, key, value);
 	else if (label != NULL)
 		fprintf(out->to, "%-10s %s\n", label, value != NULL ? value : "-");
+	out->said |= label != NULL;
 }
 
 void out_fact_number(struct out *out, const char *key, const char *label, enum out_type type,
@@ -320,6 +346,7 @@ void out_fact_number(struct out *out, const char *key, const char *label, enum o
 		json_u64(&out->json, key, value);
 	else if (label != NULL)
 		fprintf(out->to, "%-10s %s\n", label, out_number_text(out, type, value, buf));
+	out->said |= label != NULL;
 }
 
 /* --- the end ------------------------------------------------------------------------------- */

@@ -48,6 +48,7 @@ enum out_type {
 	OUT_AGE,    /* nanoseconds; "40s", "3m", "2d" in tables */
 	OUT_LONG,   /* text that a table cuts where the terminal is too narrow for it */
 	OUT_HEX,    /* a number; hexadecimal in tables */
+	OUT_VALUE,  /* text; in JSON a number where out_value() says so */
 	OUT_LIST,   /* a list of the verb whose key is that of the column */
 };
 
@@ -82,6 +83,7 @@ struct out {
 	uint64_t unreadable;
 	const char *note; /* says so, for the eye; NULL = the usual words */
 	bool in_item, in_list;
+	bool said; /* facts of the item at hand, in text */
 	struct json json;
 	struct buffer *items; /* JSON of the items so far; NULL without --json */
 	const struct out_list *list;
@@ -116,6 +118,7 @@ void out_list_end(struct out *out); /* prints the table */
 void out_row(struct out *out);
 /* A column not given in a row is null, and "-" in the table. */
 void out_text(struct out *out, const char *key, const char *text);
+void out_value(struct out *out, const char *key, const char *text, bool is_number);
 void out_number(struct out *out, const char *key, uint64_t number);
 void out_number_if(struct out *out, const char *key, uint64_t number, bool known);
 void out_bool(struct out *out, const char *key, bool value);

@@ -39,7 +39,7 @@ static const char *cell_text(const struct out *out, int col, const struct rows_c
 
 	if (!cell->known)
 		return "-";
-	if (type == OUT_TEXT || type == OUT_LONG || type == OUT_LIST)
+	if (type == OUT_TEXT || type == OUT_LONG || type == OUT_VALUE || type == OUT_LIST)
 		return cell->text != NULL && *cell->text != '\0' ? cell->text : "-";
 	return out_number_text(out, type, cell->number, buf);
 }
@@ -86,7 +86,7 @@ static size_t column_width(const struct out *out, int col)
 
 		widest = width > widest ? width : widest;
 	}
-	if ((type == OUT_LONG || type == OUT_LIST) && widest > LONG_WIDTH)
+	if ((type == OUT_LONG || type == OUT_VALUE || type == OUT_LIST) && widest > LONG_WIDTH)
 		widest = LONG_WIDTH;
 
 	size_t head = out->noheadings ? 0 : strlen(out->list->cols[col].head);
@@ -123,6 +123,7 @@ static int column_flags(const struct out *out, int col)
 	case OUT_BOOL:
 		return flags;
 	case OUT_LONG:
+	case OUT_VALUE:
 	case OUT_LIST:
 		return flags | (cut ? SCOLS_FL_TRUNC : 0);
 	case OUT_COUNT:

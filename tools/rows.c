@@ -153,6 +153,7 @@ static int compare_cells(enum out_type type, const struct rows_cell *a, const st
 {
 	switch (type) {
 	case OUT_TEXT:
+	case OUT_VALUE:
 	case OUT_LONG:
 		return strverscmp(a->text, b->text); /* memfd:9:3 before memfd:10:3 */
 	case OUT_SIGNED:

@@ -240,7 +240,7 @@ TARN_API TARN_NODISCARD int tarn_tx_log(struct tarn_tx *tx, void *at, size_t siz
 
 /**
  * tarn_tx_text - store @text, its bytes up to its NUL and, where there is room for it, that too, in
- * the @size bytes at @to; the old ones are saved first. What TARN_SET_TEXT() of <tarn/set.h> does.
+ * the @size bytes at @to; the old ones are saved first. What TARN_SET_TEXT of <tarn/set.h> does.
  * Return: as tarn_tx_store(); -EMSGSIZE: it is longer than @size.
  * Since: 0.1
  */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -539,6 +540,20 @@ static const struct tarn_field *field_named(const struct tarn_type *type, const 
 	return NULL;
 }
 
+static void hint_fields(const struct tarn_type *type, struct tarn_diag *diag)
+{
+	char text[200] = "";
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < type->field_count && used < sizeof(text) - 60; i++) {
+		int n = snprintf(text + used, sizeof(text) - used, "%s%s", i > 0 ? ", " : "",
+				 type->fields[i].name);
+
+		used += (size_t)n;
+	}
+	tarn__diag_hint(diag, "it has %s%s", text, used < sizeof(text) - 60 ? "" : " ...");
+}
+
 /* One "name" or "name[3]" at *@path. */
 static int step_into(const struct tarn_type *type, const char **path, struct tarn_place *place,
 		     struct tarn_diag *diag)
@@ -551,7 +566,7 @@ static int step_into(const struct tarn_type *type, const char **path, struct tar
 	if (field == NULL) {
 		tarn__diag(diag, -ENOENT, "type %s has no field %.*s", type->name,
 			   (int)(n < 48 ? n : 48), *path);
-		tarn__diag_hint(diag, "its first is %s", type->fields[0].name);
+		hint_fields(type, diag);
 		return -ENOENT;
 	}
 	*path += n;

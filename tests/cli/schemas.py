@@ -11,7 +11,7 @@ import json
 import re
 import sys
 
-TYPES = {"text": str, "boolean": bool, "array": list,
+TYPES = {"value": (int, float, str), "text": str, "boolean": bool, "array": list,
          "number": int, "bytes": int, "time": int, "nanoseconds": int}
 WRAPPER = {"schema": str, "host": str, "boot_id": str, "time_ns": int, "complete": bool,
            "unreadable": int, "items": list}
@@ -54,8 +54,9 @@ class Check:
             wanted = keys.get(key, list if key in more else None)
             if wanted is None:
                 self.problems.append(f"{where}: the key {key} is not documented")
-            elif value is not None and type(value) is not wanted:
-                self.problems.append(f"{where}: {key} is {value!r}, not {wanted.__name__}")
+            elif value is not None and type(value) not in (
+                    wanted if isinstance(wanted, tuple) else (wanted,)):
+                self.problems.append(f"{where}: {key} is {value!r}, not {wanted}")
             elif isinstance(value, list):
                 self.rows(f"{where}.{key}", key, value)
 

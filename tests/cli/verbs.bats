@@ -60,6 +60,12 @@ speak()
 	said recover -J --yes "${P}d"
 	said info -J "${P}d"
 	tarn rm "${P}d" --yes >/dev/null
+	"$BUILD_DIR/tests/cli/typed" "${P}t" make 3>&-
+	said get -J "${P}t"
+	said get -J "${P}t/kitchen.corners" "${P}t/loose.x"
+	said put -J "${P}t/kitchen.state=off" "${P}t/kitchen.samples=$(seq -s, 20)"
+	said put -J --write "${P}t/kitchen.state=off" "${P}t/kitchen.time=3"
+	tarn rm "${P}t" --yes >/dev/null
 	said check -J "$P"
 	said gc -J
 	said gc -J "$P"
@@ -165,6 +171,8 @@ ls -J NAME
 ls --tree NAME
 info NAME
 info -J NAME
+get NAME
+get -J NAME
 cat NAME
 hexdump NAME
 check NAME

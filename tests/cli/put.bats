@@ -1,0 +1,136 @@
+# Setting fields of structs by name: what is refused, that it is one change, and that it is guarded.
+bats_require_minimum_version 1.5.0
+load lib.bash
+
+typed() { "$BUILD_DIR/tests/cli/typed" "$P" "$@" 3>&-; }
+
+@test "what is put is got, of every kind, and nothing is set without --write" {
+	typed make
+	local before field value want
+	before=$(md5sum <"/dev/shm/$P")
+	run tarn put "$P/kitchen.state=off"
+	is 0
+	says "would set"
+	says "dry run"
+	[ "$(md5sum <"/dev/shm/$P")" = "$before" ]
+	while IFS='~' read -r field value want; do
+		run tarn put "$P/kitchen.$field=$value" --write
+		is 0
+		run tarn get "$P/kitchen.$field"
+		[ "$output" = "${want:-$value}" ] || { echo "$field=$value: $output"; return 1; }
+	done <<-'END'
+		temperature~-2.5e-300
+		temperature~nan
+		time~18446744073709551615
+		time~0x10~16
+		state~broken
+		state~0~off
+		alarms~hot|wet
+		alarms~0
+		alarms~9~hot|old
+		samples[19]~0.1
+		place~twelve bytes
+		place~a=b/c~a=b/c
+		place~
+		corners[1].y~-9223372036854775808
+		next~0x1000
+		trim~127
+		samples~1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20.5~1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20.5
+	END
+	run tarn check "$P"
+	is 0
+	tarn rm "$P" --yes
+}
+
+@test "a value that does not fit is refused with what would, and nothing is set" {
+	typed make
+	local before field value words
+	before=$(md5sum <"/dev/shm/$P")
+	while IFS='~' read -r field value words; do
+		run tarn put "$P/kitchen.trim=5" "$P/kitchen.$field=$value" --write
+		is_error 2 put
+		says "$words"
+	done <<-'END'
+		trim~128~holds, -128 to 127
+		trim~-129~holds, -128 to 127
+		trim~x~no whole number
+		trim~1.5~no whole number
+		trim~~no whole number
+		time~-1~holds, 0 to 18446744073709551615
+		time~18446744073709551616~holds, 0 to
+		samples[0]~1e39~beyond what a float holds
+		temperature~1e309~beyond what a double holds
+		temperature~warm~no number
+		state~onn~one of these: off=0 on=1 broken=2
+		state~3~none of its values
+		alarms~hot|dry~apart by |
+		alarms~4~none of its flags
+		place~thirteen chars~room for 12
+		samples~1,2~it has 20 elements
+		corners~1~consists of fields
+	END
+	[ "$(md5sum <"/dev/shm/$P")" = "$before" ]
+	run tarn put "$P/kitchen.none=1" --write
+	is_error 3 put
+	run tarn put "$P/kitchen=1" --write
+	is_error 2 put
+	run tarn put "$P/kitchen.state" --write
+	is_error 2 put
+	tarn rm "$P" --yes
+}
+
+@test "several fields are one change, of several structs, and JSON has before and after" {
+	typed make
+	run tarn put "$P/kitchen.state=off" "$P/kitchen.temperature=3" --write -J
+	is 0
+	json '[.items[] | [.before, .after, .action, .section]] ==
+	      [["on", "off", "set", "lock"], [21.5, 3, "set", "lock"]]'
+	run tarn info "$P" -J
+	json '.items[0].sections[0].version == 4' # one pass to make, one to set
+	run tarn put "$P/kitchen.state=on" "${P}x/kitchen.state=on" --write
+	is_error 3 put
+	run tarn get "$P/kitchen.state"
+	[ "$output" = off ]
+	tarn rm "$P" --yes
+}
+
+@test "what no section guards is refused without --unguarded" {
+	typed make
+	run tarn put "$P/loose.x=3" --write
+	is_error 1 put
+	says "no section guards it"
+	run tarn put "$P/lost.and.found.x=3" --write
+	is_error 1 put
+	says "section nowhere"
+	run tarn put "$P/loose.x=3" "$P/loose.y=-4" --write --unguarded
+	is 0
+	run tarn get "$P/loose.x" "$P/loose.y"
+	[ "$output" = $'3\n-4' ]
+	tarn rm "$P" --yes
+}
+
+@test "it waits for who is inside until --timeout, and undoes what a dead one left" {
+	typed make
+	"$BUILD_DIR/tests/cli/typed" "$P" hold >pid 3>&- &
+	until_true test -s pid
+	run tarn put "$P/kitchen.trim=1" --write --timeout 0.2
+	is_error 5 put
+	kill -9 "$(cat pid)"
+	wait || true
+	run tarn put "$P/kitchen.trim=1" --write
+	is 0
+	run tarn get "$P/kitchen.trim" "$P/kitchen.time"
+	[ "$output" = $'1\n18446744073709551615' ]
+	tarn rm "$P" --yes
+}
+
+@test "a user who may only read sets nothing" {
+	need_own_shm
+	need setpriv
+	typed make
+	chmod 444 "/dev/shm/$P"
+	run setpriv --reuid=65534 --clear-groups tarn put "$P/kitchen.trim=1" --owner 0 --write
+	is_error 4 put
+	chmod 600 "/dev/shm/$P"
+	tarn rm "$P" --yes
+}
