@@ -4,9 +4,11 @@
 #define TARN_TARN_H
 
 #include <tarn/arena.h>
+#include <tarn/barrier.h>
 #include <tarn/base.h>
 #include <tarn/changes.h>
 #include <tarn/cond.h>
+#include <tarn/event.h>
 #include <tarn/host.h>
 #include <tarn/lock.h>
 #include <tarn/mutex.h>

@@ -17,8 +17,8 @@
  * before it gets up. So a member that dies in between leaves a seat that says "signalled", and
  * names the dead. That is a signal that is still to be had: one of those whom it was meant for,
  * when it comes round after a slice, puts its own id there in place of the dead one's, by one
- * exchange, and has it; its own seat it gives up. If it was itself signalled just then it has one too many,
- * and puts ASIDE there, which is nobody, so that another one comes and takes it.
+ * exchange, and has it; its own seat it gives up. If it was itself signalled just then it has one
+ * too many, and puts ASIDE there, which is nobody, so that another one comes and takes it.
  *
  * A seat of the dead is emptied, then freed; but not while there is somebody for its signal.
  *

@@ -40,15 +40,16 @@ static bool may_be_aside(uint32_t kind)
 	return kind == TARN_OBJECT_COND || kind == TARN_OBJECT_BARRIER;
 }
 
-/* The invariants of cond.c. */
+/* The invariants of cond.c and barrier.c. */
 static bool value_fits(const struct prim *prim, uint32_t at, uint32_t id)
 {
 	uint32_t value = load(&prim->seats[at].value);
 
-	if (prim->kind == TARN_OBJECT_COND)
-		return (value & 3) != 3 &&
-		       (id != 0 || value == 0 || load(&prim->seats[at].id) != id);
-	return true;
+	if (!may_be_aside(prim->kind))
+		return true;
+	if (id == 0 && value != 0 && load(&prim->seats[at].id) == id)
+		return false;
+	return prim->kind == TARN_OBJECT_COND ? (value & 3) != 3 : (value & 0xff8) == 0;
 }
 
 static void check_seats(struct tarn__audit *a, const struct prim *prim)
@@ -122,7 +123,8 @@ static uint32_t role_of(const struct prim *prim, uint32_t value)
 	case TARN_OBJECT_COND:
 		return TARN_LOCK_WAITS;
 	case TARN_OBJECT_BARRIER:
-		return value == round + 1 ? TARN_LOCK_WAITS : TARN_LOCK_SITS;
+		return (value & 2) != 0 && value >> 12 == round >> 12 ? TARN_LOCK_WAITS
+								      : TARN_LOCK_SITS;
 	default:
 		return TARN_LOCK_HOLDS;
 	}
@@ -151,6 +153,8 @@ static void read_prim(struct prim *prim, struct list *list, struct tarn_lock_sta
 
 	stat->seats = prim->seat_count;
 	stat->value = prim->kind == TARN_OBJECT_SEM && prim->seat_count != 0 ? 0 : state;
+	if (prim->kind == TARN_OBJECT_BARRIER)
+		stat->value = state >> 12;
 	if (prim->kind == TARN_OBJECT_EVENT || prim->kind == TARN_OBJECT_ONCE)
 		stat->value = state & 1;
 	if (prim->kind == TARN_OBJECT_RWLOCK)
@@ -176,7 +180,8 @@ static void read_lock(struct tarn_section *section, struct prim *prim, struct li
 		add(list, &found.owner, TARN_LOCK_HOLDS);
 	if (prim != NULL)
 		read_prim(prim, list, stat);
-	for (uint32_t i = 0; i < found.waiter_count; i++)
+	/* Who waits at a barrier was shown with its seat. */
+	for (uint32_t i = 0; i < found.waiter_count && stat->kind != TARN_OBJECT_BARRIER; i++)
 		add(list, &found.waiters[i], TARN_LOCK_WAITS);
 }
 
