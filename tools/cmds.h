@@ -17,6 +17,7 @@ extern const struct cli_cmd cmd_cat;
 extern const struct cli_cmd cmd_hexdump;
 extern const struct cli_cmd cmd_check;
 extern const struct cli_cmd cmd_recover;
+extern const struct cli_cmd cmd_locks;
 extern const struct cli_cmd cmd_rm;
 extern const struct cli_cmd cmd_gc;
 extern const struct cli_cmd cmd_doctor;

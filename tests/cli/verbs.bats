@@ -56,6 +56,7 @@ speak()
 		cut -d- -f1)"
 	"$BUILD_DIR/tests/cli/inside" "${P}d" 3>&-
 	said info -J "${P}d"
+	said locks -J --all "${P}d"
 	said recover -J "${P}d"
 	said recover -J --yes "${P}d"
 	said info -J "${P}d"
