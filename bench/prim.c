@@ -376,7 +376,7 @@ int main(int argc, char **argv)
 		if (option == 'J')
 			rows_json = true;
 		else if (option == 'r')
-			rounds = atoi(optarg);
+			rounds = (int)strtol(optarg, NULL, 10);
 		else
 			return 2;
 	}
