@@ -25,9 +25,10 @@
 struct watch {
 	struct cli *cli;
 	int64_t interval_ns;
-	uint64_t count;     /* 0 = until a signal */
-	bool screen;        /* a terminal is redrawn */
-	struct buffer text; /* of the look at hand, on a screen */
+	uint64_t count;                    /* 0 = until a signal */
+	bool screen;                       /* a terminal is redrawn */
+	struct buffer text;                /* of the look at hand, on a screen */
+	const struct watch_source *source; /* NULL: look at each interval */
 };
 
 static volatile sig_atomic_t ended; /* style: written by a signal handler */
@@ -77,25 +78,42 @@ static void sleep_until(int64_t until_ns)
 	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-static bool take_options(struct watch *watch, struct cli *cli)
+/* Until there is to be another look. False: there is none. */
+static bool wait_next(const struct watch *watch, int64_t began)
+{
+	enum watch_next next = WATCH_LOOK;
+
+	do {
+		sleep_until(began + watch->interval_ns);
+		began = tarn_now();
+		if (watch->source != NULL && !ended)
+			next = watch->source->ready(watch->source->arg);
+	} while (next == WATCH_WAIT && !ended);
+	return !ended && next == WATCH_LOOK;
+}
+
+static bool take_options(struct watch *watch, struct cli *cli, const struct watch_source *source)
 {
 	const char *term = getenv("TERM");
 	bool terminal = isatty(STDOUT_FILENO);
 
 	*watch = (struct watch){
 		.cli = cli,
-		.interval_ns = INTERVAL_NS,
-		.count = terminal ? 0 : 1,
-		.screen = terminal && !cli_given(cli, "json") && !cli_given(cli, "raw") &&
+		.interval_ns = source != NULL ? source->interval_ns : INTERVAL_NS,
+		.count = terminal || source != NULL ? 0 : 1,
+		.source = source,
+		.screen = terminal && !cli_given(cli, "json") && cli_value_if(cli, "raw") == NULL &&
 			  term != NULL && strcmp(term, "dumb") != 0,
 	};
 	if (!cli_seconds(cli, "interval", &watch->interval_ns) ||
 	    !cli_number(cli, "count", 0, UINT64_MAX, &watch->count))
 		return false;
 	/* No interval at all would take a whole processor. */
-	if (watch->interval_ns < 10000000) {
-		cli_usage(cli, "'%s' is no value for --interval: at least 0.01 seconds",
-			  cli_value(cli, "interval"));
+	int64_t least = source != NULL ? 1000000 : 10000000;
+
+	if (watch->interval_ns < least) {
+		cli_usage(cli, "'%s' is no value for --interval: at least %g seconds",
+			  cli_value(cli, "interval"), (double)least / 1e9);
 		return false;
 	}
 	return true;
@@ -171,18 +189,17 @@ static int watch_screen(struct watch *watch, int (*look)(struct cli *, void *), 
 {
 	int worst = CLI_OK, code;
 	uint64_t looks = 0;
+	int64_t began;
 
 	fputs(SCREEN_ENTER, stdout);
 	do {
-		int64_t began = tarn_now();
-
+		began = tarn_now();
 		code = look_collect(watch, look, arg);
 		worst = cli_worse(worst, code);
 		put_screen(watch);
 		if (!cli_flush() || code == CLI_USAGE || ++looks == watch->count)
 			break;
-		sleep_until(began + watch->interval_ns);
-	} while (!ended);
+	} while (wait_next(watch, began));
 	fputs(SCREEN_LEAVE, stdout);
 	if (watch->text.size > 0)
 		fwrite(watch->text.text, 1, watch->text.size, stdout);
@@ -196,19 +213,18 @@ static int watch_lines(struct watch *watch, int (*look)(struct cli *, void *), v
 {
 	int worst = CLI_OK, code;
 	uint64_t looks = 0;
+	int64_t began;
 
 	watch->cli->lines = true;
 	do {
-		int64_t began = tarn_now();
-
-		if (looks > 0 && !cli_given(watch->cli, "json"))
+		began = tarn_now();
+		if (looks > 0 && watch->source == NULL && !cli_given(watch->cli, "json"))
 			putchar('\n');
 		code = look(watch->cli, arg);
 		worst = cli_worse(worst, code);
 		if (!cli_flush() || code == CLI_USAGE || ++looks == watch->count)
 			break;
-		sleep_until(began + watch->interval_ns);
-	} while (!ended);
+	} while (wait_next(watch, began));
 	return worst;
 }
 
@@ -221,9 +237,26 @@ int watch_run(struct cli *cli, int (*look)(struct cli *cli, void *arg), void *ar
 		return code;
 	if (!cli_given(cli, "watch") && !cli_given(cli, "interval") && !cli_given(cli, "count"))
 		return look(cli, arg);
-	if (!take_options(&watch, cli))
+	if (!take_options(&watch, cli, NULL))
 		return CLI_USAGE;
 	catch_signals();
 	code = watch.screen ? watch_screen(&watch, look, arg) : watch_lines(&watch, look, arg);
+	return ended ? CLI_OK : code;
+}
+
+int watch_events(struct cli *cli, const struct watch_source *source)
+{
+	struct watch watch;
+	int code;
+
+	if (!take_options(&watch, cli, source))
+		return CLI_USAGE;
+	if (source->once)
+		watch.count = 1;
+	catch_signals();
+	if (source->later && !wait_next(&watch, tarn_now()))
+		return CLI_OK;
+	code = watch.screen ? watch_screen(&watch, source->look, source->arg)
+			    : watch_lines(&watch, source->look, source->arg);
 	return ended ? CLI_OK : code;
 }

@@ -64,6 +64,7 @@ speak()
 	"$BUILD_DIR/tests/cli/typed" "${P}t" make 3>&-
 	said get -J "${P}t"
 	said get -J "${P}t/kitchen.corners" "${P}t/loose.x"
+	said watch -J -c 1 "${P}t/kitchen"
 	said put -J "${P}t/kitchen.state=off" "${P}t/kitchen.samples=$(seq -s, 20)"
 	said put -J --write "${P}t/kitchen.state=off" "${P}t/kitchen.time=3"
 	tarn rm "${P}t" --yes >/dev/null
