@@ -4,6 +4,7 @@
 #define TARN_TARN_H
 
 #include <tarn/arena.h>
+#include <tarn/atomic.h>
 #include <tarn/barrier.h>
 #include <tarn/base.h>
 #include <tarn/changes.h>
