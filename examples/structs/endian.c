@@ -40,7 +40,7 @@ static void show(const char *what, uint32_t value)
 /* As a machine of the other order would have written it. */
 static int turn_around(const char *path)
 {
-	uint32_t order;
+	uint32_t order = 0;
 	int fd = open(path, O_RDWR | O_CLOEXEC);
 	int r = fd < 0 || pread(fd, &order, sizeof(order), ORDER_AT) != sizeof(order);
 
