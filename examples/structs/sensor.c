@@ -14,9 +14,9 @@
  *     Measured at: 1764072000.123 s
  *
  * The list of fields is the struct, its layout on every machine, and a description that travels
- * with the region: a program with another list is refused (mismatch.c), and tools print fields by
- * name. The section makes each measurement whole: no reader sees a new temperature beside an old
- * pressure, and none holds the writer up. The region goes when the last who has it open leaves.
+ * with the region: a program with another list is refused (mismatch.c), and `tarn get NAME/sensor`
+ * prints its fields. The section makes each measurement whole, and no reader holds the writer up.
+ * The region goes when the last who has it open leaves.
  */
 #include <stdio.h>
 #include <stdlib.h>
