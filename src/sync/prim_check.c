@@ -185,8 +185,9 @@ static void read_lock(struct tarn_section *section, struct prim *prim, struct li
 		add(list, &found.waiters[i], TARN_LOCK_WAITS);
 }
 
-/* The object that has the name now; its kind, or an error. */
-static int find(struct tarn_region *region, const char *name, struct tarn__object *ret_object)
+/* The object that has the name now. */
+static int find(struct tarn_region *region, const char *name, struct tarn__object *ret_object,
+		uint32_t *ret_kind)
 {
 	struct entry entry;
 
@@ -201,7 +202,8 @@ static int find(struct tarn_region *region, const char *name, struct tarn__objec
 						     .off = entry.off,
 						     .size = entry.size,
 						     .base = region->base + entry.off };
-		return (int)entry.kind;
+		*ret_kind = entry.kind;
+		return 0;
 	}
 	return -ENOENT;
 }
@@ -213,13 +215,13 @@ static int look(struct tarn_region *region, const char *name, struct tarn_lock_s
 	struct tarn__object object;
 	struct tarn_section section;
 	struct prim prim;
-	int r = find(region, name, &object);
+	int r;
 
+	memset(stat, 0, sizeof(*stat));
+	r = find(region, name, &object, &stat->kind);
 	if (r < 0)
 		return r;
-	memset(stat, 0, sizeof(*stat));
-	stat->kind = (uint32_t)r;
-	if (r == TARN_OBJECT_SECTION) {
+	if (stat->kind == TARN_OBJECT_SECTION) {
 		r = object.size < sizeof(struct section_shm)
 			    ? -EUCLEAN
 			    : tarn__section_handle(region, &object, name, &section, NULL);

@@ -108,6 +108,7 @@ hostile_victim_fn guarded_changer, guarded_onlooker;
 /* One waits for ever for what the other pushes now and then. */
 hostile_victim_fn waiting_consumer, feeding_producer;
 /* --- arenas.c: users of an arena; naive_popper has one fault */
+hostile_victim_fn victim_locker, guarded_locker;
 hostile_victim_fn victim_allocator, victim_surveyor, guarded_allocator, guarded_surveyor;
 hostile_victim_fn naive_popper;
 /* --- listeners.c: of change log and dirty map, in a region that is listened to */

@@ -91,6 +91,12 @@ static void a_scribbling_peer_costs_errors_only(void **state)
 				       .seconds = seconds_all * 0.3,
 				       .seed = seed + 4 },
 	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "primitives under scribbling",
+				       .victims = { victim_locker, victim_locker, victim_locker },
+				       .attack = attack_scribble,
+				       .seconds = seconds_all * 0.3,
+				       .seed = seed + 8 },
+	       HOSTILE_CALM);
 }
 
 static void those_who_listen_are_told_errors_only(void **state)
@@ -143,6 +149,12 @@ static void a_truncating_peer_is_an_error_with_the_guard(void **state)
 	expect(&(struct hostile_plan){ .name = "truncation under sections",
 				       .victims = { guarded_changer, guarded_onlooker,
 						    guarded_changer },
+				       .attack = attack_truncate,
+				       .seconds = seconds_all * 0.1,
+				       .seed = seed },
+	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "truncation under primitives",
+				       .victims = { guarded_locker, guarded_locker },
 				       .attack = attack_truncate,
 				       .seconds = seconds_all * 0.1,
 				       .seed = seed },

@@ -64,6 +64,7 @@ int victims_region(bool listened, size_t *ret_size)
 	fill_ring(region);
 	make_sections(region);
 	victims_make_arena(region);
+	victims_make_prims(region);
 	for (int i = 0; i < 4; i++) {
 		char name[24];
 

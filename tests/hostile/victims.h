@@ -111,6 +111,10 @@ static inline void leave_region(struct victim *v)
 /* Make it, with a section of its own, blocks in it, and a tx that its owner died in. */
 void victims_make_arena(struct tarn_region *region);
 
+/* --- prims.c: primitives of each kind --------------------------------------------------------- */
+
+void victims_make_prims(struct tarn_region *region);
+
 /* --- listeners.c: a change log of "left", and the dirty map --------------------------------- */
 
 void victims_make_listeners(struct tarn_region *region);
