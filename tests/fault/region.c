@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <tarn/region.h>
+#include <tarn/type.h>
 
 #include "fault.h"
 
@@ -230,6 +231,40 @@ static int object_create(struct harness_report *report)
 	return r;
 }
 
+#define THINGS(ROW)                                                                                \
+	ROW(VALUE, double, heat, "degC", "of the air")                                             \
+	ROW(ENUM, uint8_t, state, "off=0 on=1", "is it measuring")
+TARN_TYPE(things, 1, THINGS);
+
+static int struct_open(struct harness_report *report)
+{
+	struct tarn_diag diag = { .what = "" };
+	const struct tarn_struct_opts opts = { .section = "lock", .diag = &diag };
+	int r;
+
+	thing = &thing;
+	r = tarn_struct_open(kept, "thing", things_type(), &opts, &thing);
+	if (r < 0 && thing != &thing)
+		return harness_say(report, FAULT_BROKEN, "it failed, and the output was touched");
+	if (r < 0 && diag.what[0] == '\0')
+		return harness_say(report, FAULT_BROKEN, "error %d without a word", r);
+	return r;
+}
+
+static int struct_describe(struct harness_report *report)
+{
+	struct tarn_type *type = NULL;
+	struct tarn_struct_stat stat = { .size = 12345 };
+	int r = tarn_struct_describe(kept, "thing", &type, &stat, NULL);
+
+	if (r < 0 && (type != NULL || stat.size != 12345))
+		return harness_say(report, FAULT_BROKEN, "it failed, and the output was touched");
+	if (r == 0 && strcmp(stat.section, "lock") != 0)
+		return harness_say(report, FAULT_BROKEN, "its section is not told");
+	tarn_type_free(type);
+	return r;
+}
+
 static int object_cycle(struct harness_report *report)
 {
 	void *data;
@@ -355,6 +390,26 @@ static void undo_thing(void)
 		abort();
 }
 
+static int keep_struct(struct harness_report *report)
+{
+	const struct tarn_struct_opts opts = { .section = "lock" };
+	void *data;
+
+	if (keep_posix(report) < 0)
+		return -1;
+	if (tarn_struct_open(kept, "thing", things_type(), &opts, &data) < 0)
+		return harness_say(report, -1, "setup: no struct");
+	tarn_struct_close(kept, data);
+	return 0;
+}
+
+static void undo_struct(void)
+{
+	tarn_struct_close(kept, thing);
+	if (tarn_object_remove(kept, "thing") < 0)
+		abort();
+}
+
 static int kept_sound(struct harness_report *report)
 {
 	struct tarn_region_stat st;
@@ -398,6 +453,12 @@ static const struct fault_case cases[] = {
 	ON("region_members", keep_debris, list_members, NULL),
 	{ .name = "object_create", .setup = keep_posix, .run = object_create,
 	  .undo = undo_thing, .sound = kept_sound, .no_calls = true },
+	{ .name = "struct_open_creating", .setup = keep_posix, .run = struct_open,
+	  .undo = undo_struct, .sound = kept_sound, .no_calls = true },
+	{ .name = "struct_open", .setup = keep_struct, .run = struct_open,
+	  .undo = undo_struct, .sound = kept_sound, .no_calls = true },
+	{ .name = "struct_describe", .setup = keep_struct, .run = struct_describe,
+	  .no_calls = true },
 	{ .name = "object_cycle", .setup = keep_posix, .run = object_cycle,
 	  .sound = kept_sound, .no_calls = true },
 	{ .name = "use_after_fork", .setup = keep_forked, .run = use_after_fork },

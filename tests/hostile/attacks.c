@@ -23,7 +23,8 @@
 
 enum {
 	PAGE = 4096,
-	HOT_AREAS = 10,
+	HOT_AREAS = 11,
+	STRUCT_WORDS = 128 + 128 + 800,         /* header, struct, description */
 	SECTIONS = 2 * (384 + 320) + 384 + 512, /* the third one's journal is longer */
 	ARENA_TABLES = 1216 + 64 + 4 * 64,      /* headers, lists, heads, metas of four pages */
 	EXTENT_TABLES = 64 + 64 + 4 * 64,
@@ -56,7 +57,7 @@ static unsigned char *map_file(struct hostile_arena *arena)
 
 /* An offset in one of the areas, each as likely as the others: superblock, its changing words,
  * directory and members, the heap's first bytes with the ring's header, the sections, the arena's
- * tables, those of what it grew by, what listens, anywhere. */
+ * tables, those of what it grew by, what listens, the struct with its description, anywhere. */
 static size_t choose_offset(struct peer *peer)
 {
 	uint64_t r = hostile_random(&peer->random);
@@ -81,6 +82,8 @@ static size_t choose_offset(struct peer *peer)
 		return hostile_find_log(peer->arena) + ((size_t)(r >> 8) % LOG_WORDS);
 	case 8:
 		return hostile_find_map(peer->arena) + ((size_t)(r >> 8) % MAP_WORDS);
+	case 9:
+		return hostile_find_struct(peer->arena) + ((size_t)(r >> 8) % STRUCT_WORDS);
 	default:
 		return (size_t)(r >> 8) % size;
 	}

@@ -122,6 +122,7 @@ size_t hostile_find_ring(const struct hostile_arena *arena);
 size_t hostile_find_section(const struct hostile_arena *arena);
 /* The same for the arena, and for what it grew by. */
 size_t hostile_find_arena(const struct hostile_arena *arena);
+size_t hostile_find_struct(const struct hostile_arena *arena);
 size_t hostile_find_extent(const struct hostile_arena *arena);
 /* The same for the change log, and for the dirty map; 0: nobody listens. */
 size_t hostile_find_log(const struct hostile_arena *arena);

@@ -20,6 +20,18 @@ enum {
 	CELLS = 64,
 };
 
+#define POINT(ROW)                                                                                 \
+	ROW(VALUE, int32_t, x, "mm", "to the right")                                               \
+	ROW(VALUE, int64_t, y, "mm", "up")
+TARN_TYPE(point, 1, POINT);
+
+#define THING(ROW)                                                                                 \
+	ROW(VALUE, double, heat, "degC", "of the air")                                             \
+	ROW(ENUM, uint8_t, state, "off=0 on=1", "is it measuring")                                 \
+	ROW(TEXT, place, 20, "where it stands")                                                    \
+	ROW(STRUCTS, point, corners, 3, "of the room")
+TARN_TYPE(thing, 1, THING);
+
 /* --- the region they expect ------------------------------------------------------------------ */
 
 static void fill_ring(struct tarn_region *region)
@@ -46,6 +58,9 @@ static void make_sections(struct tarn_region *region)
 	}
 	must("cells", tarn_object_create(region, "cells", CELLS * 8, &data, NULL));
 	tarn_object_close(region, data);
+	must("thing", tarn_struct_open(region, "thing", thing_type(),
+				       &(struct tarn_struct_opts){ .section = "left" }, &data));
+	tarn_struct_close(region, data);
 }
 
 int victims_region(bool listened, size_t *ret_size)
@@ -107,6 +122,11 @@ size_t hostile_find_ring(const struct hostile_arena *arena)
 size_t hostile_find_section(const struct hostile_arena *arena)
 {
 	return find_magic(arena, "Sect", 0);
+}
+
+size_t hostile_find_struct(const struct hostile_arena *arena)
+{
+	return find_magic(arena, "Stru", 0);
 }
 
 size_t hostile_find_arena(const struct hostile_arena *arena)
@@ -489,6 +509,50 @@ static void change_guarded(struct victim *v, struct guarded *g)
 		(void)CALL(v, tarn_section_leave(g->right), section_errors);
 }
 
+/* Every string of a description is read, and every field that it speaks of. */
+static void read_type(struct victim *v, const struct tarn_type *type, const unsigned char *data)
+{
+	v->sink += strlen(type->name);
+	for (uint32_t i = 0; i < type->field_count; i++) {
+		const struct tarn_field *field = &type->fields[i];
+		const struct tarn_type *inner = tarn_field_type(field);
+		uint64_t length = field->length != 0 ? field->length : 1;
+
+		v->sink += strlen(field->name) + strlen(field->unit) + strlen(field->help) +
+			   strlen(field->values);
+		for (uint64_t k = 0; inner != NULL && k < length; k++)
+			read_type(v, inner, data + field->offset + k * field->size);
+		if (inner == NULL)
+			read_all(v, data + field->offset, field->size * length);
+	}
+}
+
+/* As tarn get does it, beside one who scribbles over the description. */
+static void look_at_struct(struct victim *v, struct guarded *g)
+{
+	struct tarn_struct_stat stat;
+	struct tarn_type *type;
+	struct tarn_place place;
+	unsigned char *copy;
+	void *data;
+
+	if (CALL(v, tarn_struct_describe(v->region, "thing", &type, &stat, &data), struct_errors) <
+	    0)
+		return;
+	copy = malloc(stat.size);
+	if (memchr(stat.section, '\0', sizeof(stat.section)) == NULL || type->size != stat.size)
+		hostile_lie(v->arena, "tarn_struct_describe", "its facts do not fit", 0);
+	if (copy != NULL &&
+	    CALL(v,
+		 tarn_section_read(g->left, copy, data, stat.size, tarn_deadline_after(SLICE_NS)),
+		 section_errors) == 0)
+		read_type(v, type, copy);
+	(void)!tarn_type_find(type, "corners[2].y", &place, NULL);
+	free(copy);
+	tarn_type_free(type);
+	tarn_struct_close(v->region, data);
+}
+
 static void look_at_guarded(struct victim *v, struct guarded *g)
 {
 	struct tarn_section_stat stat;
@@ -507,6 +571,7 @@ static void look_at_guarded(struct victim *v, struct guarded *g)
 		hostile_lie(v->arena, "tarn_section_load", "a wild address was read", 0);
 	(void)CALL(v, tarn_section_stat(g->left, &stat), section_errors);
 	v->sink += stat.waiter_count;
+	look_at_struct(v, g);
 }
 
 /* As a user would: mended, by force if need be; else removed and made anew. */

@@ -32,6 +32,7 @@ static const int object_errors[] = { EEXIST,  ENOENT, ENOSPC,    ENFILE, EPROTO,
 				     EUCLEAN, EIO,    ETIMEDOUT, EINVAL, 0 };
 static const int section_open_errors[] = { ENOENT,  EEXIST, EPROTO,    ENOSPC, ENFILE,
 					   EUCLEAN, EIO,    ETIMEDOUT, EUSERS, 0 };
+static const int struct_errors[] = { ENOENT, EINVAL, EPROTO, EUCLEAN, ENOMEM, EIO, 0 };
 static const int section_errors[] = { ETIMEDOUT, EAGAIN, EDEADLK,    EUCLEAN,         EIO, EINVAL,
 				      ENOSPC,    EPERM,  EOWNERDEAD, ENOTRECOVERABLE, 0 };
 static const int mend_errors[] = { ENOENT,  EPROTO, EBUSY,     ENOTRECOVERABLE,

@@ -178,6 +178,7 @@ static const struct kill_op ops[] = {
 	CHANGES("insert", prepared, op_insert, inserted),
 	CHANGES("remove-node", prepared, op_remove, removed),
 	CHANGES("write", prepared, op_write, noted),
+	CHANGES("set", prepared, op_set, noted),
 	CHANGES("log", prepared, op_log, noted),
 	CHANGES("move", prepared, op_move, moved),
 	CHANGES("move-nested", prepared, op_move_nested, moved),

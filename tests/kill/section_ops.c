@@ -7,6 +7,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <tarn/set.h>
+
 #include "section_ops.h"
 #include "sync/section.h"
 
@@ -465,6 +467,40 @@ int op_write(struct kill_world *world, struct harness_report *report)
 	if (r == 0)
 		r = tarn_tx_write(tx, pool->note, note, 11); /* some of it for the second time */
 	return r == 0 ? tarn_section_leave(one) : r;
+}
+
+/* The note as fields of every type. */
+struct typed_note {
+	double f64;
+	uint64_t u64;
+	float f32[2];
+	uint32_t u32;
+	uint16_t u16;
+	int8_t i8;
+	char letter;
+	char text[8];
+};
+static_assert(sizeof(struct typed_note) == NOTE, "all of the note");
+
+int op_set(struct kill_world *world, struct harness_report *report)
+{
+	struct typed_note *to = (struct typed_note *)(void *)pool->note, from;
+	int r = tarn_section_enter(one, TARN_FOREVER, &tx, NULL);
+
+	(void)world, (void)report;
+	if (r < 0)
+		return r;
+	memset(&from, 'w', sizeof(from));
+	TARN_SET(tx, &to->f64, from.f64);
+	TARN_SET(tx, &to->u64, from.u64);
+	TARN_SET(tx, &to->f32[0], 0.0F); /* the next one has it again */
+	TARN_COPY(tx, &to->f32, &from.f32);
+	TARN_SET(tx, &to->u32, from.u32);
+	TARN_SET(tx, &to->u16, from.u16);
+	TARN_SET(tx, &to->i8, from.i8);
+	TARN_SET(tx, &to->letter, 'w');
+	TARN_SET_TEXT(tx, to->text, "wwwwwwww");
+	return tarn_section_leave(one);
 }
 
 int op_log(struct kill_world *world, struct harness_report *report)
