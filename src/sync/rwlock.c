@@ -36,8 +36,7 @@
 
 enum {
 	READERS = 64,
-	SPINS = 1024, /* pauses while a reader is about to leave */
-	SPINS_LOOK = 16,
+	SPINS_LOOK = 16, /* pauses between two looks */
 };
 
 static_assert(TARN_RWLOCK_READERS_MAX == PRIM_SEATS, "as documented");
@@ -359,12 +358,17 @@ static inline uint32_t sitter(const struct prim *prim, uint32_t at)
 	return atomic_load_explicit(&prim->seats[at].id, memory_order_seq_cst);
 }
 
+/* A reader may be about to leave: for as long as spinning for a writer lately paid off. */
 static bool spin(const struct prim *prim, uint32_t at)
 {
-	for (int i = 0; i < SPINS; i++) {
-		if (i % SPINS_LOOK == 0 && sitter(prim, at) == 0)
+	/* relaxed: a guess, shared by threads */
+	uint32_t spins = atomic_load_explicit(&prim->sec.spins, memory_order_relaxed);
+
+	for (uint32_t done = 0; done < spins; done += SPINS_LOOK) {
+		for (int i = 0; i < SPINS_LOOK; i++)
+			tarn__plat_pause();
+		if (sitter(prim, at) == 0)
 			return true;
-		tarn__plat_pause();
 	}
 	return false;
 }
