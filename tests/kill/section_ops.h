@@ -98,9 +98,9 @@ int pool_wind_up(struct kill_world *world, int outcome, struct harness_report *r
 /* worlds before, what is prepared, operations, wakers and peers */
 kill_fn no_sections, join_its_slot, fresh, left_changed, left_changed_two, left_aside, join, ready,
 	prepared, inside_changed, inside_two, inside_beside_sleeper, beside_holder, open_creating,
-	enter_leave, try_leave, op_insert, op_remove, op_write, op_set, op_log, op_move, op_move_nested,
-	op_abort, op_abort_two, op_abort_inside, op_full, op_read, op_leave, op_leave_two,
-	op_close_inside, op_recover, op_recover_force, op_section_remove, enter_second,
-	enter_timed_out, let_holder_go, sleeping_enterer;
+	enter_leave, try_leave, op_insert, op_remove, op_write, op_set, op_log, op_move,
+	op_move_nested, op_abort, op_abort_two, op_abort_inside, op_full, op_read, op_leave,
+	op_leave_two, op_close_inside, op_recover, op_recover_force, op_section_remove,
+	enter_second, enter_timed_out, let_holder_go, sleeping_enterer;
 
 #endif /* TESTS_KILL_SECTION_OPS_H */
