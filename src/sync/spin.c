@@ -80,7 +80,7 @@ __attribute__((noinline)) static int owner_died(struct prim *prim, struct tarn_d
 }
 
 /* The lock is ours. */
-static inline int begin(struct prim *prim, struct tarn_diag *diag)
+static inline int begin(struct prim *prim, const struct section_shm *shm, struct tarn_diag *diag)
 {
 	struct thread *me = &tarn__self;
 
@@ -88,7 +88,11 @@ static inline int begin(struct prim *prim, struct tarn_diag *diag)
 	if (TARN__UNLIKELY(prim->next_held != me->held))
 		prim->next_held = me->held;
 	me->held = prim;
-	return TARN__LIKELY(tarn__prim_verdict(prim) == 0) ? 0 : owner_died(prim, diag);
+	/* relaxed, both: written under the lock */
+	return TARN__LIKELY(atomic_load_explicit(&shm->recovered, memory_order_relaxed) ==
+			    atomic_load_explicit(&shm->answered, memory_order_relaxed))
+		       ? 0
+		       : owner_died(prim, diag);
 }
 
 /* One look. 1: it is ours; 0: not now; else the error. */
@@ -154,49 +158,54 @@ __attribute__((noinline)) static int lock_slowly(struct prim *prim, int64_t dead
 	r = spin(prim, wait ? deadline : INT64_MIN);
 	if (r == -ETIMEDOUT && !wait)
 		r = -EAGAIN;
-	return r < 0 ? words(prim, r, diag) : begin(prim, diag);
+	return r < 0 ? words(prim, r, diag) : begin(prim, prim->sec.shm, diag);
+}
+
+static inline int lock_it(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
+{
+	struct section_shm *shm = prim->sec.shm;
+	uint32_t id = id_of(&prim->sec);
+
+	if (TARN__UNLIKELY(tarn__self.tid == 0) || TARN__UNLIKELY(id == 0) ||
+	    TARN__UNLIKELY(!take(shm, 0, id)))
+		return lock_slowly(prim, deadline, wait, diag);
+	return begin(prim, shm, diag);
 }
 
 int tarn_spin_lock(struct tarn_spin *spin, int64_t deadline, struct tarn_diag *diag)
 {
-	struct prim *prim = &spin->prim;
-
-	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) ||
-	    TARN__UNLIKELY(!take(prim->sec.shm, 0, id_of(&prim->sec))))
-		return lock_slowly(prim, deadline, true, diag);
-	return begin(prim, diag);
+	return lock_it(&spin->prim, deadline, true, diag);
 }
 
 int tarn_spin_try(struct tarn_spin *spin, struct tarn_diag *diag)
 {
-	struct prim *prim = &spin->prim;
+	return lock_it(&spin->prim, INT64_MIN, false, diag);
+}
 
-	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) ||
-	    TARN__UNLIKELY(!take(prim->sec.shm, 0, id_of(&prim->sec))))
-		return lock_slowly(prim, INT64_MIN, false, diag);
-	return begin(prim, diag);
+static inline int give_back(struct prim *prim)
+{
+	/* S1 -> S2 in take(): nobody sleeps there */
+	atomic_store_explicit(&prim->sec.shm->lock, 0, memory_order_release);
+	return 0;
 }
 
 /* Not the one locked last. */
-__attribute__((noinline)) static bool forgotten(struct prim *prim)
+__attribute__((noinline)) static int unlock_slowly(struct prim *prim)
 {
 	if (!tarn__prim_mine(prim))
-		return false;
+		return -EPERM;
 	tarn__prim_forget(prim);
-	return true;
+	return give_back(prim);
 }
 
 int tarn_spin_unlock(struct tarn_spin *spin)
 {
 	struct prim *prim = &spin->prim;
 
-	if (TARN__LIKELY(tarn__self.held == prim))
-		tarn__self.held = prim->next_held;
-	else if (!forgotten(prim))
-		return -EPERM;
-	/* S1 -> S2 in take(): nobody sleeps there */
-	atomic_store_explicit(&prim->sec.shm->lock, 0, memory_order_release);
-	return 0;
+	if (TARN__UNLIKELY(tarn__self.held != prim))
+		return unlock_slowly(prim);
+	tarn__self.held = prim->next_held;
+	return give_back(prim);
 }
 
 int tarn_spin_consistent(struct tarn_spin *spin)
