@@ -35,8 +35,8 @@ static const struct sched_scenario *scenario_at(int number)
 {
 	static const struct sched_scenario *const tables[] = { sched_sections,  sched_rings,
 							       sched_listeners, sched_prims,
-							       sched_rwlocks,   sched_conds,
-							       sched_arenas };
+							       sched_rwlocks,   sched_seqlocks,
+							       sched_conds,     sched_arenas };
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		for (const struct sched_scenario *s = tables[i]; s->name != NULL; s++)

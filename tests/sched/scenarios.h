@@ -12,7 +12,7 @@
 
 /* Tables of scenarios, one a file, the last without a name. */
 extern const struct sched_scenario sched_sections[], sched_rings[], sched_listeners[],
-	sched_prims[], sched_rwlocks[], sched_conds[], sched_arenas[];
+	sched_prims[], sched_rwlocks[], sched_seqlocks[], sched_conds[], sched_arenas[];
 
 static inline void must(int r)
 {
