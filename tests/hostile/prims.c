@@ -21,6 +21,8 @@ struct prims {
 	struct tarn_spin *spin;
 	struct tarn_once *once;
 	struct tarn_seqlock *seqlock;
+	struct tarn_barrier *barrier;
+	struct tarn_event *event;
 };
 
 static const struct tarn_mutex_opts mutex_opts;
@@ -31,6 +33,8 @@ static const struct tarn_cond_opts cond_opts = { .waiters = 4 };
 static const struct tarn_spin_opts spin_opts;
 static const struct tarn_once_opts once_opts;
 static const struct tarn_seqlock_opts seqlock_opts;
+static const struct tarn_barrier_opts barrier_opts = { .count = 3 };
+static const struct tarn_event_opts event_opts = { .flags = TARN_EVENT_AUTO };
 
 void victims_make_prims(struct tarn_region *region)
 {
@@ -44,6 +48,8 @@ void victims_make_prims(struct tarn_region *region)
 	must("spin lock", tarn_spin_open(region, "spin", &spin_opts, &p.spin));
 	must("once", tarn_once_open(region, "once", &once_opts, &p.once));
 	must("sequence lock", tarn_seqlock_open(region, "seqlock", &seqlock_opts, &p.seqlock));
+	must("barrier", tarn_barrier_open(region, "barrier", &barrier_opts, &p.barrier));
+	must("event", tarn_event_open(region, "event", &event_opts, &p.event));
 	tarn_mutex_close(p.mutex);
 	tarn_sem_close(p.counted);
 	tarn_sem_close(p.owned);
@@ -52,6 +58,8 @@ void victims_make_prims(struct tarn_region *region)
 	tarn_spin_close(p.spin);
 	tarn_once_close(p.once);
 	tarn_seqlock_close(p.seqlock);
+	tarn_barrier_close(p.barrier);
+	tarn_event_close(p.event);
 }
 
 /* --- what they do ---------------------------------------------------------------------------- */
@@ -179,10 +187,38 @@ static void use_seqlock(struct victim *v, struct prims *p, uint64_t random)
 	tarn_object_close(v->region, data);
 }
 
+static void use_barrier(struct victim *v, struct prims *p, uint64_t random)
+{
+	struct tarn_diag diag = { 0 };
+
+	if (random % 8 == 0)
+		(void)CALL(v, tarn_barrier_leave(p->barrier), prim_errors);
+	else if (random % 8 == 1)
+		(void)CALL(v, tarn_barrier_join(p->barrier, &diag), prim_errors);
+	else
+		(void)CALL(v, tarn_barrier_wait(p->barrier, tarn_deadline_after(SLICE_NS), &diag),
+			   prim_errors);
+}
+
+static void use_event(struct victim *v, struct prims *p, uint64_t random)
+{
+	int64_t soon = tarn_deadline_after(SLICE_NS);
+
+	if (random % 4 == 0)
+		(void)CALL(v, tarn_event_reset(p->event), prim_errors);
+	else if (random % 4 == 1)
+		(void)CALL(v, tarn_event_wait(p->event, soon, NULL), prim_errors);
+	else if (random % 4 == 2)
+		(void)CALL(v, tarn_event_try(p->event), prim_errors);
+	else
+		(void)CALL(v, tarn_event_set(p->event), prim_errors);
+	v->sink += tarn_event_is_set(p->event);
+}
+
 static void look(struct victim *v)
 {
-	static const char *const names[] = { "mutex", "counted", "owned", "rwlock",
-					     "cond",  "spin",    "once",  "seqlock" };
+	static const char *const names[] = { "mutex", "counted", "owned",   "rwlock",  "cond",
+					     "spin",  "once",    "seqlock", "barrier", "event" };
 	struct tarn_lock_who who[16];
 	struct tarn_lock_stat stat;
 
@@ -198,7 +234,7 @@ static void act(struct victim *v, struct prims *p)
 {
 	uint64_t random = hostile_random(&v->random);
 
-	switch (random >> 8 & 7) {
+	switch ((random >> 8) % 10) {
 	case 0:
 		if (p->mutex != NULL && p->cond != NULL)
 			use_mutex(v, p, random);
@@ -227,6 +263,14 @@ static void act(struct victim *v, struct prims *p)
 		if (p->once != NULL)
 			use_once(v, p, random);
 		break;
+	case 7:
+		if (p->barrier != NULL)
+			use_barrier(v, p, random);
+		break;
+	case 8:
+		if (p->event != NULL)
+			use_event(v, p, random);
+		break;
 	default:
 		if (p->seqlock != NULL)
 			use_seqlock(v, p, random);
@@ -251,6 +295,8 @@ static void open_all(struct victim *v, struct prims *p)
 	(void)CALL(v, tarn_once_open(r, "once", &once_opts, &p->once), prim_open_errors);
 	(void)CALL(v, tarn_seqlock_open(r, "seqlock", &seqlock_opts, &p->seqlock),
 		   prim_open_errors);
+	(void)CALL(v, tarn_barrier_open(r, "barrier", NULL, &p->barrier), prim_open_errors);
+	(void)CALL(v, tarn_event_open(r, "event", &event_opts, &p->event), prim_open_errors);
 }
 
 static void close_all(struct victim *v, struct prims *p)
@@ -264,6 +310,8 @@ static void close_all(struct victim *v, struct prims *p)
 	tarn_spin_close(p->spin);
 	tarn_once_close(p->once);
 	tarn_seqlock_close(p->seqlock);
+	tarn_barrier_close(p->barrier);
+	tarn_event_close(p->event);
 }
 
 void victim_locker(struct hostile_arena *arena, unsigned index)
