@@ -10,6 +10,9 @@ static struct tarn_mutex *mutex;
 static struct tarn_sem *permit, *to, *fro;
 static struct tarn_rwlock *rwlock;
 static struct tarn_cond *cond;
+static struct tarn_spin *spin;
+static struct tarn_once *once;
+static struct tarn_seqlock *seqlock;
 static uint64_t *words; /* in the region; plain */
 
 static void raise_words(void)
@@ -106,6 +109,52 @@ static void *read_words(void *arg)
 	return arg;
 }
 
+static void *lock_spinning(void *arg)
+{
+	for (int n = 0; n < ROUNDS; n++) {
+		must("lock", tarn_spin_lock(spin, TARN_FOREVER, NULL));
+		raise_words();
+		must("unlock", tarn_spin_unlock(spin));
+	}
+	return arg;
+}
+
+static int raise_once(void *arg, bool again)
+{
+	(void)arg, (void)again;
+	raise_words();
+	return 0;
+}
+
+static void *run_once(void *arg)
+{
+	must("once", tarn_once_run(once, TARN_FOREVER, raise_once, NULL, NULL));
+	expect("done", words[0] == 1 && words[1] == 1);
+	return arg;
+}
+
+static void *write_value(void *arg)
+{
+	for (uint64_t n = 0; n < ROUNDS; n++) {
+		const uint64_t pair[2] = { n, n };
+
+		must("write",
+		     tarn_seqlock_write(seqlock, words, pair, sizeof(pair), TARN_FOREVER, NULL));
+	}
+	return arg;
+}
+
+static void *read_value(void *arg)
+{
+	uint64_t pair[2];
+
+	for (int n = 0; n < ROUNDS; n++) {
+		must("read", tarn_seqlock_read(seqlock, pair, words, sizeof(pair), TARN_FOREVER));
+		expect("whole", pair[0] == pair[1]);
+	}
+	return arg;
+}
+
 /* By turns: whose turn it is says word 0. */
 static void take_turns(uint64_t me)
 {
@@ -140,6 +189,9 @@ static const struct duet cases[] = {
 	{ "rwlock", write_words, read_words },
 	{ "rwlock, two writers", write_words, write_words },
 	{ "condition variable", even, odd },
+	{ "spin lock", lock_spinning, lock_spinning },
+	{ "once", run_once, run_once },
+	{ "sequence lock", write_value, read_value },
 };
 
 int main(int argc, char **argv)
@@ -149,6 +201,9 @@ int main(int argc, char **argv)
 	const struct tarn_sem_opts none = { .value = 0 };
 	const struct tarn_rwlock_opts rwlock_opts = { .readers = 4 };
 	const struct tarn_cond_opts cond_opts = { .waiters = 4 };
+	const struct tarn_spin_opts spin_opts = { 0 };
+	const struct tarn_once_opts once_opts = { 0 };
+	const struct tarn_seqlock_opts seqlock_opts = { 0 };
 	size_t i = duet_begin(argc, argv, cases, sizeof(cases) / sizeof(cases[0]));
 	void *data;
 
@@ -158,9 +213,15 @@ int main(int argc, char **argv)
 	must("fro", tarn_sem_open(region, "fro", &none, &fro));
 	must("rwlock", tarn_rwlock_open(region, "rwlock", &rwlock_opts, &rwlock));
 	must("cond", tarn_cond_open(region, "cond", &cond_opts, &cond));
+	must("spin", tarn_spin_open(region, "spin", &spin_opts, &spin));
+	must("once", tarn_once_open(region, "once", &once_opts, &once));
+	must("seqlock", tarn_seqlock_open(region, "seqlock", &seqlock_opts, &seqlock));
 	must("words", tarn_object_create(region, "words", 64, &data, NULL));
 	words = data;
 	duet_run(&cases[i]);
+	tarn_seqlock_close(seqlock);
+	tarn_once_close(once);
+	tarn_spin_close(spin);
 	tarn_cond_close(cond);
 	tarn_rwlock_close(rwlock);
 	tarn_sem_close(fro);
