@@ -20,7 +20,7 @@ TARN_BEGIN_DECLS
 enum tarn_lock_role {
 	TARN_LOCK_HOLDS = 1,  /* a lock for itself, or a permit */
 	TARN_LOCK_SHARES = 2, /* a read lock */
-	TARN_LOCK_WAITS = 3,  /* has slept for it, or is at the barrier */
+	TARN_LOCK_WAITS = 3,  /* has slept for it; is at the barrier; waits to be signalled */
 	TARN_LOCK_SITS = 4,   /* is a party of the barrier, and not there yet */
 };
 
@@ -34,7 +34,8 @@ struct tarn_lock_who {
 
 struct tarn_lock_stat {
 	uint32_t kind;  /* enum tarn_object_kind */
-	uint32_t value; /* semaphore: free permits; event: 1 set; once: 1 done; barrier: rounds */
+	uint32_t value; /* semaphore: free permits; event: 1 set; once: 1 done; barrier: rounds,
+			   modulo 2^20; condition variable: waits that were begun */
 	uint32_t seats; /* permits, readers, waiters or parties that there is room for; 0: none */
 	uint32_t who_count;     /* of those below; more than asked for if they did not fit */
 	uint32_t wait_count;    /* of those who slept; modulo 2^32, as the next one */

@@ -24,7 +24,7 @@
 #include "survivor.h"
 #include "sync/prim.h"
 
-enum { OBJECTS = 8 }; /* keep, mutex, cond, single, two, solo, event, automatic */
+enum { OBJECTS = 9 }; /* keep, mutex, cond, single, two, solo, event, automatic, section */
 
 /* In the page that all processes of a sweep share. */
 struct state {
@@ -38,6 +38,7 @@ struct state {
 static const struct tarn_mutex_opts normal;
 static const struct tarn_cond_opts three = { .waiters = 3 }, single_one = { .waiters = 1 };
 static const struct tarn_barrier_opts of_two = { .count = 2 }, of_one = { .count = 1 };
+static const struct tarn_section_opts small = { .journal_size = 64 };
 static const struct tarn_event_opts manual, automatic_one = { .flags = TARN_EVENT_AUTO };
 
 static struct tarn_region *region;
@@ -45,6 +46,7 @@ static struct tarn_mutex *mutex;
 static struct tarn_cond *cond, *single;
 static struct tarn_barrier *two, *solo;
 static struct tarn_event *event, *automatic;
+static struct tarn_section *section;
 
 static struct state *state_of(const struct kill_world *world)
 {
@@ -71,6 +73,8 @@ static int open_all(bool make)
 		r = tarn_event_open(region, "event", make ? &manual : NULL, &event);
 	if (r == 0 && automatic == NULL)
 		r = tarn_event_open(region, "automatic", make ? &automatic_one : NULL, &automatic);
+	if (r == 0 && section == NULL)
+		r = tarn_section_open(region, "section", make ? &small : NULL, &section);
 	return r;
 }
 
@@ -218,6 +222,17 @@ OP(wait_asleep)
 	if (r == 0)
 		r = tarn_cond_wait(single, mutex, TARN_FOREVER, NULL);
 	return r == 0 ? tarn_mutex_unlock(mutex) : r;
+}
+
+OP(wait_inside)
+{
+	struct tarn_tx *tx;
+	int r = tarn_section_enter(section, TARN_FOREVER, &tx, NULL);
+
+	(void)world, (void)report;
+	if (r == 0)
+		r = tarn_cond_wait_in(single, section, INT64_MIN, &tx, NULL);
+	return r == -ETIMEDOUT ? tarn_section_leave(section) : -1;
 }
 
 OP(signal_single)
@@ -394,6 +409,7 @@ static int look_at_cond(struct harness_report *report)
 {
 	struct tarn_diag diag = { .what = "" };
 	int r = tarn_mutex_lock(mutex, patience(), &diag);
+	struct tarn_tx *tx;
 
 	if (r == -EOWNERDEAD)
 		r = tarn_mutex_consistent(mutex);
@@ -405,6 +421,10 @@ static int look_at_cond(struct harness_report *report)
 		r = tarn_mutex_unlock(mutex);
 	if (r == 0)
 		r = tarn_cond_signal(single);
+	if (r == 0)
+		r = tarn_section_enter(section, patience(), &tx, &diag);
+	if (r == 0)
+		r = tarn_section_leave(section);
 	return r < 0 ? survivor_say(report, "cond", r, &diag) : 0;
 }
 
@@ -431,6 +451,7 @@ static int wind_up(struct kill_world *world, int outcome, struct harness_report 
 	tarn_barrier_close(solo);
 	tarn_event_close(event);
 	tarn_event_close(automatic);
+	tarn_section_close(section);
 	if (survivor_whole(world, region, OBJECTS, report) < 0)
 		return KILL_VIOLATION;
 	tarn_region_close(region);
@@ -515,6 +536,7 @@ static const struct kill_op ops[] = {
 	SAME("cond-wait", with_all, prepared, wait_in_vain, 0),
 	SAME("cond-wait-after-death", left_waiting, prepared, wait_in_vain, 0),
 	SAME("cond-wait-after-signalled-death", left_signalled, prepared, wait_in_vain, 0),
+	SAME("cond-wait-in-section", with_all, prepared, wait_inside, 0),
 	{ .name = "cond-wait-asleep", .setup = with_all, .prepare = patient, .op = wait_asleep,
 	  .wake = signal_for_it, .check = check_same, .flags = KILL_UNCHANGED },
 	SAME("cond-signal-for-the-dead", left_waiting, prepared, signal_single, 0),

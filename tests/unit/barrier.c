@@ -94,6 +94,16 @@ static void threads_that_share_a_handle_are_parties_each(void **state)
 	assert_int_equal(count_role("two", TARN_LOCK_SITS), 0);
 }
 
+static void rounds_may_begin_anew(void **state)
+{
+	struct tarn_lock_stat stat;
+
+	atomic_store(&((struct prim *)two)->sec.shm->state, UINT32_MAX << 12);
+	threads_that_share_a_handle_are_parties_each(state);
+	assert_int_equal(tarn_lock_stat(region, "two", &stat, NULL, 0), 0);
+	assert_int_equal(stat.value, 999);
+}
+
 static int arrive(void *arg)
 {
 	int r = wait_surely(arg);
@@ -419,6 +429,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BARRIER_TEST(each_round_ends_when_all_have_arrived),
 		BARRIER_TEST(threads_that_share_a_handle_are_parties_each),
+		BARRIER_TEST(rounds_may_begin_anew),
 		BARRIER_TEST(a_death_before_the_arrival_is_told_to_who_waits),
 		BARRIER_TEST(and_to_who_arrives_later_in_that_round),
 		BARRIER_TEST(after_a_death_the_seat_is_for_another_and_rounds_go_on),

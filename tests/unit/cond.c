@@ -101,6 +101,22 @@ static void a_signal_wakes_the_one_who_has_waited_longest(void **state)
 	assert_int_equal(count_role("cond", TARN_LOCK_WAITS), 0);
 }
 
+static void tickets_may_begin_anew(void **state)
+{
+	struct section_shm *shm = ((struct prim *)cond)->sec.shm;
+
+	atomic_store(&shm->state, UINT32_MAX - 1);
+	atomic_store(&shm->bell, UINT32_MAX - 1);
+	a_signal_wakes_the_one_who_has_waited_longest(state);
+	/* A broadcast so long ago that it would look new wakes nobody. */
+	atomic_store(&shm->state, (1u << 29) + 5);
+	atomic_store(&shm->bell, 0);
+	lock();
+	assert_int_equal(tarn_cond_wait(cond, mutex, tarn_deadline_after(SOON_NS), NULL),
+			 -ETIMEDOUT);
+	unlock_it();
+}
+
 static void a_broadcast_wakes_all(void **state)
 {
 	pid_t pids[5];
@@ -655,6 +671,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		COND_TEST(a_signal_wakes_the_one_who_has_waited_longest),
+		COND_TEST(tickets_may_begin_anew),
 		COND_TEST(a_broadcast_wakes_all),
 		COND_TEST(nothing_is_kept_for_those_who_come_later),
 		COND_TEST(waiting_without_the_lock_is_refused),
