@@ -2,6 +2,8 @@
 /* Rwlock: the contract of rwlock.h line by line; who dies, ends, forks; damage. */
 #include <tarn/rwlock.h>
 
+#include <tarn/mutex.h>
+
 #include "prim.h"
 
 static struct tarn_rwlock *lock, *narrow;
@@ -263,6 +265,44 @@ static void two_who_want_to_write_what_they_read_are_told(void **state)
 	unlock_it(lock);
 	write_it(lock);
 	unlock_it(lock);
+}
+
+static struct tarn_mutex *mutex;
+
+static int write_then_mutex(void *arg)
+{
+	int r = tarn_rwlock_write(arg, TARN_FOREVER, NULL);
+
+	atomic_store(&flags[0], 1);
+	await_flag(1);
+	r = r == 0 ? tarn_mutex_lock(mutex, tarn_deadline_after(SURELY_NS), NULL) : r;
+	return r == 0 || r == -EDEADLK ? 0 : 1;
+}
+
+static void a_circle_of_readers_and_writers_is_told(void **state)
+{
+	const struct tarn_mutex_opts opts = { 0 };
+	struct tarn_diag diag = { .what = "" };
+	pid_t pid;
+	int r;
+
+	(void)state;
+	assert_int_equal(tarn_mutex_open(region, "mutex", &opts, &mutex), 0);
+	pid = start(write_then_mutex, lock);
+	await_flag(0);
+	assert_int_equal(tarn_mutex_lock(mutex, TARN_FOREVER, NULL), 0);
+	atomic_store(&flags[1], 1);
+	r = tarn_rwlock_read(lock, tarn_deadline_after(SURELY_NS), &diag);
+	/* one of the two was told, and dies or lets go; then the other one has both */
+	if (r == -EDEADLK)
+		assert_non_null(strstr(diag.what, "which waits in mutex for this one"));
+	else
+		assert_int_equal(r, -EOWNERDEAD);
+	assert_int_equal(tarn_mutex_unlock(mutex), 0);
+	await_death(pid);
+	if (r == -EOWNERDEAD)
+		unlock_it(lock);
+	tarn_mutex_close(mutex);
 }
 
 static void who_writes_can_go_on_reading(void **state)
@@ -596,6 +636,7 @@ int main(void)
 		RWLOCK_TEST(there_is_room_for_so_many_readers),
 		RWLOCK_TEST(to_lock_twice_is_refused_but_for_readers),
 		RWLOCK_TEST(two_who_want_to_write_what_they_read_are_told),
+		RWLOCK_TEST(a_circle_of_readers_and_writers_is_told),
 		RWLOCK_TEST(who_writes_can_go_on_reading),
 		RWLOCK_TEST(a_dead_reader_is_dropped_and_nobody_is_told),
 		RWLOCK_TEST(a_writer_wakes_when_the_last_reader_dies),
