@@ -34,13 +34,21 @@ static struct shared {
 	LINE pthread_mutex_t robust;
 	LINE sem_t sem;
 	LINE sem_t sems[2];
+	LINE pthread_rwlock_t rwlock;
+	LINE pthread_spinlock_t spin;
+	LINE pthread_cond_t cond;
+	LINE pthread_barrier_t barrier;
 	LINE uint64_t word;
-	LINE _Atomic uint64_t rounds;
+	LINE uint64_t rounds;
 } * shared;
 
 static struct tarn_region *region;
 static struct tarn_mutex *mutex;
 static struct tarn_sem *counted, *owned, *turn[2];
+static struct tarn_rwlock *rwlock;
+static struct tarn_spin *spin;
+static struct tarn_cond *cond;
+static struct tarn_barrier *barrier;
 static int sysv = -1;
 
 static void must(const char *what, int r)
@@ -82,8 +90,33 @@ static void make_sysv(void)
 	atexit(drop_sysv);
 }
 
+static void make_pthread(void)
+{
+	pthread_rwlockattr_t rwlock_attr;
+	pthread_condattr_t cond_attr;
+	pthread_barrierattr_t barrier_attr;
+
+	make_mutex(&shared->mutex, false);
+	make_mutex(&shared->robust, true);
+	pthread_rwlockattr_init(&rwlock_attr);
+	pthread_rwlockattr_setpshared(&rwlock_attr, PTHREAD_PROCESS_SHARED);
+	pthread_rwlock_init(&shared->rwlock, &rwlock_attr);
+	pthread_condattr_init(&cond_attr);
+	pthread_condattr_setpshared(&cond_attr, PTHREAD_PROCESS_SHARED);
+	pthread_cond_init(&shared->cond, &cond_attr);
+	pthread_barrierattr_init(&barrier_attr);
+	pthread_barrierattr_setpshared(&barrier_attr, PTHREAD_PROCESS_SHARED);
+	pthread_barrier_init(&shared->barrier, &barrier_attr, 2);
+	pthread_spin_init(&shared->spin, PTHREAD_PROCESS_SHARED);
+}
+
 static void make_tarn(void)
 {
+	const struct tarn_rwlock_opts rwlock_opts = { .readers = 8 };
+	const struct tarn_spin_opts spin_opts = { 0 };
+	const struct tarn_cond_opts cond_opts = { .waiters = 8 };
+	const struct tarn_barrier_opts barrier_opts = { .count = 2 };
+
 	const struct tarn_mutex_opts normal = { .type = TARN_MUTEX_NORMAL };
 	const struct tarn_sem_opts one = { .value = 1 }, none = { .value = 0 };
 	const struct tarn_sem_opts owner = { .value = 1, .flags = TARN_SEM_OWNED };
@@ -93,6 +126,10 @@ static void make_tarn(void)
 	must("semaphore", tarn_sem_open(region, "owned", &owner, &owned));
 	must("semaphore", tarn_sem_open(region, "to", &none, &turn[0]));
 	must("semaphore", tarn_sem_open(region, "fro", &none, &turn[1]));
+	must("rwlock", tarn_rwlock_open(region, "rwlock", &rwlock_opts, &rwlock));
+	must("spin lock", tarn_spin_open(region, "spin", &spin_opts, &spin));
+	must("condition variable", tarn_cond_open(region, "cond", &cond_opts, &cond));
+	must("barrier", tarn_barrier_open(region, "barrier", &barrier_opts, &barrier));
 }
 
 static void make_all(void)
@@ -103,8 +140,7 @@ static void make_all(void)
 	must("region", tarn_region_create("anon:", &opts, &region));
 	must("words", tarn_object_create(region, "words", sizeof(*shared), &data, NULL));
 	shared = data;
-	make_mutex(&shared->mutex, false);
-	make_mutex(&shared->robust, true);
+	make_pthread();
 	sem_init(&shared->sem, 1, 1);
 	sem_init(&shared->sems[0], 1, 0);
 	sem_init(&shared->sems[1], 1, 0);
@@ -189,35 +225,140 @@ static void pass_sysv_undo(uint64_t i)
 	by_sysv(i, SEM_UNDO);
 }
 
+static void pass_read(uint64_t i)
+{
+	(void)i;
+	check(tarn_rwlock_read(rwlock, TARN_FOREVER, NULL));
+	(void)__atomic_load_n(&shared->word, __ATOMIC_RELAXED);
+	check(tarn_rwlock_unlock(rwlock));
+}
+
+static void pass_pthread_read(uint64_t i)
+{
+	(void)i;
+	pthread_rwlock_rdlock(&shared->rwlock);
+	(void)__atomic_load_n(&shared->word, __ATOMIC_RELAXED);
+	pthread_rwlock_unlock(&shared->rwlock);
+}
+
+static void pass_write(uint64_t i)
+{
+	check(tarn_rwlock_write(rwlock, TARN_FOREVER, NULL));
+	change(i);
+	check(tarn_rwlock_unlock(rwlock));
+}
+
+static void pass_pthread_write(uint64_t i)
+{
+	pthread_rwlock_wrlock(&shared->rwlock);
+	change(i);
+	pthread_rwlock_unlock(&shared->rwlock);
+}
+
+static void pass_spin(uint64_t i)
+{
+	check(tarn_spin_lock(spin, TARN_FOREVER, NULL));
+	change(i);
+	check(tarn_spin_unlock(spin));
+}
+
+static void pass_pthread_spin(uint64_t i)
+{
+	pthread_spin_lock(&shared->spin);
+	change(i);
+	pthread_spin_unlock(&shared->spin);
+}
+
 /* --- to and fro ---------------------------------------------------------------------------- */
 
-typedef void step_fn(int me); /* wait for one's turn, and pass it on */
+/* What each of two does in a round; one of them begins, and what is left over is taken away. */
+struct duet {
+	const char *who;
+	void (*step)(int me);
+	void (*start)(void);
+	void (*stop)(void);  /* the first one, at the end */
+	void (*leave)(void); /* the second one */
+};
 
-static void step_tarn(int me)
+static void nothing(void)
+{
+}
+
+static void sem_step(int me)
 {
 	check(tarn_sem_wait(turn[me], TARN_FOREVER, NULL));
 	check(tarn_sem_post(turn[!me]));
 }
 
-static void step_posix(int me)
+static void sem_start(void)
+{
+	check(tarn_sem_post(turn[0]));
+}
+
+static void sem_stop(void)
+{
+	check(tarn_sem_wait(turn[0], TARN_FOREVER, NULL));
+}
+
+static void posix_step(int me)
 {
 	while (sem_wait(&shared->sems[me]) < 0)
 		;
 	sem_post(&shared->sems[!me]);
 }
 
-static void start_tarn(void)
-{
-	check(tarn_sem_post(turn[0]));
-}
-
-static void start_posix(void)
+static void posix_start(void)
 {
 	sem_post(&shared->sems[0]);
 }
 
-/* us a round; what is left over of it is taken away. */
-static double to_and_fro(step_fn *step, void (*start)(void), void (*stop)(void))
+static void posix_stop(void)
+{
+	while (sem_wait(&shared->sems[0]) < 0)
+		;
+}
+
+/* By turns: whose it is says a word, and each waits until it is its own. */
+static void cond_step(int me)
+{
+	check(tarn_mutex_lock(mutex, TARN_FOREVER, NULL));
+	while (shared->rounds % 2 != (unsigned)me)
+		check(tarn_cond_wait(cond, mutex, TARN_FOREVER, NULL));
+	shared->rounds++;
+	check(tarn_cond_signal(cond));
+	check(tarn_mutex_unlock(mutex));
+}
+
+static void pthread_cond_step(int me)
+{
+	pthread_mutex_lock(&shared->mutex);
+	while (shared->rounds % 2 != (unsigned)me)
+		pthread_cond_wait(&shared->cond, &shared->mutex);
+	shared->rounds++;
+	pthread_cond_signal(&shared->cond);
+	pthread_mutex_unlock(&shared->mutex);
+}
+
+static void barrier_step(int me)
+{
+	(void)me;
+	check(tarn_barrier_wait(barrier, TARN_FOREVER, NULL));
+}
+
+/* Who dies as a party breaks a round. */
+static void barrier_leave(void)
+{
+	check(tarn_barrier_leave(barrier));
+}
+
+static void pthread_barrier_step(int me)
+{
+	(void)me;
+	pthread_barrier_wait(&shared->barrier);
+}
+
+/* us a round */
+static double to_and_fro(const struct duet *duet)
 {
 	enum { ROUNDS = 2000 };
 	pid_t pid = fork();
@@ -226,29 +367,19 @@ static double to_and_fro(step_fn *step, void (*start)(void), void (*stop)(void))
 	if (pid == 0) {
 		crowd_pin(1);
 		for (int i = 0; i < ROUNDS; i++)
-			step(1);
+			duet->step(1);
+		duet->leave();
 		_exit(0);
 	}
 	crowd_pin(0);
-	start();
+	duet->start();
 	begin = tarn_now();
 	for (int i = 0; i < ROUNDS; i++)
-		step(0);
+		duet->step(0);
 	begin = tarn_now() - begin;
 	waitpid(pid, NULL, 0);
-	stop();
+	duet->stop();
 	return (double)begin / 1e3 / ROUNDS;
-}
-
-static void stop_tarn(void)
-{
-	check(tarn_sem_wait(turn[0], TARN_FOREVER, NULL));
-}
-
-static void stop_posix(void)
-{
-	while (sem_wait(&shared->sems[0]) < 0)
-		;
 }
 
 /* --- groups -------------------------------------------------------------------------------- */
@@ -278,6 +409,15 @@ static const struct group {
 	    { "POSIX", pass_posix, false },
 	    { "System V", pass_sysv, true },
 	    { "System V, undo", pass_sysv_undo, true } } },
+	{ "rwlock, reading",
+	  1,
+	  { { "rwlock", pass_read, false }, { "shared rwlock", pass_pthread_read, false } } },
+	{ "rwlock, writing",
+	  1,
+	  { { "rwlock", pass_write, false }, { "shared rwlock", pass_pthread_write, false } } },
+	{ "spin lock",
+	  1,
+	  { { "spin lock", pass_spin, false }, { "shared spin lock", pass_pthread_spin, false } } },
 };
 
 static double values[WHO_MAX][ROUND_MAX];
@@ -353,19 +493,32 @@ static void bench_group(const struct group *group, int rounds)
 	}
 }
 
-static void bench_turns(int rounds)
+static void bench_duet(const char *test, const struct duet duets[2], int rounds)
 {
-	static const struct group group = { "semaphores, to and fro",
-					    1,
-					    { { "counted", NULL, false },
-					      { "POSIX", NULL, false } } };
+	struct group group = { test,
+			       1,
+			       { { duets[0].who, NULL, false }, { duets[1].who, NULL, false } } };
 
-	for (int i = 0; i < rounds; i++) {
-		values[0][i] = to_and_fro(step_tarn, start_tarn, stop_tarn);
-		values[1][i] = to_and_fro(step_posix, start_posix, stop_posix);
-	}
-	tell(&group, group.test, "us", rounds, false);
+	for (int i = 0; i < rounds; i++)
+		for (int w = 0; w < 2; w++)
+			values[w][i] = to_and_fro(&duets[w]);
+	tell(&group, test, "us", rounds, false);
 }
+
+static const struct {
+	const char *test;
+	struct duet duets[2];
+} turns[] = {
+	{ "semaphore, to and fro",
+	  { { "counted", sem_step, sem_start, sem_stop, nothing },
+	    { "POSIX", posix_step, posix_start, posix_stop, nothing } } },
+	{ "condition variable, by turns",
+	  { { "cond", cond_step, nothing, nothing, nothing },
+	    { "shared cond", pthread_cond_step, nothing, nothing, nothing } } },
+	{ "barrier, two parties",
+	  { { "barrier", barrier_step, nothing, nothing, barrier_leave },
+	    { "shared barrier", pthread_barrier_step, nothing, nothing, nothing } } },
+};
 
 int main(int argc, char **argv)
 {
@@ -391,8 +544,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++)
 		if (strstr(groups[i].test, only) != NULL)
 			bench_group(&groups[i], rounds);
-	if (strstr("semaphores, to and fro", only) != NULL)
-		bench_turns(rounds);
+	for (size_t i = 0; i < sizeof(turns) / sizeof(turns[0]); i++)
+		if (strstr(turns[i].test, only) != NULL)
+			bench_duet(turns[i].test, turns[i].duets, rounds);
 	memory("a primitive", 384);
 	memory("a seat: a permit, a reader, a party", 16);
 	return 0;
