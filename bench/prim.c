@@ -34,9 +34,9 @@ static struct shared {
 	LINE pthread_mutex_t robust;
 	LINE sem_t sem;
 	LINE sem_t sems[2];
-	LINE pthread_rwlock_t rwlock;
+	LINE pthread_rwlock_t rwlock; /* style: what ours is beside */
 	LINE pthread_spinlock_t spin;
-	LINE pthread_cond_t cond;
+	LINE pthread_cond_t cond; /* style: as above */
 	LINE pthread_barrier_t barrier;
 	LINE uint64_t word;
 	LINE uint64_t rounds;
