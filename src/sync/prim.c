@@ -11,8 +11,8 @@
 
 enum {
 	SPINS_FIRST = 512,
-	SPINS_MIN = 128,
-	SPINS_MAX = 2048, /* as in lock.c */
+	SPINS_MIN = 32,   /* a microsecond: where it does not pay off, it costs little */
+	SPINS_MAX = 2048, /* about what a sleep and a wake cost */
 };
 
 /* --- make and open ------------------------------------------------------------------------- */
@@ -425,7 +425,8 @@ static uint32_t announce(struct section_shm *shm)
 	return bell;
 }
 
-/* Spin while that lately paid off, looking ever less often: see lock.c. */
+/* Spin while that lately paid off, looking ever less often. Sooner than in lock.c: who waits here is
+ * nearly always waiting for one event, and not for another to pass many times. */
 static int spin(struct prim *prim, struct await *w, tarn__prim_try_fn *try, void *arg)
 {
 	/* relaxed: a guess, shared by threads */
