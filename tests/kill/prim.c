@@ -599,27 +599,31 @@ OP(check_mutex_gone)
 }
 
 /* What the next one does. */
-OP(recover)
+OP(lock_again)
 {
 	int r = tarn_mutex_lock(mutex, TARN_FOREVER, NULL);
 
 	(void)world, (void)report;
-	if (r == 0 || r == -EOWNERDEAD)
-		r = tarn_mutex_unlock(mutex);
-	if (r == 0)
-		r = tarn_sem_wait(owned, TARN_FOREVER, NULL);
+	return r == 0 || r == -EOWNERDEAD ? tarn_mutex_unlock(mutex) : r;
+}
+
+OP(wait_again)
+{
+	int r = tarn_sem_wait(owned, TARN_FOREVER, NULL);
+
+	(void)world, (void)report;
 	return r == 0 ? tarn_sem_post(owned) : r;
 }
 
 /* --- the table ----------------------------------------------------------------------------- */
 
 /* clang-format off */
-#define CHANGES(nm, before, first, what, judge) \
+#define CHANGES(nm, before, first, what, judge, again) \
 	{ .name = nm, .setup = before, .prepare = first, .op = what, .check = judge, \
-	  .ready = ready, .recover = recover }
-#define SAME(nm, before, first, what, judge) \
+	  .ready = ready, .recover = again }
+#define SAME(nm, before, first, what, judge, again) \
 	{ .name = nm, .setup = before, .prepare = first, .op = what, .check = judge, \
-	  .ready = ready, .recover = recover, .flags = KILL_UNCHANGED }
+	  .ready = ready, .recover = again, .flags = KILL_UNCHANGED }
 #define BESIDE(nm, first, what, other, more) \
 	{ .name = nm, .setup = with_prims, .prepare = first, .op = what, .peer = other, \
 	  .check = check_beside, .flags = KILL_NO_IMAGES | (more) }
@@ -629,25 +633,30 @@ static const struct kill_op ops[] = {
 	  .op = make_mutex, .check = check_mutex_made },
 	{ .name = "mutex-remove", .setup = with_prims, .prepare = join,
 	  .op = remove_mutex, .check = check_mutex_gone },
-	CHANGES("mutex-first-lock-unlock", with_prims, ready, lock_change_unlock, check_changed),
-	CHANGES("mutex-lock-unlock", with_prims, prepared, lock_change_unlock, check_changed),
-	CHANGES("mutex-try-unlock", with_prims, prepared, try_change_unlock, check_changed),
-	CHANGES("mutex-recursive", with_recursive, prepared, lock_twice, check_changed),
-	CHANGES("mutex-unlock", with_prims, half_way, change_on_and_unlock, check_mended),
-	CHANGES("mutex-mend-after-death", left_locked, prepared, lock_and_mend, check_mended),
-	SAME("mutex-unlock-unmended", left_locked, prepared, lock_and_leave_it, check_told),
-	SAME("mutex-close-locked", with_prims, half_way, close_locked, check_told),
+	CHANGES("mutex-first-lock-unlock", with_prims, ready, lock_change_unlock, check_changed,
+		lock_again),
+	CHANGES("mutex-lock-unlock", with_prims, prepared, lock_change_unlock, check_changed,
+		lock_again),
+	CHANGES("mutex-try-unlock", with_prims, prepared, try_change_unlock, check_changed,
+		lock_again),
+	CHANGES("mutex-recursive", with_recursive, prepared, lock_twice, check_changed,
+		lock_again),
+	CHANGES("mutex-unlock", with_prims, half_way, change_on_and_unlock, check_mended, lock_again),
+	CHANGES("mutex-mend-after-death", left_locked, prepared, lock_and_mend, check_mended, lock_again),
+	SAME("mutex-unlock-unmended", left_locked, prepared, lock_and_leave_it, check_told, lock_again),
+	SAME("mutex-close-locked", with_prims, half_way, close_locked, check_told, lock_again),
 	BESIDE("mutex-unlock-beside-sleeper", half_way_beside, change_on_and_unlock,
 	       sleeping_locker, 0),
 	BESIDE("mutex-close-beside-sleeper", half_way_beside, close_locked, sleeping_locker,
 	       KILL_UNCHANGED),
 	{ .name = "sem-open-creating", .setup = without_prims, .prepare = join,
 	  .op = make_sem, .check = check_sem_made },
-	CHANGES("sem-wait-counted", with_prims, prepared, wait_counted, check_one_less),
-	CHANGES("sem-post-counted", with_prims, prepared, post_counted, check_one_more),
-	SAME("sem-first-wait-post", with_prims, ready, wait_and_post_owned, check_same),
-	SAME("sem-wait-post", with_prims, prepared, wait_and_post_owned, check_same),
-	SAME("sem-wait-post-after-death", left_taken, prepared, wait_and_post_owned, check_same),
+	CHANGES("sem-wait-counted", with_prims, prepared, wait_counted, check_one_less, wait_again),
+	CHANGES("sem-post-counted", with_prims, prepared, post_counted, check_one_more, wait_again),
+	SAME("sem-first-wait-post", with_prims, ready, wait_and_post_owned, check_same, wait_again),
+	SAME("sem-wait-post", with_prims, prepared, wait_and_post_owned, check_same, wait_again),
+	SAME("sem-wait-post-after-death", left_taken, prepared, wait_and_post_owned, check_same,
+	     wait_again),
 	{ .name = "sem-wait-asleep", .setup = nothing_posted, .prepare = patient,
 	  .op = wait_counted, .wake = post_for_it, .check = check_posted,
 	  .flags = KILL_UNCHANGED },
