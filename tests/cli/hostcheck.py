@@ -327,6 +327,9 @@ class Comparison:
                 *self.before["uses"], *self.after["uses"]):
             return  # somebody came or went
         found = {str(use["pid"]): use for use in item["processes"]}
+        stayed = set(map(str, self.before["pids"])) & set(map(str, self.after["pids"]))
+        for pid in set(found) - set(uses) - stayed:
+            del found[pid]  # it came and went in between: a child that has not called exec yet
         self.same(f"{item['name']}: pids", sorted(uses, key=int), sorted(found, key=int))
         for pid, use in uses.items():
             said = found.get(pid)
