@@ -425,8 +425,8 @@ static uint32_t announce(struct section_shm *shm)
 	return bell;
 }
 
-/* Spin while that lately paid off, looking ever less often. Sooner than in lock.c: who waits here is
- * nearly always waiting for one event, and not for another to pass many times. */
+/* Spin while that lately paid off, looking ever less often. Sooner than in lock.c: who waits here
+ * nearly always waits for one event, and not for another to pass many times. */
 static int spin(struct prim *prim, struct await *w, tarn__prim_try_fn *try, void *arg)
 {
 	/* relaxed: a guess, shared by threads */
