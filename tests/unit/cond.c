@@ -64,12 +64,24 @@ static int wait_once(void *arg)
 	return r == 0 || r == -EOWNERDEAD ? tarn_mutex_unlock(mutex) : r;
 }
 
+/* Until @n have sat down, and have let go of the mutex since: only then can they be signalled. */
+static void await_seated(uint32_t n)
+{
+	int r;
+
+	await_waiters("cond", n);
+	r = tarn_mutex_lock(mutex, TARN_FOREVER, NULL);
+	assert_true(r == 0 || r == -EOWNERDEAD);
+	assert_int_equal(tarn_mutex_consistent(mutex), 0);
+	unlock_it();
+}
+
 /* So many processes that wait, each after the one before. */
 static void start_waiters(pid_t *pids, int count)
 {
 	for (int i = 0; i < count; i++) {
 		pids[i] = start(wait_once, &i);
-		await_waiters("cond", (uint32_t)i + 1);
+		await_seated((uint32_t)i + 1);
 	}
 }
 
@@ -232,7 +244,7 @@ static void signals_go_on_whoever_was_killed_while_waiting(void **state)
 		start_waiters(&waiter, 1);
 		end(waiter);
 		living = start(wait_once, &i);
-		await_waiters("cond", 1);
+		await_seated(1);
 		if (i % 2 == 0)
 			signal_it();
 		else
@@ -510,7 +522,7 @@ static void in_a_section_the_tx_is_final_before_the_sleep(void **state)
 	pid_t pid = start(wait_in_section, NULL);
 
 	(void)state;
-	await_waiters("cond", 1);
+	await_seated(1);
 	assert_int_equal(tarn_section_enter(section, TARN_FOREVER, &tx, NULL), 0);
 	assert_int_equal(atomic_load(&flags[1]), 1);
 	assert_int_equal(tarn_tx_set32(tx, (uint32_t *)(void *)&flags[2], 1), 0);
@@ -610,7 +622,7 @@ static void *scribble(void *arg)
 {
 	struct prim *prim = arg;
 
-	await_waiters("cond", 1);
+	await_seated(1);
 	atomic_store(&prim->seats[0].value, 0x55555557);
 	(void)tarn__plat_futex_wake(&prim->seats[0].value, 1);
 	return NULL;
