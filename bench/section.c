@@ -28,9 +28,10 @@
 #include <tarn/tarn.h>
 
 #include "boost.h"
+#include "crowd.h"
 #include "rows.h"
 
-enum { WORDS = 4096, KILLS = 15, PROCESS_MAX = 8 };
+enum { WORDS = 4096, KILLS = 15 };
 
 enum lock {
 	SECTION,
@@ -50,7 +51,7 @@ struct words {
 	_Alignas(128) unsigned char boost[BOOST_MUTEX_SIZE];
 	_Atomic uint32_t go, stop, inside;
 	_Atomic int64_t stamp;
-	_Atomic uint64_t passes[PROCESS_MAX];
+	struct crowd crowd;
 	uint64_t data[WORDS];
 };
 
@@ -95,14 +96,6 @@ static void make_all(void)
 }
 
 /* --- alone --------------------------------------------------------------------------------- */
-
-static int64_t processor_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t); /* others may run here, too */
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* Plain stores that the compiler may not leave out. */
 static inline void store(uint64_t *word, uint64_t value)
@@ -157,7 +150,7 @@ enum { BLOCKS = 40, BLOCK = 5000 };
 
 static void least(double *ns, int64_t begin)
 {
-	double now = (double)(processor_ns() - begin) / BLOCK;
+	double now = (double)(crowd_processor_ns() - begin) / BLOCK;
 
 	if (*ns == 0 || now < *ns)
 		*ns = now;
@@ -168,7 +161,7 @@ static void alone(int count, double ns[LOCK_COUNT])
 {
 	for (int b = 0; b < BLOCKS; b++)
 		for (int lock = 0; lock < LOCK_COUNT; lock++) {
-			int64_t begin = processor_ns();
+			int64_t begin = crowd_processor_ns();
 
 			for (uint64_t i = 0; i < BLOCK; i++)
 				pass((enum lock)lock, i, count);
@@ -182,7 +175,7 @@ static double read_64(void)
 	uint64_t to[8];
 
 	for (int b = 0; b < BLOCKS; b++) {
-		int64_t begin = processor_ns();
+		int64_t begin = crowd_processor_ns();
 
 		for (int i = 0; i < BLOCK; i++)
 			must("read",
@@ -194,67 +187,27 @@ static double read_64(void)
 
 /* --- contended ----------------------------------------------------------------------------- */
 
-/* The processors by turns, of those that we may use. */
-static void pin(int n)
-{
-	cpu_set_t may, one;
-	int count, turn = 0;
-
-	if (sched_getaffinity(0, sizeof(may), &may) < 0)
-		return;
-	count = CPU_COUNT(&may);
-	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &may) || turn++ != n % count)
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		(void)sched_setaffinity(0, sizeof(one), &one);
-		return;
+#define ONE_WORD(name, lock)                                                                       \
+	static void name(uint64_t i)                                                               \
+	{                                                                                          \
+		pass(lock, i, 1);                                                                  \
 	}
-}
 
-static void contend(enum lock lock, int n)
-{
-	uint64_t i = 0;
+ONE_WORD(one_section, SECTION)
+ONE_WORD(one_shared, SHARED)
+ONE_WORD(one_robust, ROBUST)
+#ifdef BENCH_BOOST
+ONE_WORD(one_boost, BOOST)
+#endif
 
-	pin(n);
-	if (lock == SECTION)
-		pass_section(0, 1); /* a member of its own */
-	atomic_fetch_add(&words->inside, 1);
-	while (atomic_load(&words->go) == 0)
-		sched_yield();
-	for (; atomic_load_explicit(&words->stop, memory_order_relaxed) == 0; i++)
-		pass(lock, i, 1);
-	words->passes[n] = i;
-	_exit(0);
-}
-
-/* Passes a microsecond. */
-static double contended(enum lock lock, int processes)
-{
-	const struct timespec span = { .tv_nsec = 30000000 };
-	uint64_t sum = 0;
-	int64_t begin;
-
-	atomic_store(&words->go, 0);
-	atomic_store(&words->stop, 0);
-	atomic_store(&words->inside, 0);
-	for (int n = 0; n < processes; n++)
-		if (fork() == 0)
-			contend(lock, n);
-	while (atomic_load(&words->inside) < (uint32_t)processes)
-		sched_yield();
-	begin = tarn_now();
-	atomic_store(&words->go, 1);
-	nanosleep(&span, NULL);
-	atomic_store(&words->stop, 1);
-	begin = tarn_now() - begin;
-	while (wait(NULL) > 0)
-		;
-	for (int n = 0; n < processes; n++)
-		sum += words->passes[n];
-	return (double)sum * 1e3 / (double)begin;
-}
+static crowd_pass *const passes[LOCK_COUNT] = {
+	one_section,
+	one_shared,
+	one_robust,
+#ifdef BENCH_BOOST
+	one_boost,
+#endif
+};
 
 /* --- the owner killed ------------------------------------------------------------------------ */
 
@@ -396,7 +349,7 @@ static void bench_contended(int rounds, int processes)
 	snprintf(test, sizeof(test), "contended, %d processes, 1 word", processes);
 	for (int i = 0; i < rounds; i++)
 		for (int lock = 0; lock < LOCK_COUNT; lock++)
-			values[lock][i] = contended((enum lock)lock, processes);
+			values[lock][i] = crowd_run(&words->crowd, passes[lock], processes);
 	rows(test, "passes/us", rounds);
 	claim("passes, section / robust mutex",
 	      rows_median(values[SECTION], values[ROBUST], rounds), 1.0, true);
@@ -482,7 +435,7 @@ int main(int argc, char **argv)
 	bench_alone(count, "enter and leave, alone", 0);
 	bench_alone(count, "with 12 words changed, alone", 12);
 	bench_read(count);
-	for (int processes = 2; processes <= PROCESS_MAX; processes *= 2)
+	for (int processes = 2; processes <= CROWD_MAX; processes *= 2)
 		bench_contended(3 * count, processes);
 	bench_killed(false);
 	bench_killed(true);
