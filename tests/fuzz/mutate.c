@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Damaged images: every byte of superblock, directory, member table, and the words of ring,
+ * Damaged images: the bytes of superblock, directory, member table, and the words of ring,
  * section, journal, arena and struct, set to 0, to 0xff, with one bit flipped, and to anything.
  * The open refuses with -EUCLEAN or -EPROTO, in words, and leaves every byte as it was; or it
  * works, and so does all that follows, without a stray access (dev/test builds this suite under
  * ASan and UBSan).
  *
- *     fuzz-mutate [ROUNDS]    1 by default; more repeat the random values with other seeds
+ *     fuzz-mutate [ROUNDS]    1 by default; more repeat the random values with other seeds, and take
+ *                             each byte of what nobody looks at
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -113,11 +114,14 @@ static void try_value(size_t off, unsigned char value, struct tally *tally)
 	}
 }
 
+/* Padding and what is free, where nobody is to look: each fifth byte, unless more rounds are asked
+ * for, so that each byte of a word has its turn. */
 static void try_bytes(const char *name, size_t from, size_t to, bool every_bit)
 {
+	size_t step = every_bit || rounds > 1 ? 1 : 5;
 	struct tally tally = { 0 };
 
-	for (size_t off = from; off < to; off++) {
+	for (size_t off = from; off < to; off += step) {
 		unsigned char was = image.bytes[off];
 
 		try_value(off, 0, &tally);
