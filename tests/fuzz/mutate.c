@@ -6,8 +6,8 @@
  * works, and so does all that follows, without a stray access (dev/test builds this suite under
  * ASan and UBSan).
  *
- *     fuzz-mutate [ROUNDS]    1 by default; more repeat the random values with other seeds, and take
- *                             each byte of what nobody looks at
+ *     fuzz-mutate [ROUNDS]    1 by default; more repeat the random values with other seeds, and
+ *                             take each byte of what nobody looks at
  */
 #include <errno.h>
 #include <setjmp.h>
