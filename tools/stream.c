@@ -90,10 +90,14 @@ static int open_ring(struct stream *stream, const char *name, enum tarn_ring_rol
 		     uint64_t capacity, struct tarn_ring **ret_ring)
 {
 	const struct tarn_ring_opts opts = { .capacity = capacity, .diag = &stream->cli->diag };
+	const struct timespec moment = { .tv_nsec = 1000000 };
 	int r = -ENOENT;
 
-	/* -EEXIST: made meanwhile, with another size; then that one is used. */
-	for (int i = 0; i < 3 && (r == -ENOENT || r == -EEXIST); i++) {
+	/* -EEXIST: made meanwhile, with another size; then that one is used. -ENOSPC: perhaps whoever
+	 * has made the region for a smaller one is just about to make that. */
+	for (int i = 0; i < 500 && (r == -ENOENT || r == -EEXIST || r == -ENOSPC); i++) {
+		if (r == -ENOSPC)
+			nanosleep(&moment, NULL);
 		r = tarn_ring_open(stream->region, name, role, NULL, ret_ring);
 		if (r == -ENOENT)
 			r = tarn_ring_open(stream->region, name, role, &opts, ret_ring);

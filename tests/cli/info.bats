@@ -131,7 +131,7 @@ fd = os.memfd_create("sealed", os.MFD_ALLOW_SEALING); os.write(fd, b"x"); fcntl.
 m = mmap.mmap(-1, 40960); m[4096] = 1
 at = next(l for l in open("/proc/self/maps") if "/dev/zero" in l).split("-")[0]
 print(fd, "0x" + at.lstrip("0"), flush=True); time.sleep(60)' >ready 3>&- &
-	until_true test -s ready
+	until_true sh -c '[ "$(wc -l <ready)" -ge 1 ]' # the whole line
 	read -r fd at <ready
 	run tarn info "memfd:$!:$fd"
 	is 0 && says "label      sealed" && says "seals      shrink,grow"
