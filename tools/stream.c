@@ -93,8 +93,8 @@ static int open_ring(struct stream *stream, const char *name, enum tarn_ring_rol
 	const struct timespec moment = { .tv_nsec = 1000000 };
 	int r = -ENOENT;
 
-	/* -EEXIST: made meanwhile, with another size; then that one is used. -ENOSPC: perhaps whoever
-	 * has made the region for a smaller one is just about to make that. */
+	/* -EEXIST: made meanwhile, with another size; then that one is used. -ENOSPC: perhaps
+	 * whoever has made the region for a smaller one is just about to make that. */
 	for (int i = 0; i < 500 && (r == -ENOENT || r == -EEXIST || r == -ENOSPC); i++) {
 		if (r == -ENOSPC)
 			nanosleep(&moment, NULL);
