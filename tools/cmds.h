@@ -24,6 +24,7 @@ extern const struct cli_cmd cmd_gc;
 extern const struct cli_cmd cmd_doctor;
 extern const struct cli_cmd cmd_limits;
 extern const struct cli_cmd cmd_lab;
+extern const struct cli_cmd cmd_bench;
 extern const struct cli_cmd cmd_version;
 extern const struct cli_cmd cmd_completion;
 extern const struct cli_cmd cmd_help;

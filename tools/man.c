@@ -134,7 +134,7 @@ static void put_columns(const struct out_list *list)
 		[OUT_WORD] = "number",   [OUT_TIME] = "time",    [OUT_BOOL] = "boolean",
 		[OUT_SIGNED] = "number", [OUT_OFFSET] = "bytes", [OUT_AGE] = "nanoseconds",
 		[OUT_LONG] = "text",     [OUT_HEX] = "number",   [OUT_LIST] = "array",
-		[OUT_VALUE] = "value",
+		[OUT_VALUE] = "value",   [OUT_REAL] = "real",    [OUT_NS] = "real",
 	};
 
 	puts(".Bl -tag -width created_nsX -compact");

@@ -20,6 +20,7 @@ int out_begin(struct out *out, const struct cli *cli)
 		.cli = cli,
 		.to = cli->to != NULL ? cli->to : stdout,
 		.as_json = cli_value_if(cli, "json") != NULL,
+		.as_csv = cli_value_if(cli, "csv") != NULL,
 		.bytes = cli_value_if(cli, "bytes") != NULL,
 		.noheadings = cli_value_if(cli, "noheadings") != NULL,
 		.raw = cli_value_if(cli, "raw") != NULL,
@@ -63,6 +64,8 @@ static void put_json_rows(struct json *json, const struct rows *rows);
 static void put_json_cell(struct json *json, const struct out_col *col,
 			  const struct rows_cell *cell)
 {
+	char buf[40];
+
 	if (!cell->known) {
 		json_null(json, col->key);
 		return;
@@ -90,6 +93,10 @@ static void put_json_cell(struct json *json, const struct out_col *col,
 		json_open(json, col->key, '[');
 		put_json_rows(json, cell->inner);
 		json_close(json, ']');
+		break;
+	case OUT_REAL:
+	case OUT_NS:
+		json_verbatim(json, col->key, out_real_text(cell->number, buf));
 		break;
 	case OUT_COUNT:
 	case OUT_SIZE:
@@ -180,6 +187,8 @@ void out_list_end(struct out *out)
 		out->failed = !rows_sort(out->rows, keys, out_cols_sort(out, keys));
 	if (!out->failed && out->as_json)
 		put_json_list(out);
+	else if (!out->failed && out->as_csv)
+		out_csv(out);
 	else if (!out->failed && out->names_only)
 		put_names(out);
 	else if (!out->failed)
@@ -264,6 +273,15 @@ void out_number(struct out *out, const char *key, uint64_t number)
 		rows_set_number(rows, column_of(rows, key, false), number);
 }
 
+/* Of numbers not below 0 the bits are in the order of the numbers, so rows sort as they should. */
+void out_real(struct out *out, const char *key, double number)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &number, sizeof(bits));
+	out_number(out, key, bits);
+}
+
 void out_number_if(struct out *out, const char *key, uint64_t number, bool known)
 {
 	if (known)
@@ -328,9 +346,9 @@ void out_fact_text(struct out *out, const char *key, const char *label, const ch
 {
 	if (out->as_json)
 		json_text(&out->json, key, value);
-	else if (label != NULL)
+	else if (label != NULL && !out->as_csv)
 		fprintf(out->to, "%-10s %s\n", label, value != NULL ? value : "-");
-	out->said |= label != NULL;
+	out->said |= label != NULL && !out->as_csv;
 }
 
 void out_fact_number(struct out *out, const char *key, const char *label, enum out_type type,
@@ -340,13 +358,15 @@ void out_fact_number(struct out *out, const char *key, const char *label, enum o
 
 	if (out->as_json && type == OUT_BOOL)
 		json_bool(&out->json, key, value != 0);
+	else if (out->as_json && (type == OUT_REAL || type == OUT_NS))
+		json_verbatim(&out->json, key, out_real_text(value, buf));
 	else if (out->as_json && (type == OUT_TIME || type == OUT_AGE || type == OUT_SIGNED))
 		json_i64(&out->json, key, (int64_t)value);
 	else if (out->as_json)
 		json_u64(&out->json, key, value);
-	else if (label != NULL)
+	else if (label != NULL && !out->as_csv)
 		fprintf(out->to, "%-10s %s\n", label, out_number_text(out, type, value, buf));
-	out->said |= label != NULL;
+	out->said |= label != NULL && !out->as_csv;
 }
 
 /* --- the end ------------------------------------------------------------------------------- */

@@ -23,6 +23,9 @@
  *
  * Both lists stand in the lists of the verb, and so in its manual page and in tarn-json(5).
  *
+ * A verb with an option --csv prints its rows as comma-separated values where that is given: the
+ * keys first, then a line a row, all columns of the list, and no facts.
+ *
  * JSON: { "schema": ..., "complete": ..., "unreadable": ..., "items": [ ... ] }. A verb with
  * one list has its rows as items. A verb that gives facts first (out_item(), out_fact_*) has one
  * item a thing, with its lists inside.
@@ -50,6 +53,8 @@ enum out_type {
 	OUT_HEX,    /* a number; hexadecimal in tables */
 	OUT_VALUE,  /* text; in JSON a number where out_value() says so */
 	OUT_LIST,   /* a list of the verb whose key is that of the column */
+	OUT_REAL,   /* a number that is no whole one, and not below 0; "12.3 M" in tables */
+	OUT_NS,     /* the same, in nanoseconds; "12.3 us" in tables */
 };
 
 struct out_col {
@@ -78,7 +83,7 @@ struct rows;
 struct out {
 	const struct cli *cli;
 	FILE *to; /* stdout, or what --watch collects a screen in */
-	bool as_json, bytes, noheadings, raw, notruncate, names_only;
+	bool as_json, as_csv, bytes, noheadings, raw, notruncate, names_only;
 	bool complete;
 	uint64_t unreadable;
 	const char *note; /* says so, for the eye; NULL = the usual words */
@@ -120,6 +125,7 @@ void out_row(struct out *out);
 void out_text(struct out *out, const char *key, const char *text);
 void out_value(struct out *out, const char *key, const char *text, bool is_number);
 void out_number(struct out *out, const char *key, uint64_t number);
+void out_real(struct out *out, const char *key, double number);
 void out_number_if(struct out *out, const char *key, uint64_t number, bool known);
 void out_bool(struct out *out, const char *key, bool value);
 

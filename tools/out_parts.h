@@ -18,6 +18,11 @@ int out_cols_sort(const struct out *out, struct rows_key ret_keys[OUT_COL_MAX]);
 /* out_table.c: a number as tables have it. */
 const char *out_number_text(const struct out *out, enum out_type type, uint64_t number,
 			    char buf[40]);
+/* A number of type OUT_REAL or OUT_NS, as JSON has it. */
+const char *out_real_text(uint64_t bits, char buf[40]);
 void out_table(struct out *out);
+
+/* out_csv.c: the rows of out->list as comma-separated values. */
+void out_csv(struct out *out);
 
 #endif /* TARN_TOOLS_OUT_PARTS_H */

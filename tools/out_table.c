@@ -12,6 +12,45 @@
 #include "cli.h"
 #include "out_parts.h"
 
+static double real_of(uint64_t bits)
+{
+	double number;
+
+	memcpy(&number, &bits, sizeof(number));
+	return number;
+}
+
+const char *out_real_text(uint64_t bits, char buf[40])
+{
+	snprintf(buf, 40, "%.6g", real_of(bits));
+	return buf;
+}
+
+/* Three digits, and a unit. */
+static const char *scaled_text(double number, const char *const units[4], char buf[40])
+{
+	int unit = 0;
+
+	while (unit < 3 && number >= 999.5) {
+		number /= 1000;
+		unit++;
+	}
+	snprintf(buf, 40, "%.*f%s",
+		 number < 9.995   ? 2
+		 : number < 99.95 ? 1
+				  : 0,
+		 number, units[unit]);
+	return buf;
+}
+
+static const char *table_real(enum out_type type, uint64_t bits, char buf[40])
+{
+	static const char *const times[4] = { " ns", " us", " ms", " s" };
+	static const char *const counts[4] = { "", " k", " M", " G" };
+
+	return scaled_text(real_of(bits), type == OUT_NS ? times : counts, buf);
+}
+
 const char *out_number_text(const struct out *out, enum out_type type, uint64_t number,
 			    char buf[40])
 {
@@ -21,6 +60,8 @@ const char *out_number_text(const struct out *out, enum out_type type, uint64_t 
 		return text_time((int64_t)number, buf);
 	if (type == OUT_AGE)
 		return text_age((int64_t)number, buf);
+	if (type == OUT_REAL || type == OUT_NS)
+		return table_real(type, number, buf);
 	if (type == OUT_BOOL)
 		return number != 0 ? "yes" : "no";
 	if (type == OUT_OFFSET || type == OUT_HEX || (type == OUT_WORD && number >> 32 != 0))
@@ -133,6 +174,8 @@ static int column_flags(const struct out *out, int col)
 	case OUT_OFFSET:
 	case OUT_HEX:
 	case OUT_AGE:
+	case OUT_REAL:
+	case OUT_NS:
 		break;
 	}
 	return flags | SCOLS_FL_RIGHT;

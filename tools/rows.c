@@ -168,6 +168,8 @@ static int compare_cells(enum out_type type, const struct rows_cell *a, const st
 	case OUT_BOOL:
 	case OUT_OFFSET:
 	case OUT_HEX:
+	case OUT_REAL: /* not below 0: its bits are in order */
+	case OUT_NS:
 		break;
 	}
 	return compare_numbers(a->number, b->number);

@@ -12,7 +12,7 @@ import re
 import sys
 
 TYPES = {"value": (int, float, str), "text": str, "boolean": bool, "array": list,
-         "number": int, "bytes": int, "time": int, "nanoseconds": int}
+         "real": (int, float), "number": int, "bytes": int, "time": int, "nanoseconds": int}
 WRAPPER = {"schema": str, "host": str, "boot_id": str, "time_ns": int, "complete": bool,
            "unreadable": int, "items": list}
 

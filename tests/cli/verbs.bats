@@ -78,6 +78,7 @@ speak()
 	said doctor -J --for 1M
 	said limits -J
 	said version -J
+	said bench -J list
 	said lab -J
 	said lab -J show 2
 	said lab -J check 3 "$BUILD_DIR/tests/lab/lab-matrix"

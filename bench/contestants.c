@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* contestants.c - the table: within a measure and a size, rows stand in this order. */
+#include "contestants.h"
+#include "engine.h"
+
+const struct bench_contestant *const bench_contestants[] = {
+	&bench_pipe,
+	&bench_unix_stream,
+	&bench_unix_datagram,
+	&bench_unix_seqpacket,
+	&bench_tcp,
+	&bench_mqueue,
+	&bench_sysv,
+	&bench_vm_readv,
+	&bench_vmsplice,
+	&bench_io_uring,
+	&bench_eventfd,
+	&bench_futex,
+	NULL,
+};

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* contestants.h - one line each; contestants.c lists them. */
+#ifndef BENCH_CONTESTANTS_H
+#define BENCH_CONTESTANTS_H
+
+#include "contestant.h"
+
+extern const struct bench_contestant bench_pipe; /* kernel_stream.c */
+extern const struct bench_contestant bench_unix_stream;
+extern const struct bench_contestant bench_tcp;
+extern const struct bench_contestant bench_unix_datagram; /* kernel_packet.c */
+extern const struct bench_contestant bench_unix_seqpacket;
+extern const struct bench_contestant bench_mqueue; /* kernel_queue.c */
+extern const struct bench_contestant bench_sysv;
+extern const struct bench_contestant bench_eventfd; /* kernel_signal.c */
+extern const struct bench_contestant bench_futex;
+extern const struct bench_contestant bench_vm_readv; /* kernel_memory.c */
+extern const struct bench_contestant bench_vmsplice;
+extern const struct bench_contestant bench_io_uring; /* kernel_uring.c */
+
+#endif /* BENCH_CONTESTANTS_H */

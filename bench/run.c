@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * run.c - go through the rounds of a run, and make figures of what the teams leave.
+ *
+ * Round 0 is short and counts for nothing: it tells how many messages a loop takes to last as long
+ * as it should, and which cells cannot be measured at all.
+ */
+#include <stdio.h>
+
+#include "engine.h"
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* --- how many --------------------------------------------------------------------------------- */
+
+static bool sleeps(const struct bench_cell *cell)
+{
+	return cell->variant->mode == BENCH_BLOCKING;
+}
+
+static uint64_t first_count(const struct bench_cell *cell)
+{
+	if (cell->measure == BENCH_WAKE_UP || (cell->measure == BENCH_HAND_OVER && sleeps(cell)))
+		return 3;
+	if (cell->size >= 1 << 20)
+		return 2;
+	return sleeps(cell) ? 40 : 300;
+}
+
+static uint64_t least_count(const struct bench_cell *cell)
+{
+	if (cell->measure == BENCH_WAKE_UP)
+		return 12;
+	if (cell->size > 1 << 20)
+		return 3;
+	return 20;
+}
+
+static uint64_t most_count(const struct bench_cell *cell)
+{
+	return bench_is_rate(cell->measure) ? 4 << 20 : BENCH_SAMPLE_MAX;
+}
+
+/* The first side that kept the time, and what it came to. */
+static double elapsed_ns(const struct bench_shm *shm, unsigned sides)
+{
+	uint64_t from = 0, to = 0;
+
+	for (unsigned i = 0; i < sides; i++) {
+		if (shm->t_end[i] == 0)
+			continue;
+		from = from == 0 || shm->t_start[i] < from ? shm->t_start[i] : from;
+		to = shm->t_end[i] > to ? shm->t_end[i] : to;
+	}
+	return (double)(to - from) * shm->tick_ns;
+}
+
+static uint64_t next_count(const struct bench_run *run, const struct bench_row *row, uint64_t count)
+{
+	const struct bench_shm *shm = run->shm;
+	double loops = (double)count + (double)shm->block_count * BENCH_BLOCK;
+	double each = elapsed_ns(shm, row->cell.sides) / loops;
+	double wanted = each > 0 ? (double)run->settings.slice_ns / each : (double)count;
+	uint64_t least = least_count(&row->cell), most = most_count(&row->cell);
+
+	if (row->cell.measure == BENCH_ROUND_TRIP && wanted > 16 * BENCH_BLOCK)
+		wanted /= 2; /* the other half are blocks */
+	if (row->cell.measure == BENCH_OPEN_LOOP)
+		wanted = (double)run->settings.slice_ns * 1e-9 * (double)row->cell.rate;
+	if (wanted < (double)least)
+		return least;
+	return wanted > (double)most ? most : (uint64_t)wanted;
+}
+
+/* --- figures ---------------------------------------------------------------------------------- */
+
+static double mean(double a, double b)
+{
+	return a != 0 && b != 0 ? (a + b) / 2 : a + b;
+}
+
+static void figure_latency(const struct bench_run *run, struct bench_figures *f)
+{
+	struct bench_shm *shm = run->shm;
+	size_t n = shm->sample_count;
+	double ns = shm->tick_ns / (shm->per_sample != 0 ? shm->per_sample : 1);
+
+	bench_sort(shm->samples, n);
+	f->p50 = bench_percentile(shm->samples, n, 0.5) * ns;
+	f->p90 = bench_percentile(shm->samples, n, 0.9) * ns;
+	f->p99 = bench_percentile(shm->samples, n, 0.99) * ns;
+	f->p99_9 = bench_percentile(shm->samples, n, 0.999) * ns;
+	f->max = bench_percentile(shm->samples, n, 1) * ns;
+	if (shm->block_count == 0)
+		return;
+	bench_sort(shm->blocks, shm->block_count);
+	f->block =
+		bench_percentile(shm->blocks, shm->block_count, 0.5) * shm->tick_ns / BENCH_BLOCK;
+}
+
+/* Round trips are held against the bounce by blocks on both sides: clocks tick too coarsely. */
+static void figure_ratio(const struct bench_run *run, const struct bench_row *row,
+			 struct bench_figures *f)
+{
+	const struct bench_shm *shm = run->shm;
+	double block = mean(shm->before.block, shm->after.block);
+
+	if (f->limit == 0)
+		return;
+	if (row->limit == BENCH_LIMIT_HOP && f->rate != 0)
+		f->ratio = f->rate * f->limit;
+	else if (row->limit == BENCH_LIMIT_MEMCPY)
+		f->ratio = f->rate * (double)row->cell.size / f->limit;
+	else if (row->limit == BENCH_LIMIT_BOUNCE && f->block != 0 && block != 0)
+		f->ratio = f->block / block;
+	else
+		f->ratio = f->p50 / f->limit;
+}
+
+static void figure(const struct bench_run *run, struct bench_row *row)
+{
+	struct bench_figures *f = &row->figures[row->rounds++];
+	const struct bench_shm *shm = run->shm;
+
+	memset(f, 0, sizeof(*f));
+	f->bounce = mean(shm->before.bounce, shm->after.bounce);
+	f->limit = mean(shm->before.own, shm->after.own);
+	if (bench_is_rate(row->cell.measure))
+		f->rate = (double)shm->count / elapsed_ns(shm, row->cell.sides);
+	else
+		figure_latency(run, f);
+	figure_ratio(run, row, f);
+}
+
+struct bench_spread bench_over_rounds(const struct bench_row *row, size_t field)
+{
+	double values[BENCH_ROUND_MAX];
+
+	for (unsigned i = 0; i < row->rounds; i++)
+		memcpy(&values[i], (const char *)&row->figures[i] + field, sizeof(double));
+	return bench_spread_of(values, row->rounds);
+}
+
+/* --- rounds ----------------------------------------------------------------------------------- */
+
+static void keep_why(struct bench_row *row, const struct bench_shm *shm)
+{
+	memcpy(row->failed, shm->why, sizeof(row->failed));
+	row->failed[sizeof(row->failed) - 1] = '\0';
+}
+
+static void run_cell(struct bench_run *run, struct bench_row *row, unsigned round)
+{
+	for (unsigned tries = 0; tries < BENCH_TRIES; tries++) {
+		uint64_t count = round == 0 ? first_count(&row->cell) : row->count;
+
+		if (!bench_cell_run(run, &row->cell, count)) {
+			keep_why(row, run->shm);
+			return;
+		}
+		row->count = next_count(run, row, run->shm->count);
+		if (round == 0)
+			return;
+		if (!row->cell.pinned ||
+		    !bench_moved(run->shm->before.bounce, run->shm->after.bounce)) {
+			figure(run, row);
+			return;
+		}
+		row->discarded++;
+		run->discarded++;
+	}
+}
+
+static bool goes_on(struct bench_run *run)
+{
+	int64_t spent = now_ns() - run->began_ns;
+
+	run->elapsed_ns = spent;
+	if (run->done > 0)
+		run->left_ns = spent / run->done * (run->in_all - run->done);
+	if (run->settings.budget_ns > 0 && spent > run->settings.budget_ns)
+		run->out_of_time = true;
+	if (run->settings.progress != NULL && run->settings.progress(run, run->settings.arg))
+		run->stopped = true;
+	return !run->stopped && !run->out_of_time;
+}
+
+static void run_round(struct bench_run *run, unsigned round)
+{
+	for (unsigned i = 0; i < run->row_count; i++, run->done++) {
+		struct bench_row *row = &run->rows[i];
+
+		if (row->failed[0] != '\0')
+			continue;
+		if (!goes_on(run))
+			return;
+		run_cell(run, row, round);
+	}
+}
+
+static void say_what_is_missing(struct bench_run *run)
+{
+	for (unsigned i = 0; i < run->row_count; i++) {
+		struct bench_row *row = &run->rows[i];
+
+		if (row->rounds == 0 && row->failed[0] == '\0')
+			snprintf(row->failed, sizeof(row->failed), "%s",
+				 row->discarded > 0 ? "discarded: the host moved the processors"
+						    : "not measured: the time was over");
+	}
+}
+
+void bench_go(struct bench_run *run)
+{
+	run->began_ns = now_ns();
+	run->tick_ns = bench_measure_tick();
+	run->in_all = run->row_count * (run->settings.rounds + 1);
+	for (unsigned round = 0; round <= run->settings.rounds; round++) {
+		if (run->stopped || run->out_of_time)
+			break;
+		run_round(run, round);
+	}
+	(void)goes_on(run);
+	say_what_is_missing(run);
+}
