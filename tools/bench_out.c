@@ -8,6 +8,7 @@
 
 #include "engine.h"
 
+#include "bench_machine.h"
 #include "bench_parts.h"
 
 static const struct out_col item_cols[] = {
@@ -197,12 +198,19 @@ static void put_real_fact(struct out *out, const char *key, const char *label, d
 		out_fact_text(out, key, NULL, NULL);
 }
 
-/* Of the lists without a run the facts are null. */
-static void put_no_run(struct out *out)
+void bench_put_no_facts(struct out *out)
 {
+	out_item(out);
 	for (const struct out_col *col = item_cols; col->key != NULL; col++)
-		if (col->type != OUT_TEXT) /* those are the machine's */
-			out_fact_text(out, col->key, NULL, NULL);
+		out_fact_text(out, col->key, NULL, NULL);
+}
+
+static void put_machine(struct out *out, const struct bench_machine *m)
+{
+	out_fact_text(out, "cpu", "Processor", bench_machine_fact(m, "cpu"));
+	out_fact_text(out, "machine", NULL, bench_machine_fact(m, "machine"));
+	out_fact_text(out, "kernel", "Kernel", bench_machine_fact(m, "kernel"));
+	out_fact_text(out, "cpus", "Used", bench_machine_fact(m, "cpus"));
 }
 
 static void put_run(struct out *out, const struct bench_run *run)
@@ -220,10 +228,10 @@ static void put_run(struct out *out, const struct bench_run *run)
 	put_real_fact(out, "bounce_ns_max", NULL, bounce.max);
 }
 
-void bench_put_rows(struct out *out, const struct bench_run *run)
+void bench_put_rows(struct out *out, const struct bench_run *run, const struct bench_machine *m)
 {
 	out_item(out);
-	bench_put_machine(out, run);
+	put_machine(out, m);
 	put_run(out, run);
 	out_list(out, &bench_rows);
 	for (unsigned i = 0; i < run->row_count; i++)
@@ -267,9 +275,7 @@ static void put_contestant(struct out *out, const struct bench_contestant *c)
 
 void bench_put_contestants(struct out *out)
 {
-	out_item(out);
-	bench_put_machine(out, NULL);
-	put_no_run(out);
+	bench_put_no_facts(out);
 	out_list(out, &bench_contestant_list);
 	for (const struct bench_contestant *const *c = bench_contestants; *c != NULL; c++)
 		put_contestant(out, *c);

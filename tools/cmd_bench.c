@@ -15,7 +15,10 @@
 
 #include "engine.h"
 
+#include "bench_compare.h"
+#include "bench_machine.h"
 #include "bench_parts.h"
+#include "bench_svg.h"
 #include "cmds.h"
 
 #define QUICK_NS INT64_C(20000000000)
@@ -38,12 +41,17 @@ static const struct cli_opt bench_opts[] = {
 	{ 0, "subscribers", "N", "of a fan-out, 1 to 8; 4 if not given" },
 	{ 0, "rate", "N", "messages a second of the open loop; 100000 if not given" },
 	{ 0, "time", "SECONDS", "begin nothing more after this time" },
+	{ 0, "svg", "FILE", "also draw the result into FILE" },
+	{ 0, "root", "DIR",
+	  "machine: of the host whose proc and sys are below DIR, as a container has them "
+	  "mounted" },
 	{ 0, "csv", NULL, "print the rows as comma-separated values" },
 	{ 0 },
 };
 
 static const struct out_list *const bench_lists[] = {
-	&bench_rows, &bench_items, &bench_contestant_list, &bench_warnings, NULL,
+	&bench_rows,     &bench_items,         &bench_contestant_list,  &bench_facts,
+	&bench_warnings, &bench_compared_list, &bench_differences_list, NULL,
 };
 
 static volatile sig_atomic_t stopped; /* style: written by a signal handler */
@@ -190,11 +198,37 @@ static int judge(const struct bench_run *run)
 	return failed == run->row_count ? CLI_FAILURE : CLI_OK;
 }
 
+/* What spoils the figures; told on standard error but where it is part of the JSON. */
+static void warn(struct cli *cli, const struct bench_run *run, struct bench_machine *m)
+{
+	bench_machine_after(m);
+	if (run->discarded > 0)
+		bench_machine_warn(m, "discarded", NULL,
+				   "%u of %u measurements were discarded: the host moved the "
+				   "processors meanwhile",
+				   run->discarded, run->done + run->discarded);
+	for (int i = 0; i < m->warning_count && !cli_given(cli, "json"); i++)
+		cli_note(cli, "%s", m->warnings[i].what);
+}
+
+static int draw_picture(struct cli *cli, const struct bench_run *run, const struct bench_machine *m)
+{
+	struct bench_file file;
+	int code;
+
+	if (!bench_take(run, m, &file))
+		return cli_error(cli, "out of memory");
+	code = bench_picture_of(cli, &file, cli_value(cli, "svg"));
+	bench_file_free(&file);
+	return code;
+}
+
 static int run_verb(struct cli *cli)
 {
 	const struct bench_contestant *const *lists[] = { bench_contestants, bench_more, NULL };
 	struct watch watch = { .shown = isatty(STDERR_FILENO) };
 	struct bench_settings settings;
+	struct bench_machine machine;
 	struct bench_run *run;
 	size_t sizes[SIZES_MAX];
 	struct out out;
@@ -211,12 +245,19 @@ static int run_verb(struct cli *cli)
 	if (r < 0)
 		return out_end(&out, fail_to_plan(cli, r));
 	catch_signals();
+	bench_machine_look(&machine, NULL);
 	bench_go(run);
 	if (watch.drawn)
 		fputs("\r\033[K", stderr);
-	bench_put_rows(&out, run);
-	bench_put_warnings(&out, run);
+	warn(cli, run, &machine);
+	bench_put_rows(&out, run, &machine);
+	if (out.as_json) {
+		bench_put_facts(&out, &machine);
+		bench_put_warnings(&out, &machine);
+	}
 	code = out_end(&out, judge(run));
+	if (cli_given(cli, "svg"))
+		code = cli_worse(code, draw_picture(cli, run, &machine));
 	bench_run_free(run);
 	return code;
 }
@@ -232,13 +273,26 @@ static int list_verb(struct cli *cli)
 	return out_end(&out, CLI_OK);
 }
 
+static int compare_verb(struct cli *cli)
+{
+	return bench_compare(cli, cli->argv[1], cli->argv[2]);
+}
+
+static int picture_verb(struct cli *cli)
+{
+	return bench_picture(cli, cli->argv[1], cli->argc > 2 ? cli->argv[2] : NULL);
+}
+
 static const struct {
 	const char *name;
-	int operands; /* behind it */
+	int least, most; /* operands behind it */
 	int (*run)(struct cli *cli);
 } verbs[] = {
-	{ "run", 0, run_verb },
-	{ "list", 0, list_verb },
+	{ "run", 0, 0, run_verb },
+	{ "list", 0, 0, list_verb },
+	{ "compare", 2, 2, compare_verb },
+	{ "picture", 1, 2, picture_verb },
+	{ "machine", 0, 0, bench_machine_verb },
 };
 
 static int bench_main(struct cli *cli)
@@ -248,13 +302,15 @@ static int bench_main(struct cli *cli)
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(word, verbs[i].name) != 0)
 			continue;
-		if (cli->argc > 0 && cli->argc - 1 != verbs[i].operands)
-			return cli_usage(cli, "%s takes %d operands, not %d", word,
-					 verbs[i].operands, cli->argc - 1);
+		if (cli->argc > 0 &&
+		    (cli->argc - 1 < verbs[i].least || cli->argc - 1 > verbs[i].most))
+			return cli_usage(cli, "%s takes %d operands, not %d", word, verbs[i].most,
+					 cli->argc - 1);
 		return verbs[i].run(cli);
 	}
 	cli_usage(cli, "there is no '%s' in bench", word);
-	cli_hint("`tarn bench run` measures, `tarn bench list` says what there is to measure");
+	cli_hint("`tarn bench run` measures, `tarn bench list` says what there is to measure; the "
+		 "others are compare, picture and machine");
 	return CLI_USAGE;
 }
 
@@ -263,21 +319,28 @@ static const struct cli_example bench_examples[] = {
 	{ "tarn bench run", "everything, some minutes" },
 	{ "tarn bench run --only one-way/ --size 4K,1M -s -bytes_per_ns",
 	  "who moves the most bytes, the fastest first" },
-	{ "tarn bench run -J > before.json", "to be compared with another run" },
+	{ "tarn bench run -J --svg before.svg > before.json",
+	  "to be compared with another run, and a picture of it" },
+	{ "tarn bench compare before.json after.json", "did anything get slower?" },
+	{ "tarn bench picture before.json before.svg", "a picture of a result that was kept" },
+	{ "tarn bench machine", "what spoils figures here" },
 	{ "tarn bench run --only round-trip/ring --pages all --heat both --csv",
 	  "a ring on pages of each kind, for a spreadsheet" },
 	{ 0 },
 };
 
 static const struct cli_exit_note bench_exits[] = {
-	{ 1, "none of the cells could be measured; the column FAILED says why" },
-	{ 3, "there is nothing to measure by these options" },
+	{ 1,
+	  "none of the cells could be measured; the column FAILED says why. compare: something got "
+	  "slower. picture: there is nothing to draw" },
+	{ 3, "there is nothing to measure by these options, or no such file" },
+	{ 6, "a file is no result, or was cut off, or is of another version" },
 	{ 0 },
 };
 
 const struct cli_cmd cmd_bench = {
 	.name = "bench",
-	.args = "[run | list]",
+	.args = "[run | list | compare A.json B.json | picture A.json [A.svg] | machine]",
 	.summary = "how fast shared memory is here, beside all that the kernel offers",
 	.about =
 		"Measures every means of communication side by side: what the kernel has, and "
@@ -302,8 +365,17 @@ const struct cli_cmd cmd_bench = {
 		"Figures are medians of the rounds. What cannot be measured here has a row that "
 		"says "
 		"why. As root the limits of message queues are raised, in an IPC namespace of its "
-		"own.",
-	.operand = "run|list",
+		"own.\n\n"
+		"compare holds two results (of run -J) against each other. It calls a row slower "
+		"or "
+		"faster only if the rounds of the two do not overlap, their medians are further "
+		"apart than the limits of the two and than 5 %, and apart by 8.5, 3.4, 2.1, 1.5, "
+		"1.15 or 0.75 times the width of their spreads where there are but 3 to 8 rounds; "
+		"all else is no difference that can be told. Of different machines it compares the "
+		"ratios to the limit. What only one has is named, and is not slower.\n\n"
+		"picture draws a result: latency and bandwidth by size. machine tells what figures "
+		"of this machine are of, and what spoils them here.",
+	.operand = "run|list|compare|picture|machine",
 	.opts = bench_opts,
 	.schema = "tarn.bench/2",
 	.lists = bench_lists,

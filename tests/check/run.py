@@ -24,7 +24,7 @@ LONG_FUNCTION = HEAD + "int f(void)\n{\n" + "\t(void)0;\n" * 69 + "\treturn 0;\n
 CHECKS = [
     ("layers", [ROOT, BUILD]), ("labels", [ROOT]), ("style", [ROOT]), ("words", [ROOT]),
     ("headers", [ROOT]), ("symbols", [ROOT, BUILD]), ("deps", [LIBRARY]), ("docs", [ROOT, BUILD]),
-    ("format", [ROOT]), ("scripts", [ROOT]),
+    ("format", [ROOT]), ("scripts", [ROOT]), ("results", [ROOT, BUILD]),
 ]
 
 # What is seeded: the check, the fault in words, the file, its text (or what is appended to it),
@@ -81,9 +81,14 @@ SEEDS = [
     ("docs", "a program in README that has changed", "examples/readme/sorted.c",
      "int seed;\n"),
     ("format", "a line laid out by hand", "src/base/seed.c", HEAD + "int  f( void ) {return 0 ;}\n"),
+    ("results", "a figure that no result says", "README.md",
+     "\n<!-- table of bench/results/0.1.0.json -->\n| ring | 1 ns |\n<!-- end of table -->\n"),
+    ("results", "a table of nothing", "seed.md",
+     "<!-- table of bench/results/none.json -->\n<!-- end of table -->\n"),
+    ("results", "a picture of another result", "bench/results/seed.svg", "<svg/>\n"),
     ("scripts", "an unquoted word", "dev/seed", "#!/bin/bash\nrm $1\n"),
 ]
-NEEDS_BUILD = {"symbols"}
+NEEDS_BUILD = {"symbols", "results"}
 
 
 class Tap:

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * bench_compare.h - two results side by side, and a verdict only where chance cannot explain it.
+ *
+ * A row got slower, or faster, if all of this holds; else there is no difference that can be told:
+ *
+ *   apart    the rounds of the one and of the other do not overlap: the worst of the better one is
+ *            better than the best of the worse one
+ *   beyond   the medians are further apart than the limits of the two, which were taken in the same
+ *            rounds, and than the round trip of a cache line: where
+ *            the machine became faster or slower, that much is its doing
+ *   enough   they are at least BENCH_LEAST apart
+ *   sure     they are apart by bench_factor() times the mean width of the two spreads. A few rounds
+ *            may be apart by chance: of three of each every tenth pair is
+ *
+ * With that noise alone, of equal width on both sides, calls fewer than one row in ten thousand.
+ */
+#ifndef TARN_TOOLS_BENCH_COMPARE_H
+#define TARN_TOOLS_BENCH_COMPARE_H
+
+#include "bench_json.h"
+#include "out.h"
+
+#define BENCH_LEAST 0.05
+
+enum bench_verdict {
+	BENCH_SAME = 0, /* no difference that can be told */
+	BENCH_SLOWER,
+	BENCH_FASTER,
+	BENCH_ONLY_FIRST, /* the other one has no such row, or could not measure it */
+	BENCH_ONLY_SECOND,
+	BENCH_NEITHER,
+	BENCH_VERDICT_COUNT,
+};
+
+struct bench_pair {
+	const struct bench_result *first, *second; /* NULL: there is none */
+	const char *unit;                          /* of a and b; NULL: nothing to compare */
+	struct bench_span a, b;
+	struct bench_span ratio; /* of times: above 1 the second one is slower; 0: unknown */
+	double limit_ratio;      /* of the limits, likewise; 1: not known */
+	enum bench_verdict verdict;
+	const char *why; /* of BENCH_SAME and the last three; "" for the others */
+};
+
+/* How many widths apart @rounds of each have to be. */
+double bench_factor(uint64_t rounds);
+/* @relative: the machines differ: hold the ratios to the limits against each other. */
+void bench_judge(struct bench_pair *pair, bool relative);
+
+/* tarn bench compare A B: the verb's lists "compared" and "differences". */
+extern const struct out_list bench_compared_list, bench_differences_list;
+int bench_compare(struct cli *cli, const char *first, const char *second);
+
+#endif /* TARN_TOOLS_BENCH_COMPARE_H */
