@@ -5,6 +5,7 @@
 #   make test                everything that proves the project, in short form
 #   make sweep               kill every operation at every instruction, run every schedule
 #   make bench               figures beside the limits of this machine and beside the kernel's IPC
+#   make bench-peers         the same beside the message queues and locks of other projects
 #   make killpairs           10,000 send and recv pairs, killed at random (PAIRS=n for fewer)
 #   make soak                the random tests, for MINUTES (60) instead of seconds
 #   make check               the static checks alone
@@ -19,7 +20,7 @@ endif
 
 export BUILD
 
-.PHONY: all configure setup run test sweep bench killpairs soak check tidy format install clean
+.PHONY: all configure setup run test sweep bench bench-peers killpairs soak check tidy format install clean
 
 all: configure
 	@ninja -C $(BUILD)
@@ -45,6 +46,10 @@ sweep: all
 bench: all
 	@dev/setup bench || echo "bench: Boost is not measured" >&2
 	@dev/bench
+
+bench-peers: all
+	@dev/setup peers
+	@dev/bench-peers $(PEERS)
 
 killpairs: all
 	@dev/killpairs $(PAIRS)

@@ -118,6 +118,8 @@ enum bench_limit_kind bench_limit_of(const struct bench_cell *cell);
 bool bench_cell_run(struct bench_run *run, const struct bench_cell *cell, uint64_t count);
 /* All sides: take the limits of the cell into @limits, which side 0 writes. */
 void bench_take_limits(struct bench *b, struct bench_limits *limits);
+/* A side's own: where messages are made, its lines numbered, and received. */
+void bench_make_buffers(struct bench *b);
 double bench_measure_tick(void);
 
 #endif /* BENCH_ENGINE_H */

@@ -176,7 +176,7 @@ static unsigned char *own_memory(struct bench *b, size_t size)
 }
 
 /* Where messages are made, its lines numbered from the first on, and where they are received. */
-static void make_buffers(struct bench *b)
+void bench_make_buffers(struct bench *b)
 {
 	size_t size = b->cell->size, stride = (size + 127) / 64 * 64, room;
 
@@ -208,7 +208,7 @@ static void play(const struct bench_run *run, struct bench *b)
 	const struct bench_contestant *c = b->cell->contestant;
 
 	pin(run, b);
-	make_buffers(b);
+	bench_make_buffers(b);
 	if (c->attach != NULL)
 		c->attach(b);
 	bench_meet(b);
