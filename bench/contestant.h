@@ -170,9 +170,9 @@ struct bench_shm {
 	BENCH_LINE uint32_t futex_word[BENCH_SIDES_MAX][32];
 	BENCH_LINE uint32_t arrived; /* sides that are at the meeting */
 	BENCH_LINE uint32_t met;     /* futex word: how often all sides have met */
-	BENCH_LINE uint64_t go;      /* side 0's word in loops that take turns */
-	BENCH_LINE uint64_t ready;   /* side 1's */
-	BENCH_LINE uint64_t word;    /* what locks guard */
+	BENCH_LINE uint64_t go;      /* words of loops that take turns: it is the other's */
+	BENCH_LINE uint64_t ready;
+	BENCH_LINE uint64_t word;                                             /* what locks guard */
 	BENCH_LINE uint64_t t_start[BENCH_SIDES_MAX], t_end[BENCH_SIDES_MAX]; /* ticks */
 	BENCH_LINE uint64_t stamps[BENCH_STAMP_MAX]; /* ticks: when side 0 began to send */
 	BENCH_LINE uint64_t began; /* ticks: open loop, when the first one is due */
@@ -208,6 +208,9 @@ struct bench {
 void bench_fail(struct bench *b, const char *what, int error) __attribute__((noreturn));
 /* Memory for all sides, on pages of the cell's kind, zeroed and there; in open() only. */
 void *bench_memory(struct bench *b, size_t size);
+/* Memory of the contestant's own making, where the cell asks for transparent huge pages: the team
+ * ends if the kernel has not given any. */
+void bench_must_be_huge(struct bench *b, const void *data);
 /* Load a byte of each page, so that this process has them all mapped. */
 void bench_touch(const void *data, size_t size);
 /* Each side waits for all of them. */

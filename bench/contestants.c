@@ -4,17 +4,9 @@
 #include "engine.h"
 
 const struct bench_contestant *const bench_contestants[] = {
-	&bench_pipe,
-	&bench_unix_stream,
-	&bench_unix_datagram,
-	&bench_unix_seqpacket,
-	&bench_tcp,
-	&bench_mqueue,
-	&bench_sysv,
-	&bench_vm_readv,
-	&bench_vmsplice,
-	&bench_io_uring,
-	&bench_eventfd,
-	&bench_futex,
-	NULL,
+	&bench_tarn_ring,   &bench_tarn_section,  &bench_tarn_mutex,     &bench_tarn_sem,
+	&bench_tarn_rwlock, &bench_tarn_spin,     &bench_hand,           &bench_pipe,
+	&bench_unix_stream, &bench_unix_datagram, &bench_unix_seqpacket, &bench_tcp,
+	&bench_mqueue,      &bench_sysv,          &bench_vm_readv,       &bench_vmsplice,
+	&bench_io_uring,    &bench_eventfd,       &bench_futex,          NULL,
 };

@@ -49,8 +49,12 @@ BENCH_INLINE uint64_t bench_block(struct bench *b, uint64_t before)
 	return now;
 }
 
+/* After so long whoever waits is asleep. */
+#define BENCH_ASLEEP_NS 300e3
+
 /* Trips with a stamp each, chained, so that each costs one reading; then, where trips are short,
- * as many with a stamp after each block. */
+ * as many with a stamp after each block. Where the receivers sleep they begin asleep: two that
+ * find one another awake may go on so, trip after trip, and would not be what is to be measured. */
 BENCH_INLINE void bench_loop_round_trip(struct bench *b, size_t size, bench_send_fn *send,
 					bench_recv_fn *recv)
 {
@@ -64,6 +68,8 @@ BENCH_INLINE void bench_loop_round_trip(struct bench *b, size_t size, bench_send
 		}
 		return;
 	}
+	if (bench_blocks(b))
+		bench_wait_until(b, bench_ticks() + bench_from_ns(b, BENCH_ASLEEP_NS));
 	for (; i < warm; i++) {
 		send(b, 0, size, i);
 		recv(b, 1, size, i);
@@ -367,12 +373,16 @@ BENCH_INLINE void bench_loop_hand_over(struct bench *b, size_t size, bench_lock_
 			bench_wait_until(b, bench_ticks() + hold);
 			bench_store(stamp, bench_ticks());
 			unlock(b, size, i);
+			/* who has just unlocked could be first again */
+			while (bench_load(&b->shm->go) != i + 1)
+				bench_pause(b);
 			continue;
 		}
 		bench_store(&b->shm->ready, i + 1);
 		lock(b, size, i + 1);
 		uint64_t now = bench_ticks();
 
+		bench_store(&b->shm->go, i + 1);
 		if (i >= b->warm)
 			bench_sample(b, i - b->warm, now - bench_load(stamp));
 	}

@@ -95,6 +95,15 @@ static bool is_on_huge_pages(const void *data)
 	return found;
 }
 
+void bench_must_be_huge(struct bench *b, const void *data)
+{
+	if (!is_on_huge_pages(data))
+		bench_fail(b,
+			   "the kernel gives no transparent huge pages to shared memory "
+			   "(/sys/kernel/mm/transparent_hugepage/shmem_enabled)",
+			   0);
+}
+
 void *bench_memory(struct bench *b, size_t size)
 {
 	const size_t huge = 2 << 20;
@@ -117,11 +126,8 @@ void *bench_memory(struct bench *b, size_t size)
 	else if (pages == BENCH_4K)
 		(void)madvise(data, size, MADV_NOHUGEPAGE);
 	memset(data, 0, size);
-	if (pages == BENCH_THP && !is_on_huge_pages(data))
-		bench_fail(b,
-			   "the kernel gives no transparent huge pages to shared memory "
-			   "(/sys/kernel/mm/transparent_hugepage/shmem_enabled)",
-			   0);
+	if (pages == BENCH_THP)
+		bench_must_be_huge(b, data);
 	return data;
 }
 
@@ -283,9 +289,12 @@ static int await(const struct bench_run *run, pid_t leader)
 {
 	int fd = (int)syscall(SYS_pidfd_open, leader, 0);
 	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
-	int ready = fd < 0 ? 1 : poll(&poll_fd, 1, (int)(run->settings.patience_ns / 1000000));
-	int status = 0;
+	int ready = 1, status = 0;
 
+	do {
+		if (fd >= 0) /* a signal says that this cell is the last one, not that it ends */
+			ready = poll(&poll_fd, 1, (int)(run->settings.patience_ns / 1000000));
+	} while (ready < 0 && errno == EINTR);
 	if (fd >= 0)
 		close(fd);
 	if (ready != 1)
@@ -330,7 +339,7 @@ bool bench_cell_run(struct bench_run *run, const struct bench_cell *cell, uint64
 
 	if (leader == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		signal(SIGINT, SIG_DFL);
+		signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the tool sees to it */
 		signal(SIGTERM, SIG_DFL);
 		if (getppid() != parent)
 			_exit(1);

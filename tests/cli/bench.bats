@@ -1,0 +1,117 @@
+# tarn bench: what it measures, as table, JSON and CSV; what it refuses; what it leaves behind. No
+# test looks at how fast anything is.
+load lib.bash
+
+schemas() { tarn help --man tarn-json | python3 "$SOURCE_DIR/tests/cli/schemas.py" check bench "$@"; }
+queues() { cat /proc/sysvipc/msg; ls -A /dev/mqueue 2>/dev/null || true; }
+
+# one small cell, or few
+small() { tarn bench run --rounds 1 --size 8 "$@" 2>err; }
+
+@test "list has every contestant once, with what can be measured of it" {
+	run tarn bench list -n -o name
+	is 0
+	for name in ring section mutex pipe unix-stream unix-datagram unix-seqpacket tcp mqueue sysv \
+		vm-readv vmsplice io-uring eventfd futex; do
+		grep -qx " *$name *" <<<"$output" || { echo "no $name"; return 1; }
+	done
+	[ -z "$(sort <<<"$output" | uniq -d)" ]
+	run tarn bench list -J
+	is 0
+	json '.items[0].contestants | length >= 15 and all(.name and .group and .modes and .measures)'
+}
+
+@test "a cell as JSON has what tarn-json(5) says, its figures in order, and the limit beside them" {
+	need python3
+	[ "$(nproc)" -gt 1 ] || skip "one processor is all there is"
+	before_queues=$(queues)
+	small --only round-trip/pipe/blocking,one-way/ring/busy -J >bench.json
+	run schemas bench.json
+	is 0
+	output=$(cat bench.json)
+	json '.schema == "tarn.bench/2" and .items[0].round_count == 1'
+	json '.items[0].rows | map([.measure, .contestant, .mode, .size_bytes]) ==
+		[["round-trip", "pipe", "blocking", 8], ["one-way", "ring", "busy", 8]]'
+	json '.items[0].rows[] | select(.measure == "round-trip" and .rounds == 1) |
+		.p50_ns > 0 and .p50_ns <= .p90_ns and .p90_ns <= .p99_ns and .p99_ns <= .max_ns and
+		.limit == "futex pair" and .limit_ns > 0 and .ratio > 0 and .messages_per_s == null'
+	json '.items[0].rows[] | select(.measure == "one-way" and .rounds == 1) |
+		.messages_per_s > 0 and .bytes_per_ns > 0 and .limit == "hop" and .p50_ns == null'
+	json '.items[0].rows | all(.rounds == 1 or .discarded > 0)'
+	shm_unchanged
+	[ "$(queues)" = "$before_queues" ]
+}
+
+@test "each measure of each contestant can be had, or its row says why not; nothing is left behind" {
+	[ "$(nproc)" -gt 1 ] || skip "one processor is all there is"
+	before_queues=$(queues)
+	tarn bench run --rounds 1 --size 8,4K --only wake-up/,write/,hand-over/section,/mqueue/,/sysv/,vmsplice \
+		--time 20 -J >bench.json 2>err || true
+	output=$(cat bench.json)
+	json '[.items[0].rows[].measure] | unique | length >= 5'
+	json '.items[0].rows | map(select(.failed == null)) | length >= 10'
+	json '.items[0].rows | all(.rounds == 1 or (.failed | length > 10))'
+	shm_unchanged
+	[ "$(queues)" = "$before_queues" ]
+}
+
+@test "a table has a heading and a line a row, CSV the keys of JSON and nothing else" {
+	run small --only write/ring/busy
+	is 0
+	says "MEASURE"
+	[ "$(grep -c "^write " <<<"$output")" -eq 1 ]
+	run small --only write/ring/busy --csv
+	is 0
+	[ "${#lines[@]}" -eq 2 ]
+	[[ ${lines[0]} == measure,size_bytes,contestant,group,mode,* ]]
+	[[ ${lines[1]} == write,8,ring,tarn,busy,* ]]
+	[ "$(tr -cd , <<<"${lines[0]}")" = "$(tr -cd , <<<"${lines[1]}")" ]
+}
+
+@test "one processor: what polls is not measured and says so, what sleeps is" {
+	need taskset
+	first=$(taskset -cp $$ | sed 's/.*: *//; s/[,-].*//')
+	run taskset -c "$first" tarn bench run --rounds 1 --size 8 --only round-trip/pipe -J
+	output=$(sed '/^tarn bench/d' <<<"$output")
+	json '.items[0].rows | map({(.mode): .}) | add |
+		(.busy.failed | contains("processor")) and .blocking.failed == null and .blocking.p50_ns > 0'
+	json '[.items[0].warnings[].text] | any(contains("one processor"))'
+	run taskset -c "$first" tarn bench run --rounds 1 --size 8 --only round-trip/pipe/busy
+	is 1
+	says "a processor of its own"
+}
+
+@test "pages of 2 MiB that nobody has: the row says so, and the exit code" {
+	[ "$(cat /proc/sys/vm/nr_hugepages)" -eq 0 ] || skip "there are huge pages"
+	run small --only write/ring/busy --pages 2m
+	is 1
+	grep -qi "huge\|2 MiB\|pages" <<<"${lines[*]}"
+}
+
+@test "what does not exist is refused: contestant, sub-verb, size, option" {
+	run tarn bench run --only nobody-of-that-name
+	is_error 3 bench
+	says "tarn bench list"
+	for bad in "frobnicate" "run more" "run --size 65M" "run --size x" "run --size 8,,x" "run --rounds 0" \
+		"run --rounds 65" "run --pages 3k" "run --heat warm" "run --rate 0" "run --subscribers 9" \
+		"run --pin maybe" "run -o nosuch" "list more" "--nosuch"; do
+		# shellcheck disable=SC2086 # words
+		run tarn bench $bad
+		is_error 2 bench
+	done
+}
+
+@test "interrupted it prints what it has, exits with the signal, and leaves no process" {
+	[ "$(nproc)" -gt 1 ] || skip "one processor is all there is"
+	python3 -c 'import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execvp("tarn", ["tarn", "bench", "run", "--only", "round-trip/pipe", "--rounds", "64", "-J"])' >out 2>err 3>&- &
+	sleep 0.5
+	kill -INT $!
+	code=0
+	wait $! || code=$?
+	[ "$code" -eq 130 ]
+	output=$(cat out)
+	json '.items[0].stopped and (.items[0].rows | length > 4)'
+	[ -z "$(pgrep -P $! || true)" ]
+}
