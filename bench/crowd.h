@@ -22,13 +22,14 @@ struct crowd {
 
 typedef void crowd_pass(uint64_t i);
 
-/* The processors by turns, of those that we may use. */
+/* The processors by turns, of those that we might use before the first call. */
 static inline void crowd_pin(int n)
 {
-	cpu_set_t may, one;
+	static cpu_set_t may;
+	cpu_set_t one;
 	int count, turn = 0;
 
-	if (sched_getaffinity(0, sizeof(may), &may) < 0)
+	if (CPU_COUNT(&may) == 0 && sched_getaffinity(0, sizeof(may), &may) < 0)
 		return;
 	count = CPU_COUNT(&may);
 	for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* rows.h - what bench-section and bench-arena print: rows, with their spread, and claims. */
+/* rows.h - what bench-section, bench-prim and bench-arena print: rows with spread, and claims. */
 #ifndef BENCH_ROWS_H
 #define BENCH_ROWS_H
 

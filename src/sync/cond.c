@@ -5,7 +5,8 @@
  *
  *     value   31                 2 1    0
  *            | ticket or stamp    | how  |    0 nobody waits here, or it is just sitting down
- *                                             1 waits; with its ticket
+ *                                             1 waits, awake; with its ticket
+ *                                             3 waits, and must be woken; with its ticket
  *                                             2 was signalled; with the stamp of the signal
  *
  * state counts the tickets that were drawn. The stamp of a signal is what state was when it was
@@ -27,8 +28,9 @@
  *   bell         whoever broadcasts, by exchange
  *   sleep        as in prim.h: bit 0 says that somebody may wait, and the rest counts
  *   seat.id      0 -> own; the dead or ASIDE -> own, with its signal; own -> 0 or ASIDE; dead -> 0
- *   seat.value   0 -> waits, by who sits there; waits -> signalled by exchange, by anybody;
- *                waits -> 0 by exchange, by who sits there or frees it; signalled -> 0 likewise
+ *   seat.value   0 -> waits, by who sits there; awake -> to be woken by exchange, by who sits there;
+ *                waits -> signalled by exchange, by anybody; waits -> 0 by exchange, by who sits
+ *                there or frees it; signalled -> 0 likewise
  *
  * Ordering:
  *   CV1 -> CV2  sit() has drawn, written, and said so in sleep;   whoever signals sees the seat;
@@ -36,7 +38,7 @@
  *   CV3 -> CV4  the signal is given                               wait_turn() sees it
  *
  * Invariants:
- *   of a seat whose id is 0, value is 0; no value says 3
+ *   of a seat whose id is 0, value is 0
  *
  * After a crash: killed before it waits: the seat is freed by who needs one. While it waits:
  * passed over, and freed. After it was signalled: see above. A signaller that is killed before it
@@ -57,6 +59,7 @@ enum {
 	EMPTY = 0,
 	WAITING = 1,
 	SIGNALLED = 2,
+	ASLEEP = 3,            /* WAITING, too */
 	TICKETS_FAR = 1 << 28, /* a broadcast that long ago is brought nearer */
 };
 
@@ -79,6 +82,11 @@ struct turn {
 static uint32_t ticket_of(uint32_t value)
 {
 	return value >> 2;
+}
+
+static bool waits(uint32_t value)
+{
+	return (value & WAITING) != 0;
 }
 
 /* Was ticket @a drawn before @b? */
@@ -141,7 +149,7 @@ static bool wanted(struct prim *prim, uint32_t stamp)
 	for (uint32_t at = 0; at < prim->seat_count; at++) {
 		uint32_t id = load(&prim->seats[at].id), value = load(&prim->seats[at].value);
 
-		if (id != 0 && (value & HOW) == WAITING && before(ticket_of(value), stamp) &&
+		if (id != 0 && waits(value) && before(ticket_of(value), stamp) &&
 		    !tarn__seat_dead(prim, id, false))
 			return true;
 	}
@@ -178,7 +186,7 @@ static int oldest(struct prim *prim, uint32_t stamp, uint32_t *ret_value, bool *
 		if (id == 0)
 			continue;
 		*ret_busy = true;
-		if ((value & HOW) != WAITING || !before(ticket_of(value), stamp) ||
+		if (!waits(value) || !before(ticket_of(value), stamp) ||
 		    (found >= 0 && !before(ticket_of(value), ticket_of(*ret_value))))
 			continue;
 		if (tarn__seat_dead(prim, id, false)) {
@@ -194,6 +202,16 @@ static int oldest(struct prim *prim, uint32_t stamp, uint32_t *ret_value, bool *
 static void wake(struct prim *prim, uint32_t at)
 {
 	(void)tarn__plat_futex_wake(&prim->seats[at].value, INT32_MAX);
+}
+
+/* Signal who waits on seat @at, with @value, if it still does. */
+static bool signal_seat(struct prim *prim, uint32_t at, uint32_t value, uint32_t stamp)
+{
+	if (!change(&prim->seats[at].value, value, (stamp & (UINT32_MAX >> 2)) << 2 | SIGNALLED))
+		return false;
+	if ((value & HOW) == ASLEEP)
+		wake(prim, at);
+	return true;
 }
 
 /* Have somebody look round who may take a signal of @stamp. */
@@ -302,6 +320,19 @@ static bool inherit(struct prim *prim, struct turn *turn)
 	return false;
 }
 
+/* Say that we must be woken. False: our word has changed. */
+static bool fall_asleep(struct prim *prim, struct turn *turn)
+{
+	if ((turn->value & HOW) == ASLEEP)
+		return true;
+	if (!change(&prim->seats[turn->at].value, turn->value, turn->value | ASLEEP))
+		return false;
+	turn->value |= ASLEEP;
+	/* relaxed: for the eye */
+	atomic_fetch_add_explicit(&prim->sec.shm->waited, 1, memory_order_relaxed);
+	return true;
+}
+
 static int sleep_on(struct prim *prim, const struct turn *turn, int64_t now, int64_t deadline)
 {
 	int64_t slice = now + tarn__section_net_ns;
@@ -318,6 +349,8 @@ static int wait_turn(struct prim *prim, struct turn *turn, int64_t deadline)
 	bool slept = false;
 	int r = 0;
 
+	if (tarn__plat_now() < deadline) /* a signal may be about to come */
+		(void)tarn__prim_spin(prim, mine, turn->value);
 	for (;;) {
 		uint32_t value = load(mine);
 		int64_t now;
@@ -333,10 +366,7 @@ static int wait_turn(struct prim *prim, struct turn *turn, int64_t deadline)
 				return r < 0 ? r : -ETIMEDOUT;
 		} else if (tarn_segment_damaged(prim->sec.region->seg)) {
 			r = -EIO;
-		} else {
-			if (!slept) /* relaxed: for the eye */
-				atomic_fetch_add_explicit(&prim->sec.shm->waited, 1,
-							  memory_order_relaxed);
+		} else if (fall_asleep(prim, turn)) {
 			r = sleep_on(prim, turn, now, deadline);
 			slept = true;
 		}
@@ -461,8 +491,8 @@ static void signal_one(struct prim *prim)
 	struct section_shm *shm = prim->sec.shm;
 	uint32_t sleep = load(&shm->sleep), stamp = load(&shm->state);
 
-	/* Each turn sees one waiter off, and none comes who is before the stamp. */
-	for (uint32_t tries = 0; tries <= prim->seat_count; tries++) {
+	/* Each turn sees one waiter off, or fall asleep, and none comes who is before the stamp. */
+	for (uint32_t tries = 0; tries <= 2 * prim->seat_count; tries++) {
 		uint32_t value;
 		bool busy;
 		int at = oldest(prim, stamp, &value, &busy);
@@ -472,11 +502,8 @@ static void signal_one(struct prim *prim)
 				nobody(shm, sleep);
 			return;
 		}
-		if (!change(&prim->seats[at].value, value,
-			    (stamp & (UINT32_MAX >> 2)) << 2 | SIGNALLED))
-			continue;
-		wake(prim, (uint32_t)at);
-		if (!before(ticket_of(value), load(&shm->bell))) /* not by a broadcast before */
+		if (signal_seat(prim, (uint32_t)at, value, stamp) &&
+		    !before(ticket_of(value), load(&shm->bell))) /* not by a broadcast before */
 			return;
 	}
 }
@@ -493,10 +520,12 @@ static void signal_all(struct prim *prim)
 		uint32_t id = load(&prim->seats[at].id), value = load(&prim->seats[at].value);
 
 		busy |= id != 0;
-		if (id != 0 && (value & HOW) == WAITING && before(ticket_of(value), stamp) &&
-		    change(&prim->seats[at].value, value,
-			   (stamp & (UINT32_MAX >> 2)) << 2 | SIGNALLED))
-			wake(prim, at);
+		/* twice: it may fall asleep between the look and the exchange */
+		for (int tries = 0; tries < 2 && id != 0 && waits(value); tries++) {
+			if (!before(ticket_of(value), stamp) || signal_seat(prim, at, value, stamp))
+				break;
+			value = load(&prim->seats[at].value);
+		}
 	}
 	if (!busy)
 		nobody(shm, sleep);

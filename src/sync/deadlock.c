@@ -140,7 +140,8 @@ static void tell(const struct graph *g, int at, const struct tarn_section *secti
 				      g->nodes[at].section, g->nodes[to].tid);
 	}
 	tarn__diag(diag, -EDEADLK, "%s", text);
-	tarn__diag_hint(diag, "abort, and enter the regions' sections in one order everywhere");
+	tarn__diag_hint(diag,
+			"let go of what this thread has, and take locks in one order everywhere");
 }
 
 int tarn__section_deadlock(struct tarn_section *section, struct graph_seen *seen,

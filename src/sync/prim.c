@@ -11,8 +11,9 @@
 
 enum {
 	SPINS_FIRST = 512,
-	SPINS_MIN = 32,   /* a microsecond: where it does not pay off, it costs little */
-	SPINS_MAX = 2048, /* about what a sleep and a wake cost */
+	SPINS_LEAST = 8,   /* a microsecond: where it does not pay off, it costs little */
+	SPINS_MOST = 2048, /* about what a sleep and a wake cost */
+	MISSES_MOST = 256, /* then much is tried again */
 };
 
 /* --- make and open ------------------------------------------------------------------------- */
@@ -283,16 +284,21 @@ bool tarn__prim_held(const struct prim *prim)
 	return false;
 }
 
+int tarn__prim_say_died(struct prim *prim, struct tarn_diag *diag)
+{
+	tarn__diag(diag, -EOWNERDEAD,
+		   "%s %s is this thread's; one who had it died, and what it guards may be half "
+		   "changed",
+		   prim->sec.noun, prim->sec.name);
+	tarn__diag_hint(diag, "mend what it guards, and say that it is consistent");
+	return -EOWNERDEAD;
+}
+
 /* What begin() says, in words. The lock is ours, but where its version contradicts it. */
 static int say(struct prim *prim, int r, struct tarn_diag *diag)
 {
-	if (r == -EOWNERDEAD) {
-		tarn__diag(diag, r,
-			   "%s %s is this thread's; one who had it died, and what it guards may be "
-			   "half changed",
-			   prim->sec.noun, prim->sec.name);
-		tarn__diag_hint(diag, "mend what it guards, and say that it is consistent");
-	}
+	if (r == -EOWNERDEAD)
+		return tarn__prim_say_died(prim, diag);
 	if (r == -EUCLEAN) {
 		unlock(prim->sec.shm, LOCK_ASIDE);
 		tarn__diag(diag, r, "%s %s is free, and its version says that it is not",
@@ -425,13 +431,30 @@ static uint32_t announce(struct section_shm *shm)
 	return bell;
 }
 
+/* How long to spin the next time, after @spins. Two who wake each other up out of sleep never see
+ * that spinning would pay off if both did, so that is tried from time to time. */
+static uint32_t next_spins(struct prim *prim, uint32_t spins, bool paid_off)
+{
+	/* relaxed, both: a guess, shared by threads */
+	uint32_t misses = atomic_load_explicit(&prim->misses, memory_order_relaxed) + 1;
+
+	if (paid_off)
+		misses = 0;
+	atomic_store_explicit(&prim->misses, misses, memory_order_relaxed);
+	if (paid_off)
+		return 2 * spins < SPINS_MOST ? 2 * spins : SPINS_MOST;
+	if (misses % MISSES_MOST == 0)
+		return SPINS_MOST;
+	return spins / 4 > SPINS_LEAST ? spins / 4 : SPINS_LEAST;
+}
+
 /* Spin while that lately paid off, looking ever less often. Sooner than in lock.c: who waits here
  * nearly always waits for one event, and not for another to pass many times. */
 static int spin(struct prim *prim, struct await *w, tarn__prim_try_fn *try, void *arg)
 {
 	/* relaxed: a guess, shared by threads */
 	uint32_t spins = atomic_load_explicit(&prim->sec.spins, memory_order_relaxed);
-	uint32_t next = spins / 2 > SPINS_MIN ? spins / 2 : SPINS_MIN, pauses = SPINS_MIN;
+	uint32_t pauses = SPINS_LEAST;
 	int r = 0;
 
 	for (uint32_t done = 0; done < spins && r == 0; done += pauses, pauses *= 2) {
@@ -439,10 +462,30 @@ static int spin(struct prim *prim, struct await *w, tarn__prim_try_fn *try, void
 			tarn__plat_pause();
 		r = try(prim, w, arg);
 	}
-	if (r != 0)
-		next = 2 * spins < SPINS_MAX ? 2 * spins : SPINS_MAX;
-	atomic_store_explicit(&prim->sec.spins, next, memory_order_relaxed);
+	atomic_store_explicit(&prim->sec.spins, next_spins(prim, spins, r != 0),
+			      memory_order_relaxed);
 	return r;
+}
+
+struct change {
+	const _Atomic uint32_t *word;
+	uint32_t value;
+};
+
+static int has_changed(struct prim *prim, struct await *w, void *arg)
+{
+	const struct change *change = arg;
+
+	(void)prim, (void)w;
+	/* relaxed: whoever spins looks again */
+	return atomic_load_explicit(change->word, memory_order_relaxed) != change->value;
+}
+
+bool tarn__prim_spin(struct prim *prim, const _Atomic uint32_t *word, uint32_t value)
+{
+	struct change change = { .word = word, .value = value };
+
+	return spin(prim, NULL, has_changed, &change) != 0;
 }
 
 static int sleep_on(struct prim *prim, struct await *w, uint32_t bell, int64_t now)
@@ -505,13 +548,25 @@ bool tarn__seat_dead(struct prim *prim, uint32_t id, bool probe)
 	return !tarn__member_alive(sec->region, id);
 }
 
+/* Where to look after seat @at: in the next cache line, so that those who come one after another
+ * do not share one, then in the next column of all of them. */
+static uint32_t after(const struct prim *prim, uint32_t at)
+{
+	uint32_t next = at + SEATS_A_LINE;
+
+	if (next < prim->seat_count)
+		return next;
+	next = at % SEATS_A_LINE + 1;
+	return next < SEATS_A_LINE && next < prim->seat_count ? next : 0;
+}
+
 static int find_free(struct prim *prim)
 {
 	uint32_t count = prim->seat_count;
 	/* relaxed: a guess, shared by threads */
 	uint32_t at = atomic_load_explicit(&prim->hint, memory_order_relaxed);
 
-	for (uint32_t i = 0; i < count; i++, at++) {
+	for (uint32_t i = 0; i < count; i++, at = after(prim, at)) {
 		at = at < count ? at : 0;
 		/* seq_cst: B4 <- B3 in announce() */
 		if (atomic_load_explicit(&prim->seats[at].id, memory_order_seq_cst) == 0)

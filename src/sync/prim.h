@@ -89,16 +89,21 @@ static_assert(offsetof(struct seat_shm, token) == 8, "layout");
 static_assert(offsetof(struct seat_shm, value) == 12, "layout");
 static_assert(sizeof(struct seat_shm) == SECTION_UNIT, "layout");
 
+enum { SEATS_A_LINE = TARN__CACHE_LINE / sizeof(struct seat_shm) };
+
+static_assert(offsetof(struct section_shm, journal) % TARN__CACHE_LINE == 0, "of seats");
+
 /* Embedded at the start of each primitive's handle. */
 struct prim {
 	struct tarn_section sec; /* as lock.c, recover.c and deadlock.c know it; units is 0 */
 	struct seat_shm *seats;
 	uint32_t seat_count;
-	uint32_t kind;          /* enum tarn_object_kind */
-	uint32_t flags;         /* the kind's own */
-	uint32_t depth;         /* of a recursive lock, beyond the first; written by who has it */
-	_Atomic uint32_t hint;  /* the seat that was last taken or given back by this handle */
-	struct prim *next_held; /* by the same thread */
+	uint32_t kind;           /* enum tarn_object_kind */
+	uint32_t flags;          /* the kind's own */
+	uint32_t depth;          /* of a recursive lock, beyond the first; written by who has it */
+	_Atomic uint32_t hint;   /* the seat that was last taken or given back by this handle */
+	_Atomic uint32_t misses; /* how often in a row spinning has not paid off */
+	struct prim *next_held;  /* by the same thread */
 	/* Get the calling thread, which ends, up from its seats; NULL: it may keep them. Called for
 	 * each handle once tarn__self.seated was set. */
 	void (*thread_ends)(struct prim *prim);
@@ -197,6 +202,8 @@ static inline void tarn__prim_unlock(struct prim *prim)
 	atomic_store_explicit(&shm->tid, 0, memory_order_relaxed);
 	unlock(shm, 0);
 }
+/* -EOWNERDEAD, in words: it is ours, and what it guards may be half changed. */
+int tarn__prim_say_died(struct prim *prim, struct tarn_diag *diag);
 /* "NOUN NAME: process, thread DOES", for member @id. @r. */
 int tarn__prim_say_who(struct prim *prim, int r, uint32_t id, uint32_t tid, const char *does,
 		       struct tarn_diag *diag);
@@ -217,6 +224,8 @@ typedef int tarn__prim_try_fn(struct prim *prim, struct await *w, void *arg);
 
 /* Try, spin, and sleep in turn. 0; -ETIMEDOUT, without words; -EIO; and the errors of @try. */
 int tarn__prim_await(struct prim *prim, int64_t deadline, tarn__prim_try_fn *try, void *arg);
+/* Spin, as that does, until *@word is not @value any more. False: it still was. */
+bool tarn__prim_spin(struct prim *prim, const _Atomic uint32_t *word, uint32_t value);
 void tarn__prim_ring_slowly(struct prim *prim, int count);
 /* Something was given back that @count may wait for. */
 static inline void tarn__prim_ring(struct prim *prim, int count)

@@ -49,7 +49,7 @@ static bool value_fits(const struct prim *prim, uint32_t at, uint32_t id)
 		return true;
 	if (id == 0 && value != 0 && load(&prim->seats[at].id) == id)
 		return false;
-	return prim->kind == TARN_OBJECT_COND ? (value & 3) != 3 : (value & 0xff8) == 0;
+	return prim->kind == TARN_OBJECT_COND || (value & 0xff8) == 0;
 }
 
 static void check_seats(struct tarn__audit *a, const struct prim *prim)

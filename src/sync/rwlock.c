@@ -3,7 +3,7 @@
  * rwlock.c - the lock of prim.h for the writer, a seat for each reader.
  *
  *     lock       the writer, from when it waits for the readers to leave
- *     state      seats below this one have been taken at some time: how far a writer looks
+ *     state      no seat from this one on was ever taken: how far a writer looks
  *     seat       a reader; value: how many times more than once it reads
  *
  * A reader sits down, then looks whether there is a writer; a writer takes the lock, then looks who
@@ -34,10 +34,7 @@
 
 #include "sync/prim.h"
 
-enum {
-	READERS = 64,
-	SPINS_LOOK = 16, /* pauses between two looks */
-};
+enum { READERS = 64 };
 
 static_assert(TARN_RWLOCK_READERS_MAX == PRIM_SEATS, "as documented");
 
@@ -358,21 +355,6 @@ static inline uint32_t sitter(const struct prim *prim, uint32_t at)
 	return atomic_load_explicit(&prim->seats[at].id, memory_order_seq_cst);
 }
 
-/* A reader may be about to leave: for as long as spinning for a writer lately paid off. */
-static bool spin(const struct prim *prim, uint32_t at)
-{
-	/* relaxed: a guess, shared by threads */
-	uint32_t spins = atomic_load_explicit(&prim->sec.spins, memory_order_relaxed);
-
-	for (uint32_t done = 0; done < spins; done += SPINS_LOOK) {
-		for (int i = 0; i < SPINS_LOOK; i++)
-			tarn__plat_pause();
-		if (sitter(prim, at) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Free the seat if @id, who sits there, is dead. */
 static bool bury(struct prim *prim, uint32_t at, uint32_t id, bool probe)
 {
@@ -395,8 +377,10 @@ __attribute__((noinline)) static int drain_seat(struct prim *prim, uint32_t at, 
 	uint32_t id;
 	int r = 0;
 
-	if (wait && spin(prim, at))
-		return 0;
+	/* A reader may be about to leave. */
+	id = sitter(prim, at);
+	if (wait && id != 0)
+		(void)tarn__prim_spin(prim, &prim->seats[at].id, id);
 	for (id = sitter(prim, at); id != 0 && r == 0; id = sitter(prim, at)) {
 		int64_t now = tarn__plat_now(), slice = now + tarn__section_net_ns;
 
@@ -414,20 +398,39 @@ __attribute__((noinline)) static int drain_seat(struct prim *prim, uint32_t at, 
 	return r;
 }
 
-/* The lock is ours: wait until nobody reads. As above; *@ret_at: who does. */
-static inline int drain(struct prim *prim, int64_t deadline, bool wait, uint32_t *ret_at)
+/* Wait until nobody sits on seat @at, nor behind it in its cache line. As above, or -EDEADLK: this
+ * thread reads; *@ret_at: who does. */
+__attribute__((noinline)) static int drain_line(struct prim *prim, uint32_t at, int64_t deadline,
+						bool wait, uint32_t *ret_at)
 {
-	uint32_t used;
-	int r = 0;
+	uint32_t end = at + SEATS_A_LINE < prim->seat_count ? at + SEATS_A_LINE : prim->seat_count;
+	int r = tarn__self.seated && own_seat(prim) >= 0 ? -EDEADLK : 0;
 
-	used = seats_used(prim);
-	for (uint32_t at = 0; at < used && r == 0; at++) {
+	for (; at < end && r == 0; at++) {
 		*ret_at = at;
-		if (TARN__UNLIKELY(sitter(prim, at) != 0))
+		if (sitter(prim, at) != 0)
 			r = drain_seat(prim, at, deadline, wait);
 	}
 	return r;
 }
+
+/* The lock is ours: wait until nobody reads. */
+static inline int drain(struct prim *prim, int64_t deadline, bool wait, uint32_t *ret_at)
+{
+	uint32_t used = seats_used(prim);
+	int r = 0;
+
+	for (uint32_t at = 0; at < used && r == 0; at += SEATS_A_LINE) {
+		if (TARN__LIKELY(at + SEATS_A_LINE <= prim->seat_count) &&
+		    TARN__LIKELY((sitter(prim, at) | sitter(prim, at + 1) | sitter(prim, at + 2) |
+				  sitter(prim, at + 3)) == 0))
+			continue;
+		r = drain_line(prim, at, deadline, wait, ret_at);
+	}
+	return r;
+}
+
+static_assert(SEATS_A_LINE == 4, "as drain() looks at them");
 
 static int writer_words(struct prim *prim, int r, uint32_t at, struct tarn_diag *diag)
 {
@@ -435,6 +438,8 @@ static int writer_words(struct prim *prim, int r, uint32_t at, struct tarn_diag 
 
 	if (diag == NULL)
 		return r;
+	if (r == -EDEADLK)
+		return tarn__diag(diag, r, "this thread reads under rwlock %s", prim->sec.name);
 	if (r != -ETIMEDOUT && r != -EAGAIN)
 		return tarn__diag(diag, r, "rwlock %s: %s", prim->sec.name, strerror(-r));
 	/* relaxed, both: for the eye */
@@ -443,16 +448,23 @@ static int writer_words(struct prim *prim, int r, uint32_t at, struct tarn_diag 
 				  diag);
 }
 
+/* Who reads does not wait for a writer, who waits for it. */
+__attribute__((noinline)) static int write_slowly(struct prim *prim, int64_t deadline, bool wait,
+						  struct tarn_diag *diag)
+{
+	int at = tarn__self.seated ? own_seat(prim) : -1;
+
+	return at >= 0 ? writer_words(prim, -EDEADLK, (uint32_t)at, diag)
+		       : tarn__prim_lock(prim, deadline, wait, diag);
+}
+
 static inline int write_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
 {
 	uint32_t at = 0;
-	int r, drained;
+	int r = 0, drained;
 
-	if (TARN__UNLIKELY(tarn__self.seated) && own_seat(prim) >= 0)
-		return tarn__diag(diag, -EDEADLK, "this thread reads under rwlock %s",
-				  prim->sec.name);
-	r = TARN__LIKELY(tarn__prim_lock_fast(prim)) ? 0
-						     : tarn__prim_lock(prim, deadline, wait, diag);
+	if (TARN__UNLIKELY(!tarn__prim_lock_fast(prim)))
+		r = write_slowly(prim, deadline, wait, diag);
 	if (TARN__UNLIKELY(r < 0 && r != -EOWNERDEAD))
 		return r;
 	drained = drain(prim, deadline, wait, &at);

@@ -69,18 +69,8 @@ static int words(struct prim *prim, int r, struct tarn_diag *diag)
 	}
 }
 
-__attribute__((noinline)) static int owner_died(struct prim *prim, struct tarn_diag *diag)
-{
-	tarn__diag(diag, -EOWNERDEAD,
-		   "spin lock %s is this thread's; one who had it died, and what it guards may be "
-		   "half changed",
-		   prim->sec.name);
-	tarn__diag_hint(diag, "mend what it guards, and say that it is consistent");
-	return -EOWNERDEAD;
-}
-
 /* The lock is ours. */
-static inline int begin(struct prim *prim, const struct section_shm *shm, struct tarn_diag *diag)
+static inline int begin(struct prim *prim, struct tarn_diag *diag)
 {
 	struct thread *me = &tarn__self;
 
@@ -88,11 +78,7 @@ static inline int begin(struct prim *prim, const struct section_shm *shm, struct
 	if (TARN__UNLIKELY(prim->next_held != me->held))
 		prim->next_held = me->held;
 	me->held = prim;
-	/* relaxed, both: written under the lock */
-	return TARN__LIKELY(atomic_load_explicit(&shm->recovered, memory_order_relaxed) ==
-			    atomic_load_explicit(&shm->answered, memory_order_relaxed))
-		       ? 0
-		       : owner_died(prim, diag);
+	return TARN__LIKELY(tarn__prim_verdict(prim) == 0) ? 0 : tarn__prim_say_died(prim, diag);
 }
 
 /* One look. 1: it is ours; 0: not now; else the error. */
@@ -158,7 +144,7 @@ __attribute__((noinline)) static int lock_slowly(struct prim *prim, int64_t dead
 	r = spin(prim, wait ? deadline : INT64_MIN);
 	if (r == -ETIMEDOUT && !wait)
 		r = -EAGAIN;
-	return r < 0 ? words(prim, r, diag) : begin(prim, prim->sec.shm, diag);
+	return r < 0 ? words(prim, r, diag) : begin(prim, diag);
 }
 
 static inline int lock_it(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
@@ -169,7 +155,7 @@ static inline int lock_it(struct prim *prim, int64_t deadline, bool wait, struct
 	if (TARN__UNLIKELY(tarn__self.tid == 0) || TARN__UNLIKELY(id == 0) ||
 	    TARN__UNLIKELY(!take(shm, 0, id)))
 		return lock_slowly(prim, deadline, wait, diag);
-	return begin(prim, shm, diag);
+	return begin(prim, diag);
 }
 
 int tarn_spin_lock(struct tarn_spin *spin, int64_t deadline, struct tarn_diag *diag)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* thread.h - what a thread knows of itself: who it is, and which tx it is inside of. */
+/* thread.h - what a thread knows of itself: who it is, which tx it is inside of, what it holds. */
 #ifndef TARN_SYNC_THREAD_H
 #define TARN_SYNC_THREAD_H
 

@@ -649,7 +649,7 @@ static void damage_is_told_and_ends_with_the_wait(void **state)
 	unlock_it();
 	for (uint32_t at = 0; at < 8; at++)
 		atomic_store(&prim->seats[at].id, 0);
-	/* a value that says nothing */
+	/* somebody waits who is nobody */
 	atomic_store(&prim->seats[5].value, 3);
 	assert_int_equal(tarn_region_check(region, NULL, NULL), -EUCLEAN);
 	atomic_store(&prim->seats[5].value, 0);
