@@ -28,9 +28,9 @@
  *   bell         whoever broadcasts, by exchange
  *   sleep        as in prim.h: bit 0 says that somebody may wait, and the rest counts
  *   seat.id      0 -> own; the dead or ASIDE -> own, with its signal; own -> 0 or ASIDE; dead -> 0
- *   seat.value   0 -> waits, by who sits there; awake -> to be woken by exchange, by who sits there;
- *                waits -> signalled by exchange, by anybody; waits -> 0 by exchange, by who sits
- *                there or frees it; signalled -> 0 likewise
+ *   seat.value   0 -> waits, and awake -> to be woken by exchange, by who sits there; waits ->
+ *                signalled by exchange, by anybody; waits -> 0 by exchange, by who sits there or
+ *                frees it; signalled -> 0 likewise
  *
  * Ordering:
  *   CV1 -> CV2  sit() has drawn, written, and said so in sleep;   whoever signals sees the seat;
