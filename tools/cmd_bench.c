@@ -45,13 +45,24 @@ static const struct cli_opt bench_opts[] = {
 	{ 0, "root", "DIR",
 	  "machine: of the host whose proc and sys are below DIR, as a container has them "
 	  "mounted" },
+	{ 0, "seeds", NULL,
+	  "measure what texts on shared memory claim, and say which claims hold; with --quick, "
+	  "--rounds, and --only NAMES" },
 	{ 0, "csv", NULL, "print the rows as comma-separated values" },
 	{ 0 },
 };
 
 static const struct out_list *const bench_lists[] = {
-	&bench_rows,     &bench_items,         &bench_contestant_list,  &bench_facts,
-	&bench_warnings, &bench_compared_list, &bench_differences_list, NULL,
+	&bench_rows,
+	&bench_items,
+	&bench_contestant_list,
+	&bench_facts,
+	&bench_warnings,
+	&bench_compared_list,
+	&bench_differences_list,
+	&bench_claims,
+	&bench_claim_figures,
+	NULL,
 };
 
 static volatile sig_atomic_t stopped; /* style: written by a signal handler */
@@ -61,7 +72,12 @@ static void stop(int number)
 	stopped = number;
 }
 
-static void catch_signals(void)
+int bench_stopped(void)
+{
+	return stopped;
+}
+
+void bench_catch_signals(void)
 {
 	struct sigaction action = { .sa_handler = stop, .sa_flags = (int)SA_RESETHAND };
 
@@ -244,7 +260,7 @@ static int run_verb(struct cli *cli)
 	r = bench_plan(&settings, lists, &run);
 	if (r < 0)
 		return out_end(&out, fail_to_plan(cli, r));
-	catch_signals();
+	bench_catch_signals();
 	bench_machine_look(&machine, NULL);
 	bench_go(run);
 	if (watch.drawn)
@@ -299,6 +315,8 @@ static int bench_main(struct cli *cli)
 {
 	const char *word = cli->argc > 0 ? cli->argv[0] : "run";
 
+	if (cli_given(cli, "seeds"))
+		return bench_seeds(cli);
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (strcmp(word, verbs[i].name) != 0)
 			continue;
@@ -323,6 +341,7 @@ static const struct cli_example bench_examples[] = {
 	  "to be compared with another run, and a picture of it" },
 	{ "tarn bench compare before.json after.json", "did anything get slower?" },
 	{ "tarn bench picture before.json before.svg", "a picture of a result that was kept" },
+	{ "tarn bench --seeds", "what is claimed of shared memory, and what of it holds here" },
 	{ "tarn bench machine", "what spoils figures here" },
 	{ "tarn bench run --only round-trip/ring --pages all --heat both --csv",
 	  "a ring on pages of each kind, for a spreadsheet" },
@@ -373,6 +392,15 @@ const struct cli_cmd cmd_bench = {
 		"1.15 or 0.75 times the width of their spreads where there are but 3 to 8 rounds; "
 		"all else is no difference that can be told. Of different machines it compares the "
 		"ratios to the limit. What only one has is named, and is not slower.\n\n"
+		"--seeds measures what five texts that are much read claim: every figure, and "
+		"every "
+		"claim about speed or memory, by the heading it stands under. It prints what is "
+		"claimed, what was measured with its spread, whether that holds, and where not, "
+		"why. "
+		"A figure is met when its median lies in the range that the text gives, or, where "
+		"the "
+		"text says \"~\", within a factor of 1.5 of it. What a text does with 1 GB is done "
+		"with less where less is free, and the row says so.\n\n"
 		"picture draws a result: latency and bandwidth by size. machine tells what figures "
 		"of this machine are of, and what spoils them here.",
 	.operand = "run|list|compare|picture|machine",
