@@ -359,7 +359,7 @@ static const struct cli_exit_note bench_exits[] = {
 
 const struct cli_cmd cmd_bench = {
 	.name = "bench",
-	.args = "[run | list | compare A B | picture A [FILE] | machine]",
+	.args = "[run|list|compare A B|picture A [FILE]|machine]",
 	.summary = "how fast shared memory is here, beside all that the kernel offers",
 	.about =
 		"Measures every means of communication side by side: what the kernel has, and "
