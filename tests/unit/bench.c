@@ -25,7 +25,7 @@ static void assert_near(double found, double wanted)
 		fail_msg("%g, not %g", found, wanted);
 }
 
-/* --- statistics -------------------------------------------------------------------------------- */
+/* --- statistics ------------------------------------------------------------------------------- */
 
 static void a_percentile_is_what_so_many_samples_do_not_exceed(void **state)
 {
@@ -71,7 +71,7 @@ static void a_round_is_discarded_where_the_bounces_differ_and_only_there(void **
 	assert_false(bench_moved(0, 130));  /* one was not taken */
 }
 
-/* --- contestants that do wrong ------------------------------------------------------------------ */
+/* --- contestants that do wrong ---------------------------------------------------------------- */
 
 static int there[2], back[2];
 static enum { RIGHT, FLIP, LOSE, HANG, DIE, REFUSE } fault;
