@@ -243,7 +243,7 @@ const struct seeds_claim seeds_claims[] = {
 	  "Redis Persistence (RDB)",
 	  "a snapshot by fork() with 50 MB changed takes 1.05 GB, without copy on write 2 GB",
 	  NULL,
-	  { RANGE(COW_WITH, "with copy on write, to the data", 1.045, 1.055,
+	  { RANGE(COW_WITH, "with copy on write, to the data", 1.04, 1.06,
 		  "fewer pages were copied than were changed",
 		  "other pages were copied or counted, too"),
 	    RANGE(COW_WITHOUT, "without, to the data", 1.98, 2.02, "not all was copied",

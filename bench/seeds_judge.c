@@ -162,6 +162,10 @@ void seeds_why(const struct seeds_claim *claim, const struct seeds_figure *figur
 		struct seeds_stat stat = seeds_stat(figure);
 
 		say(ret_text, bound->what, reason_of(bound, places[i], &stat, figure));
+	}
+	for (int i = 0; i < SEEDS_BOUND_MAX && claim->bounds[i].what != NULL; i++) {
+		const struct seeds_figure *figure = &figures[claim->bounds[i].fig];
+
 		if (places[i] != SEEDS_LACKING && figure->note[0] != '\0')
 			say(ret_text, NULL, figure->note);
 	}
@@ -215,7 +219,8 @@ void seeds_value_text(enum seeds_unit unit, double value, char ret_text[32])
 		return;
 	case SEEDS_COUNT:
 		if (value < 1e6 || value == floor(value))
-			snprintf(ret_text, 32, value == floor(value) ? "%.0f" : "%.3g", value);
+			snprintf(ret_text, 32,
+				 value == floor(value) || value >= 999.5 ? "%.0f" : "%.3g", value);
 		else
 			scaled_text(value, counts, 4, 1000, ret_text);
 		return;

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,32 +28,33 @@ struct probe {
 	const char *what; /* for progress */
 	seeds_probe_fn *run;
 	bool pair;   /* means nothing on one processor */
+	bool alone;  /* times mean little where others want the processors */
 	uint32_t ms; /* about what it takes, for the time left */
 };
 
 static const struct probe probes[SEEDS_PROBE_COUNT] = {
-	[SEEDS_PROBE_STREAM] = { "throughput of each kind of IPC", seeds_stream, true, 2500 },
-	[SEEDS_PROBE_MEGABYTE] = { "1 MB handed over", seeds_megabyte, true, 1500 },
-	[SEEDS_PROBE_FRAME] = { "frames of 1920x1080", seeds_frame, true, 600 },
-	[SEEDS_PROBE_COPIES] = { "copies made", seeds_copies, false, 20 },
-	[SEEDS_PROBE_HOP] = { "one cache line handed over", seeds_hop, true, 500 },
-	[SEEDS_PROBE_SMALL] = { "small messages", seeds_small, true, 2500 },
-	[SEEDS_PROBE_BATCH] = { "batches", seeds_batch, true, 1200 },
-	[SEEDS_PROBE_CACHES] = { "caches and memory", seeds_caches, false, 3500 },
-	[SEEDS_PROBE_ORDER] = { "memory in order and at random", seeds_order, false, 400 },
-	[SEEDS_PROBE_PAGES] = { "pages of 4 KB and 2 MB", seeds_pages, false, 5000 },
-	[SEEDS_PROBE_SHARING] = { "false sharing", seeds_sharing, true, 100 },
-	[SEEDS_PROBE_SYNC] = { "what locks cost", seeds_sync, true, 200 },
-	[SEEDS_PROBE_RACE] = { "lost updates", seeds_race, false, 300 },
-	[SEEDS_PROBE_EXERCISE2] = { "bounded buffer", seeds_exercise2, false, 30 },
-	[SEEDS_PROBE_MATRIX] = { "matrices", seeds_matrix, false, 100 },
-	[SEEDS_PROBE_FLAG] = { "a flag polled with sleeps", seeds_flag, false, 700 },
-	[SEEDS_PROBE_PAGING] = { "demand paging", seeds_paging, false, 2500 },
-	[SEEDS_PROBE_SINGLE] = { "one copy in memory", seeds_single, false, 800 },
-	[SEEDS_PROBE_COW] = { "copy on write", seeds_cow, false, 7000 },
-	[SEEDS_PROBE_DISK] = { "a file beside shared memory", seeds_disk, false, 200 },
-	[SEEDS_PROBE_FACTS] = { "limits and layouts", seeds_facts, false, 20 },
-	[SEEDS_PROBE_NUMA] = { "NUMA nodes", seeds_numa, false, 900 },
+	[SEEDS_PROBE_STREAM] = { "throughput of each kind of IPC", seeds_stream, true, true, 2500 },
+	[SEEDS_PROBE_MEGABYTE] = { "1 MB handed over", seeds_megabyte, true, true, 1500 },
+	[SEEDS_PROBE_FRAME] = { "frames of 1920x1080", seeds_frame, true, true, 600 },
+	[SEEDS_PROBE_COPIES] = { "copies made", seeds_copies, false, false, 20 },
+	[SEEDS_PROBE_HOP] = { "one cache line handed over", seeds_hop, true, true, 500 },
+	[SEEDS_PROBE_SMALL] = { "small messages", seeds_small, true, true, 2500 },
+	[SEEDS_PROBE_BATCH] = { "batches", seeds_batch, true, true, 1200 },
+	[SEEDS_PROBE_CACHES] = { "caches and memory", seeds_caches, false, true, 3500 },
+	[SEEDS_PROBE_ORDER] = { "memory in order and at random", seeds_order, false, true, 400 },
+	[SEEDS_PROBE_PAGES] = { "pages of 4 KB and 2 MB", seeds_pages, false, true, 5000 },
+	[SEEDS_PROBE_SHARING] = { "false sharing", seeds_sharing, true, true, 100 },
+	[SEEDS_PROBE_SYNC] = { "what locks cost", seeds_sync, true, true, 200 },
+	[SEEDS_PROBE_RACE] = { "lost updates", seeds_race, false, false, 300 },
+	[SEEDS_PROBE_EXERCISE2] = { "bounded buffer", seeds_exercise2, false, false, 30 },
+	[SEEDS_PROBE_MATRIX] = { "matrices", seeds_matrix, false, false, 100 },
+	[SEEDS_PROBE_FLAG] = { "a flag polled with sleeps", seeds_flag, false, false, 700 },
+	[SEEDS_PROBE_PAGING] = { "demand paging", seeds_paging, false, true, 2500 },
+	[SEEDS_PROBE_SINGLE] = { "one copy in memory", seeds_single, false, false, 800 },
+	[SEEDS_PROBE_COW] = { "copy on write", seeds_cow, false, false, 7000 },
+	[SEEDS_PROBE_DISK] = { "a file beside shared memory", seeds_disk, false, false, 200 },
+	[SEEDS_PROBE_FACTS] = { "limits and layouts", seeds_facts, false, false, 20 },
+	[SEEDS_PROBE_NUMA] = { "NUMA nodes", seeds_numa, false, true, 900 },
 };
 
 struct shared {
@@ -196,6 +198,35 @@ static void void_figures(struct shared *shared, enum seeds_probe_id id, const ch
 	}
 }
 
+/* A processor was taken away from the probe's processes more often than a quiet machine does it:
+ * its times say so. Of probes that have more processes than processors this means nothing. */
+static void note_others(struct shared *shared, enum seeds_probe_id id, long taken, double seconds)
+{
+	enum { PER_SECOND = 20 };
+
+	if ((double)taken < PER_SECOND * seconds || !probes[id].alone)
+		return;
+	for (unsigned fig = 0; fig < SEEDS_FIG_COUNT; fig++) {
+		struct seeds_figure *figure = &shared->figures[fig];
+		enum seeds_unit unit = seeds_fig_unit(fig);
+		size_t used = strlen(figure->note);
+
+		if (seeds_fig_probe(fig) != id || unit == SEEDS_COUNT || unit == SEEDS_BYTES)
+			continue;
+		snprintf(figure->note + used, SEEDS_TEXT - used,
+			 "%sother work took the processors away %ld times in %.1f s",
+			 used > 0 ? "; " : "", taken, seconds);
+	}
+}
+
+static long taken_away(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_CHILDREN, &usage);
+	return usage.ru_nivcsw;
+}
+
 static int run_probe(enum seeds_probe_id id, struct shared *shared, struct seeds_run *run,
 		     const struct seeds_opts *opts)
 {
@@ -208,6 +239,8 @@ static int run_probe(enum seeds_probe_id id, struct shared *shared, struct seeds
 	shared->death[0] = '\0';
 	run->memory_free = find_memory();
 
+	long taken = taken_away();
+	int64_t began = tarn_now();
 	pid_t pid = fork();
 
 	if (pid < 0) {
@@ -220,6 +253,8 @@ static int run_probe(enum seeds_probe_id id, struct shared *shared, struct seeds
 	int r = watch_probe(pid, opts);
 
 	reap_all();
+	if (r == 0)
+		note_others(shared, id, taken_away() - taken, (double)(tarn_now() - began) / 1e9);
 	if (r == -ETIMEDOUT)
 		void_figures(shared, id, "it did not end in time");
 	else if (r < 0)

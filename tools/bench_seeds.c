@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <tarn/base.h>
@@ -176,13 +177,27 @@ static void put_flat(struct out *out, const struct seeds_claim *claim,
 
 /* --- rows for the eye ------------------------------------------------------------------------- */
 
-/* @text in lines of at most WIDTH columns, each a row below the claim's. */
-static void put_wrapped(struct out *out, const char *lead, const char *text)
+/* Columns for words, beside those of figures and verdicts; a terminal may have room for fewer. */
+static size_t words_width(void)
 {
-	size_t first = strlen(lead);
+	enum { BESIDE = 66, LEAST = 36 };
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 ||
+	    size.ws_col == 0 || size.ws_col >= WIDTH + BESIDE)
+		return WIDTH;
+	return size.ws_col >= LEAST + BESIDE ? size.ws_col - (size_t)BESIDE : LEAST;
+}
+
+/* @text in lines that fit, each a row below the claim's; @measured and @verdict, which may be
+ * NULL, stand beside the first. */
+static void put_wrapped(struct out *out, const char *lead, const char *text, const char *measured,
+			const char *verdict)
+{
+	size_t first = strlen(lead), width = words_width();
 
 	while (*text != '\0') {
-		size_t room = WIDTH - first, length = strlen(text);
+		size_t room = width - first, length = strlen(text);
 		char line[WIDTH + 8];
 
 		if (length > room) {
@@ -193,7 +208,12 @@ static void put_wrapped(struct out *out, const char *lead, const char *text)
 		snprintf(line, sizeof(line), "%s%.*s", lead, (int)length, text);
 		out_child(out);
 		out_text(out, "name", line);
+		if (measured != NULL)
+			out_text(out, "measured", measured);
+		if (verdict != NULL)
+			out_text(out, "verdict", verdict);
 		text += length + strspn(text + length, " ");
+		measured = verdict = NULL;
 		lead = "   ";
 		first = 3;
 	}
@@ -203,17 +223,13 @@ static void put_figure_line(struct out *out, const struct seeds_bound *bound,
 			    const struct seeds_figure *figures, enum seeds_place place)
 {
 	struct seeds_stat stat = seeds_stat(&figures[bound->fig]);
+	bool judged = place != SEEDS_BESIDE && place != SEEDS_LACKING;
 	char line[WIDTH + 112], value[112], range[80];
 
 	value_words(bound, &stat, value);
 	range_words(bound, range);
-	snprintf(line, sizeof(line), "%.90s%s%s", bound->what, range[0] != '\0' ? ", " : "",
-		 range[0] != '\0' ? range : "");
-	out_child(out);
-	out_text(out, "name", line);
-	out_text(out, "measured", value);
-	if (place != SEEDS_BESIDE && place != SEEDS_LACKING)
-		out_text(out, "verdict", places[place]);
+	snprintf(line, sizeof(line), "%.90s%s%s", bound->what, range[0] != '\0' ? ", " : "", range);
+	put_wrapped(out, "", line, value, judged ? places[place] : NULL);
 }
 
 /* How many of the figures that have a range lie in it; NULL: the claim has none. */
@@ -243,11 +259,11 @@ static void put_tree(struct out *out, const struct seeds_claim *claim,
 	out_text(out, "measured", met_words(claim, found, met));
 	out_text(out, "verdict", seeds_verdict_text(verdict));
 	snprintf(heading, sizeof(heading), "%s: %s", claim->guide, claim->heading);
-	put_wrapped(out, "", heading);
-	put_wrapped(out, "claimed: ", claim->claim);
+	put_wrapped(out, "", heading, NULL, NULL);
+	put_wrapped(out, "claimed: ", claim->claim, NULL, NULL);
 	for (int i = 0; i < SEEDS_BOUND_MAX && claim->bounds[i].what != NULL; i++)
 		put_figure_line(out, &claim->bounds[i], figures, found[i]);
-	put_wrapped(out, verdict == SEEDS_HOLDS ? "note: " : "why: ", why);
+	put_wrapped(out, verdict == SEEDS_HOLDS ? "note: " : "why: ", why, NULL, NULL);
 }
 
 /* --- choosing --------------------------------------------------------------------------------- */

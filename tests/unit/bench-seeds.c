@@ -197,7 +197,8 @@ static void values_are_printed_with_their_unit(void **state)
 		{ SEEDS_NS, 123456e9, "123456 s" },  { SEEDS_RATIO, 1.05, "1.05x" },
 		{ SEEDS_RATIO, 13629, "13629x" },    { SEEDS_BYTES, 4096, "4 KiB" },
 		{ SEEDS_BYTES, 0, "0 B" },           { SEEDS_COUNT, 1093672961, "1093672961" },
-		{ SEEDS_COUNT, 2500000.5, "2.5 M" }, { SEEDS_PART, 0.212, "21.2 %" },
+		{ SEEDS_COUNT, 2500000.5, "2.5 M" }, { SEEDS_COUNT, 93800.4, "93800" },
+		{ SEEDS_COUNT, 0.01, "0.01" },       { SEEDS_PART, 0.212, "21.2 %" },
 	};
 	char text[32];
 
