@@ -45,6 +45,19 @@ void seeds_note(struct seeds_run *run, enum seeds_fig fig, const char *format, .
 
 char *seeds_death; /* shared with who asked; SEEDS_TEXT bytes */
 
+_Atomic uint64_t *seeds_waited;
+
+void seeds_count_wait(void)
+{
+	unsigned long long ran, waited;
+	FILE *file = fopen("/proc/self/schedstat", "re"); /* some kernels have none */
+
+	if (file != NULL && fscanf(file, "%llu %llu", &ran, &waited) == 2 && seeds_waited != NULL)
+		atomic_fetch_add(seeds_waited, waited);
+	if (file != NULL)
+		fclose(file);
+}
+
 void seeds_die(const char *what, int error)
 {
 	if (seeds_death != NULL && seeds_death[0] == '\0')
@@ -157,6 +170,7 @@ void seeds_pair(struct seeds_run *run, seeds_side_fn *side, void *arg)
 		pair.side = 1;
 		seeds_pin(run, 1);
 		side(&pair);
+		seeds_count_wait();
 		_exit(0);
 	}
 	atomic_store(&partner, pid);

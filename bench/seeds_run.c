@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -60,6 +59,7 @@ static const struct probe probes[SEEDS_PROBE_COUNT] = {
 struct shared {
 	struct seeds_figure figures[SEEDS_FIG_COUNT];
 	char death[SEEDS_TEXT];
+	_Atomic uint64_t waited_ns; /* of the probe's processes, for a processor */
 };
 
 /* --- the machine --------------------------------------------------------------------------- */
@@ -127,6 +127,7 @@ static void become_probe(const struct probe *probe, struct seeds_run *run, pid_t
 	if (getppid() != parent)
 		_exit(1);
 	probe->run(run);
+	seeds_count_wait();
 	_exit(0);
 }
 
@@ -198,33 +199,31 @@ static void void_figures(struct shared *shared, enum seeds_probe_id id, const ch
 	}
 }
 
-/* A processor was taken away from the probe's processes more often than a quiet machine does it:
- * its times say so. Of probes that have more processes than processors this means nothing. */
-static void note_others(struct shared *shared, enum seeds_probe_id id, long taken, double seconds)
+/* How much of the time of a probe that has a processor for each process they waited for one all the
+ * same. From a fiftieth on its times say so; from a half on they are not the machine's. */
+static void judge_wait(struct shared *shared, enum seeds_probe_id id, double ns)
 {
-	enum { PER_SECOND = 20 };
+	double part = (double)atomic_load(&shared->waited_ns) / ns / (probes[id].pair ? 2 : 1);
 
-	if ((double)taken < PER_SECOND * seconds || !probes[id].alone)
+	if (part < 0.02 || !probes[id].alone)
 		return;
 	for (unsigned fig = 0; fig < SEEDS_FIG_COUNT; fig++) {
 		struct seeds_figure *figure = &shared->figures[fig];
 		enum seeds_unit unit = seeds_fig_unit(fig);
 		size_t used = strlen(figure->note);
 
-		if (seeds_fig_probe(fig) != id || unit == SEEDS_COUNT || unit == SEEDS_BYTES)
+		if (seeds_fig_probe(fig) != id || unit == SEEDS_COUNT || unit == SEEDS_BYTES ||
+		    figure->count == 0)
 			continue;
 		snprintf(figure->note + used, SEEDS_TEXT - used,
-			 "%sother work took the processors away %ld times in %.1f s",
-			 used > 0 ? "; " : "", taken, seconds);
+			 "%s%.0f %% of the time other work had the processors",
+			 used > 0 ? "; " : "", 100 * part);
+		if (part < 0.5)
+			continue;
+		figure->count = 0;
+		snprintf(figure->lack, SEEDS_TEXT, "%s: repeat it when they are idle",
+			 figure->note + used + (used > 0 ? 2 : 0));
 	}
-}
-
-static long taken_away(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_CHILDREN, &usage);
-	return usage.ru_nivcsw;
 }
 
 static int run_probe(enum seeds_probe_id id, struct shared *shared, struct seeds_run *run,
@@ -237,9 +236,9 @@ static int run_probe(enum seeds_probe_id id, struct shared *shared, struct seeds
 		return 0;
 	}
 	shared->death[0] = '\0';
+	atomic_store(&shared->waited_ns, 0);
 	run->memory_free = find_memory();
 
-	long taken = taken_away();
 	int64_t began = tarn_now();
 	pid_t pid = fork();
 
@@ -254,7 +253,7 @@ static int run_probe(enum seeds_probe_id id, struct shared *shared, struct seeds
 
 	reap_all();
 	if (r == 0)
-		note_others(shared, id, taken_away() - taken, (double)(tarn_now() - began) / 1e9);
+		judge_wait(shared, id, (double)(tarn_now() - began));
 	if (r == -ETIMEDOUT)
 		void_figures(shared, id, "it did not end in time");
 	else if (r < 0)
@@ -314,6 +313,7 @@ int seeds_measure(const struct seeds_claim *const *claims, const struct seeds_op
 	if (shared == MAP_FAILED)
 		return -ENOMEM;
 	seeds_death = shared->death;
+	seeds_waited = &shared->waited_ns;
 	prctl(PR_GET_CHILD_SUBREAPER, &adopts);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 
@@ -321,6 +321,7 @@ int seeds_measure(const struct seeds_claim *const *claims, const struct seeds_op
 
 	prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)adopts);
 	seeds_death = NULL;
+	seeds_waited = NULL;
 	if (r < 0)
 		munmap(shared, sizeof(*shared));
 	else

@@ -396,8 +396,10 @@ static int measure(struct cli *cli, struct out *out, const struct seeds_opts *op
 
 	if (((struct shown *)opts->arg)->drawn)
 		fputs("\r\033[K", stderr);
-	if (r == -EINTR)
+	if (r == -EINTR) {
+		out->complete = !out->as_json; /* a document without claims is no answer */
 		return CLI_SIGNAL + bench_stopped();
+	}
 	if (r < 0)
 		return cli_fail(cli, NULL, r);
 	r = put_claims(out, chosen, figures, &machine);

@@ -349,9 +349,9 @@ static const struct cli_example bench_examples[] = {
 };
 
 static const struct cli_exit_note bench_exits[] = {
-	{ 1,
-	  "none of the cells could be measured; the column FAILED says why. compare: something got "
-	  "slower. picture: there is nothing to draw" },
+	{ 1, "none of the cells, or of the claims, could be measured; the column FAILED, or "
+	     "WHY, says why. compare: something got "
+	     "slower. picture: there is nothing to draw" },
 	{ 3, "there is nothing to measure by these options, or no such file" },
 	{ 6, "a file is no result, or was cut off, or is of another version" },
 	{ 0 },
@@ -400,7 +400,8 @@ const struct cli_cmd cmd_bench = {
 		"A figure is met when its median lies in the range that the text gives, or, where "
 		"the "
 		"text says \"~\", within a factor of 1.5 of it. What a text does with 1 GB is done "
-		"with less where less is free, and the row says so.\n\n"
+		"with less where less is free, and the row says so. Where other work had the "
+		"processors for half of the time or more, times are not taken.\n\n"
 		"picture draws a result: latency and bandwidth by size. machine tells what figures "
 		"of this machine are of, and what spoils them here.",
 	.operand = "run|list|compare|picture|machine",
