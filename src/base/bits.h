@@ -7,8 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TARN__LIKELY(x)   __builtin_expect(!!(x), 1)
-#define TARN__UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* of a fast path, where the compiler would count its lines and think otherwise */
+#define TARN__ALWAYS_INLINE inline __attribute__((always_inline))
+#define TARN__LIKELY(x)     __builtin_expect(!!(x), 1)
+#define TARN__UNLIKELY(x)   __builtin_expect(!!(x), 0)
 
 #define TARN__CACHE_LINE 64u
 

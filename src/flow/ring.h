@@ -189,6 +189,22 @@ static inline uint32_t units_of(uint32_t size)
 	return 1 + (size + RING_UNIT - 1) / RING_UNIT;
 }
 
+/* A payload; the smallest ones without a call. */
+static inline void copy(void *to, const void *from, size_t size)
+{
+	uint64_t first, last;
+
+	if (size < sizeof(first) || size > 2 * sizeof(first)) {
+		memcpy(to, from, size);
+		return;
+	}
+	/* they overlap, or are the same, where there are less than two */
+	memcpy(&first, from, sizeof(first));
+	memcpy(&last, (const char *)from + size - sizeof(last), sizeof(last));
+	memcpy(to, &first, sizeof(first));
+	memcpy((char *)to + size - sizeof(last), &last, sizeof(last));
+}
+
 /* --- ring.c -------------------------------------------------------------------------------- */
 
 /* Take the role again after a fork. 0, -EBUSY, -EUCLEAN or what joining returns. */

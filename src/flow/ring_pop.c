@@ -92,7 +92,7 @@ int tarn_ring_pop(struct tarn_ring *ring, void *buf, size_t buf_size, size_t *re
 	*ret_size = view.size;
 	if (TARN__UNLIKELY(view.size > buf_size))
 		return -ENOBUFS;
-	memcpy(buf, record_at(ring, view.pos)->payload, view.size);
+	copy(buf, record_at(ring, view.pos)->payload, view.size);
 	ring->peek_count = 0;
 	advance(ring, view.end);
 	return 0;

@@ -24,7 +24,8 @@ struct place {
 	uint32_t end;  /* behind it */
 };
 
-static inline struct place place_at(const struct tarn_ring *ring, uint32_t pos, uint32_t units)
+static TARN__ALWAYS_INLINE struct place place_at(const struct tarn_ring *ring, uint32_t pos,
+						 uint32_t units)
 {
 	uint32_t left = ring->capacity - (pos & ring->mask);
 	uint32_t skip = TARN__UNLIKELY(left < units) ? left : 0;
@@ -50,6 +51,14 @@ static int refresh(struct tarn_ring *ring, uint32_t end)
 	return has_room(ring, end) ? 0 : -EAGAIN;
 }
 
+/* It is full, as far as we know. 0: not any more, or why not. */
+__attribute__((noinline)) static int room_or_why(struct tarn_ring *ring, uint32_t end)
+{
+	int r = refresh(ring, end);
+
+	return r == -EAGAIN ? tarn__ring_idle(ring, false) : r;
+}
+
 static inline void store_header(struct tarn_ring *ring, uint32_t pos, uint32_t size, uint32_t kind,
 				memory_order order)
 {
@@ -71,36 +80,41 @@ static inline void terminate(struct tarn_ring *ring, uint32_t end)
 }
 
 /* Zero the rest of a line ahead, if it is free. */
-static inline void zero_ahead(struct tarn_ring *ring)
+__attribute__((noinline)) static void zero_line(struct tarn_ring *ring, uint32_t from)
 {
-	uint32_t from = ring->zero_to;
 	uint32_t to = (from + LINE_UNITS) & ~(uint32_t)(LINE_UNITS - 1);
 
-	if (from - ring->pos >= LINE_UNITS || to - ring->head > ring->capacity)
+	if (to - ring->head > ring->capacity)
 		return;
 	memset(record_at(ring, from), 0, (size_t)(to - from) * RING_UNIT);
 	ring->zero_to = to;
 }
 
+static inline void zero_ahead(struct tarn_ring *ring, uint32_t end)
+{
+	if (ring->zero_to - end < LINE_UNITS)
+		zero_line(ring, ring->zero_to);
+}
+
 /* Everything from @first on is written but its first word: publish it. */
-static inline void publish(struct tarn_ring *ring, const struct place *first, uint32_t size,
-			   uint32_t end)
+static TARN__ALWAYS_INLINE void publish(struct tarn_ring *ring, struct place first, uint32_t size,
+					uint32_t end)
 {
 	terminate(ring, end);
-	if (TARN__UNLIKELY(first->skip != 0)) {
-		store_header(ring, first->pos, size, RECORD_DATA, memory_order_relaxed);
+	if (TARN__UNLIKELY(first.skip != 0)) {
+		store_header(ring, first.pos, size, RECORD_DATA, memory_order_relaxed);
 		/* W1 -> R1 in look() */
-		store_header(ring, first->pos - first->skip, (first->skip - 1) * RING_UNIT,
+		store_header(ring, first.pos - first.skip, (first.skip - 1) * RING_UNIT,
 			     RECORD_SKIP, memory_order_release);
 	} else {
 		/* W1 -> R1 in look() */
-		store_header(ring, first->pos, size, RECORD_DATA, memory_order_release);
+		store_header(ring, first.pos, size, RECORD_DATA, memory_order_release);
 	}
 	ring->pos = end;
 	/* release: for a successor, in the order in which it was done */
 	atomic_store_explicit(&ring->my_pos->pos, end, memory_order_release);
 	notify(ring);
-	zero_ahead(ring);
+	zero_ahead(ring, end);
 }
 
 static inline int check_size(const struct tarn_ring *ring, size_t size)
@@ -112,7 +126,8 @@ static inline int check_size(const struct tarn_ring *ring, size_t size)
 }
 
 /* Find a place for @size bytes. 0, -EAGAIN and the other reasons. */
-static inline int find_place(struct tarn_ring *ring, size_t size, struct place *ret_place)
+static TARN__ALWAYS_INLINE int find_place(struct tarn_ring *ring, size_t size,
+					  struct place *ret_place)
 {
 	if (TARN__UNLIKELY(ring->stale)) {
 		int r = tarn__ring_reclaim(ring);
@@ -124,10 +139,8 @@ static inline int find_place(struct tarn_ring *ring, size_t size, struct place *
 	struct place place = place_at(ring, ring->pos, units_of((uint32_t)size));
 
 	if (TARN__UNLIKELY(!has_room(ring, place.end))) {
-		int r = refresh(ring, place.end);
+		int r = room_or_why(ring, place.end);
 
-		if (r == -EAGAIN)
-			r = tarn__ring_idle(ring, false);
 		if (r < 0)
 			return r;
 	}
@@ -145,8 +158,8 @@ int tarn_ring_push(struct tarn_ring *ring, const void *data, size_t size)
 		r = find_place(ring, size, &place);
 	if (r < 0)
 		return r;
-	memcpy(record_at(ring, place.pos)->payload, data, size);
-	publish(ring, &place, (uint32_t)size, place.end);
+	copy(record_at(ring, place.pos)->payload, data, size);
+	publish(ring, place, (uint32_t)size, place.end);
 	ring->reserved = false;
 	return 0;
 }
@@ -164,7 +177,7 @@ int tarn_ring_push_batch(struct tarn_ring *ring, const struct tarn_buf *bufs, si
 		r = find_place(ring, bufs[0].size, &first);
 	if (r < 0)
 		return r;
-	memcpy(record_at(ring, first.pos)->payload, bufs[0].data, bufs[0].size);
+	copy(record_at(ring, first.pos)->payload, bufs[0].data, bufs[0].size);
 	end = first.end;
 	for (done = 1; done < count && check_size(ring, bufs[done].size) == 0; done++) {
 		uint32_t size = (uint32_t)bufs[done].size;
@@ -172,14 +185,14 @@ int tarn_ring_push_batch(struct tarn_ring *ring, const struct tarn_buf *bufs, si
 		place = place_at(ring, end, units_of(size));
 		if (!has_room(ring, place.end) && refresh(ring, place.end) < 0)
 			break;
-		memcpy(record_at(ring, place.pos)->payload, bufs[done].data, size);
+		copy(record_at(ring, place.pos)->payload, bufs[done].data, size);
 		store_header(ring, place.pos, size, RECORD_DATA, memory_order_relaxed);
 		if (place.skip != 0)
 			store_header(ring, end, (place.skip - 1) * RING_UNIT, RECORD_SKIP,
 				     memory_order_relaxed);
 		end = place.end;
 	}
-	publish(ring, &first, (uint32_t)bufs[0].size, end);
+	publish(ring, first, (uint32_t)bufs[0].size, end);
 	ring->reserved = false;
 	*ret_count = done;
 	return 0;
@@ -220,7 +233,7 @@ int tarn_ring_commit(struct tarn_ring *ring, size_t size)
 	};
 
 	ring->reserved = false;
-	publish(ring, &place, (uint32_t)size, place.end);
+	publish(ring, place, (uint32_t)size, place.end);
 	return 0;
 }
 
