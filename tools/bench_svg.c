@@ -393,7 +393,7 @@ static void put_limit(FILE *to, const struct panel *p)
 	if (p->rate)
 		fprintf(to,
 			"<text class=\"quiet\" x=\"%.1f\" y=\"%d\" text-anchor=\"end\">faster than "
-			"memcpy() in one process</text>\n",
+			"memcpy()</text>\n",
 			p->right - 6, TOP + 15);
 	else
 		fprintf(to,
