@@ -10,6 +10,8 @@
 #include "bench_parts.h"
 #include "cli.h"
 
+#define NARROW 0.7 /* so much narrower the ratios are where the limit moved */
+
 /* --- judging ---------------------------------------------------------------------------- */
 
 /* So that of noise one pair in ten thousand is further apart (for 3, 4 ... rounds of each). */
@@ -20,17 +22,19 @@ double bench_factor(uint64_t rounds)
 	return rounds < 3 ? INFINITY : rounds < 9 ? factors[rounds - 3] : 0;
 }
 
+/* Of both spreads together, as a logarithm. */
+static double width(const struct bench_span *a, const struct bench_span *b)
+{
+	return log(a->max / a->min) + log(b->max / b->min);
+}
+
 /* The figure that the two have in common, and its unit. Is a smaller one better? */
-static bool pick(struct bench_pair *pair, bool relative)
+static bool pick(struct bench_pair *pair)
 {
 	const struct bench_result *a = pair->first, *b = pair->second;
 	bool time = bench_result_is_time(a) && bench_result_is_time(b);
 
-	if (relative) {
-		pair->unit = "of the limit";
-		pair->a = a->ratio;
-		pair->b = b->ratio;
-	} else if (time) {
+	if (time) {
 		pair->unit = "ns";
 		pair->a = a->ns;
 		pair->b = b->ns;
@@ -42,6 +46,14 @@ static bool pick(struct bench_pair *pair, bool relative)
 		pair->unit = "bytes/ns";
 		pair->a = a->bytes_per_ns;
 		pair->b = b->bytes_per_ns;
+	}
+	if (!pair->relative && pair->a.min > 0 && pair->b.min > 0 && a->ratio.min > 0 &&
+	    b->ratio.min > 0)
+		pair->relative = width(&a->ratio, &b->ratio) < NARROW * width(&pair->a, &pair->b);
+	if (pair->relative) {
+		pair->unit = "of the limit";
+		pair->a = a->ratio;
+		pair->b = b->ratio;
 	}
 	return time;
 }
@@ -67,23 +79,22 @@ static double limit_ratio(const struct bench_result *a, const struct bench_resul
 	return fabs(log(line)) > fabs(log(limit)) ? line : limit;
 }
 
-static const char *doubt(const struct bench_pair *pair, bool relative)
+static const char *doubt(const struct bench_pair *pair)
 {
 	const struct bench_span *a = &pair->a, *b = &pair->b;
 	uint64_t rounds = pair->first->rounds < pair->second->rounds ? pair->first->rounds
 								     : pair->second->rounds;
-	double width = (log(a->max / a->min) + log(b->max / b->min)) / 2;
-	double far = fabs(log(pair->ratio.median));
+	double far = fabs(log(pair->ratio.median)), moved = fabs(log(pair->limit_ratio));
 
 	if (a->max >= b->min && b->max >= a->min)
 		return "the rounds overlap";
-	if (!relative && pair->limit_ratio != 1 && far <= fabs(log(pair->limit_ratio)))
+	if (moved > 0 && far <= (pair->relative ? moved / 2 : moved))
 		return "the limit moved as far";
 	if (far < log1p(BENCH_LEAST))
 		return "too small a difference";
 	if (rounds < 3)
 		return "too few rounds";
-	if (far < bench_factor(rounds) * width)
+	if (far < bench_factor(rounds) * width(a, b) / 2)
 		return "too few rounds for so wide a spread";
 	return NULL;
 }
@@ -108,7 +119,8 @@ void bench_judge(struct bench_pair *pair, bool relative)
 	pair->why = "";
 	if (judge_absence(pair))
 		return;
-	time = pick(pair, relative);
+	pair->relative = relative;
+	time = pick(pair);
 	pair->verdict = BENCH_SAME;
 	if (pair->a.min <= 0 || pair->b.min <= 0) {
 		pair->unit = NULL;
@@ -117,7 +129,7 @@ void bench_judge(struct bench_pair *pair, bool relative)
 	}
 	pair->ratio = time ? over(pair->b, pair->a) : over(pair->a, pair->b);
 	pair->limit_ratio = limit_ratio(pair->first, pair->second);
-	pair->why = doubt(pair, relative);
+	pair->why = doubt(pair);
 	if (pair->why == NULL) {
 		pair->verdict = pair->ratio.median > 1 ? BENCH_SLOWER : BENCH_FASTER;
 		pair->why = "";
@@ -220,7 +232,9 @@ static const struct out_col compared_cols[] = {
 	{ "heat", "HEAT", OUT_TEXT, "is the memory in a cache", OUT_IF_ROOM },
 	{ "pinned", "PINNED", OUT_BOOL, "is each side on a processor of its own", OUT_IF_ROOM },
 	{ "unit", "UNIT", OUT_TEXT,
-	  "ns, messages/s or bytes/ns; between machines that differ: times, or part, of the limit",
+	  "ns, messages/s or bytes/ns; or times, or part, of the limit: between machines that "
+	  "differ, "
+	  "and where the host moved the limit from round to round",
 	  false },
 	{ "first", "FIRST", OUT_VALUE, "median of the first file's rounds", false },
 	{ "first_min", NULL, OUT_VALUE, "the smallest of them", false },

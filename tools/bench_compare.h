@@ -7,11 +7,16 @@
  *   apart    the rounds of the one and of the other do not overlap: the worst of the better one is
  *            better than the best of the worse one
  *   beyond   the medians are further apart than the limits of the two, which were taken in the same
- *            rounds, and than the round trip of a cache line: where
- *            the machine became faster or slower, that much is its doing
+ *            rounds, and than the round trip of a cache line: where the machine became faster
+ *            or slower, that much is its doing
  *   enough   they are at least BENCH_LEAST apart
  *   sure     they are apart by bench_factor() times the mean width of the two spreads. A few rounds
  *            may be apart by chance: of three of each every tenth pair is
+ *
+ * What is compared is the figure, or its ratio to the limit, taken within each round: the latter
+ * where the machines differ, or where its spread is so much the narrower that the limit must have
+ * been what moved (a host that moves its processors between rounds). Nothing is quite in proportion
+ * to its limit, so "beyond" then asks for half as much as the limits of the two differ by.
  *
  * With that noise alone, of equal width on both sides, calls fewer than one row in ten thousand.
  */
@@ -38,6 +43,7 @@ struct bench_pair {
 	const char *unit;                          /* of a and b; NULL: nothing to compare */
 	struct bench_span a, b;
 	struct bench_span ratio; /* of times: above 1 the second one is slower; 0: unknown */
+	bool relative;           /* a and b are ratios to the limit */
 	double limit_ratio;      /* of the limits, likewise; 1: not known */
 	enum bench_verdict verdict;
 	const char *why; /* of BENCH_SAME and the last three; "" for the others */
@@ -45,7 +51,7 @@ struct bench_pair {
 
 /* How many widths apart @rounds of each have to be. */
 double bench_factor(uint64_t rounds);
-/* @relative: the machines differ: hold the ratios to the limits against each other. */
+/* @relative: the machines differ. */
 void bench_judge(struct bench_pair *pair, bool relative);
 
 /* tarn bench compare A B: the verb's lists "compared" and "differences". */
