@@ -135,12 +135,6 @@ static void over_and_over(int me)
 	leave(me);
 }
 
-static void print_finding(const struct tarn_finding *finding, void *arg)
-{
-	(void)arg;
-	sched_fail("%s: %s %s", finding->where, finding->field, finding->rule);
-}
-
 static void verify(void)
 {
 	int me = SCHED_PROCS;
@@ -161,7 +155,7 @@ static void verify(void)
 	SCHED_CHECK(stat.used == used, "%d bytes are in use, and %d linked", (int)stat.used,
 		    (int)used);
 	leave(me);
-	(void)!tarn_region_check(sched_region(me), print_finding, NULL);
+	check_region();
 }
 
 #define ARENA .procs = 2, .setup = open_all, .verify = verify, .cleanup = close_all

@@ -3,11 +3,7 @@
  * cond.c - condition variable, barrier and event under the scheduler: no wake-up is lost, what the
  * dead were signalled another one gets once, a death breaks one round.
  */
-#include <errno.h>
-#include <string.h>
-
-#include "scenarios.h"
-#include "sync/prim.h"
+#include "prims.h"
 
 enum {
 	BRIEFLY_NS = 5000000, /* less than a slice */
@@ -30,7 +26,10 @@ static struct {
 	uint32_t signalled; /* 1: with both waiting */
 	uint32_t locked;    /* bit p: process p has the mutex */
 	uint32_t serial[2]; /* of each round */
+	uint32_t begun[2];  /* bit p: process p has come to that round */
 	uint32_t told;      /* of a broken round */
+	uint32_t set;       /* the event was */
+	uint32_t in_vain;   /* who have waited for it, and did not get through */
 } ghost;
 
 /* --- bodies -------------------------------------------------------------------------------- */
@@ -70,6 +69,8 @@ static bool wait_a_while(int me, int64_t ns)
 		return true; /* nobody knows */
 	}
 	SCHED_CHECK(r == 0 || r == -ETIMEDOUT, "P%d: wait: %s", me, strerror(-r));
+	SCHED_CHECK(tarn__prim_verdict((struct prim *)mutexes[me]) == 0,
+		    "P%d was not told that one died with the mutex", me);
 	return r == 0;
 }
 
@@ -91,6 +92,11 @@ static void go_and_wait(int me)
 	unlock_it(me);
 }
 
+static uint32_t bell_of(struct tarn_cond *cond)
+{
+	return atomic_load(&((struct prim *)cond)->sec.shm->bell);
+}
+
 static void all_go_and_wait(int me)
 {
 	bool signalled = true;
@@ -104,7 +110,52 @@ static void all_go_and_wait(int me)
 	}
 	while (data[me]->go == 0 && signalled)
 		signalled = wait_a_while(me, LONG_NS);
+	/* The store to bell signals all, whatever becomes of who made it. */
+	SCHED_CHECK(signalled || (sched_dead(0) && bell_of(conds[me]) == 0),
+		    "P%d was not signalled", me);
+	unlock_it(me);
+}
+
+/* P0 signals for nobody, perhaps, then says go; P1 gives up once, then waits for that. */
+static void go_again(int me)
+{
+	bool signalled = true;
+
+	if (me == 0)
+		must(tarn_cond_signal(conds[me]));
+	lock(me);
+	if (me == 0) {
+		data[me]->go = 1;
+		unlock_it(me);
+		must(tarn_cond_signal(conds[me]));
+		return;
+	}
+	(void)wait_a_while(me, -1);
+	while (data[me]->go == 0 && signalled)
+		signalled = wait_a_while(me, LONG_NS);
 	SCHED_CHECK(signalled || sched_dead(0), "P%d was not signalled", me);
+	unlock_it(me);
+}
+
+/* P0 and P1 wait once each, P2 signals twice, where both do. */
+static void two_for_two(int me)
+{
+	lock(me);
+	if (me == 2) {
+		if (data[me]->waiting == 2) {
+			must(tarn_cond_signal(conds[me]));
+			must(tarn_cond_signal(conds[me]));
+			ghost.signalled = 2;
+		}
+		unlock_it(me);
+		return;
+	}
+	data[me]->waiting++;
+	if (wait_a_while(me, BRIEFLY_NS))
+		ghost.woken++;
+	else
+		ghost.in_vain++;
+	data[me]->waiting = 0;
 	unlock_it(me);
 }
 
@@ -130,10 +181,13 @@ static void one_for_two(int me)
 static void two_rounds(int me)
 {
 	for (int i = 0; i < 2; i++) {
-		int r = tarn_barrier_wait(barriers[me], TARN_FOREVER, NULL);
+		int r;
 
+		ghost.begun[i] |= 1u << me;
+		r = tarn_barrier_wait(barriers[me], TARN_FOREVER, NULL);
 		SCHED_CHECK(r == 0 || r == 1 || (r == -EOWNERDEAD && sched_dead(1 - me)),
 			    "P%d: round %d: %d", me, i, r);
+		SCHED_CHECK(r < 0 || ghost.begun[i] == 3, "P%d passes round %d alone", me, i);
 		if (r == 1)
 			SCHED_CHECK(ghost.serial[i]++ == 0, "two are the serial one");
 		if (r == -EOWNERDEAD) {
@@ -143,53 +197,95 @@ static void two_rounds(int me)
 	}
 }
 
-static void set_for_two(int me)
+/* Each comes and waits for the other; one that dies before it sits down is not known of. */
+static void come_and_wait(int me)
 {
-	int r = me == 0 ? tarn_event_set(events[me])
-			: tarn_event_wait(events[me], TARN_FOREVER, NULL);
+	int64_t until = sched_now() + LONG_NS;
+	int r;
 
-	SCHED_CHECK(r == 0, "P%d: %s", me, strerror(-r));
+	sched_deadline(until);
+	r = tarn_barrier_wait(barriers[me], until, NULL);
+	sched_deadline(INT64_MAX);
+	SCHED_CHECK(r == 0 || r == 1 || ((r == -EOWNERDEAD || r == -ETIMEDOUT) && anybody_dead()),
+		    "P%d: %d", me, r);
+	if (r == 1)
+		SCHED_CHECK(ghost.serial[0]++ == 0, "two are the serial one");
 }
 
-/* Each set lets one through. */
-static void set_for_each(int me)
+static bool sits(int me)
 {
-	int r = 0;
+	(void)me;
+	return true;
+}
 
+static void set_it(int me)
+{
+	int r = tarn_event_set(events[me]);
+
+	SCHED_CHECK(r == 0, "P%d: set: %s", me, strerror(-r));
+	ghost.set = 1;
+}
+
+/* Was it set? */
+static bool wait_for_set(int me, int64_t ns)
+{
+	int64_t until = sched_now() + ns;
+	int r;
+
+	sched_deadline(until);
+	r = tarn_event_wait(events[me], until, NULL);
+	sched_deadline(INT64_MAX);
+	SCHED_CHECK(r == 0 || r == -ETIMEDOUT, "P%d: wait: %s", me, strerror(-r));
+	return r == 0;
+}
+
+/* P0 sets, and all get through. */
+static void set_for_two(int me)
+{
+	if (me == 0)
+		set_it(me);
+	else
+		SCHED_CHECK(wait_for_set(me, LONG_NS) || sched_dead(0), "P%d did not get through",
+			    me);
+}
+
+/* P0 and P1 both set. */
+static void either_sets(int me)
+{
+	if (me != 2)
+		set_it(me);
+	else
+		SCHED_CHECK(wait_for_set(me, LONG_NS) || (sched_dead(0) && sched_dead(1)),
+			    "P%d did not get through", me);
+}
+
+/* P0 sets, and where P1 is about to sleep, resets. */
+static void set_and_reset(int me)
+{
+	bool asleep = (atomic_load(&((struct prim *)events[me])->sec.shm->sleep) & 1) != 0;
+
+	if (me == 1) {
+		SCHED_CHECK(wait_for_set(me, LONG_NS) || sched_dead(0), "P%d did not get through",
+			    me);
+		return;
+	}
+	must(tarn_event_set(events[me]));
+	if (asleep)
+		must(tarn_event_reset(events[me]));
+}
+
+/* P2 sets, and one of the others gets through. */
+static void set_for_one(int me)
+{
 	if (me == 2)
-		r = tarn_event_wait(events[me], TARN_FOREVER, NULL);
-	else if (me == 1)
-		r = tarn_event_set(events[me]);
-	SCHED_CHECK(r == 0, "P%d: %s", me, strerror(-r));
+		set_it(me);
+	else if (wait_for_set(me, BRIEFLY_NS))
+		ghost.woken++;
+	else
+		ghost.in_vain++;
 }
 
 /* --- set up and judge ---------------------------------------------------------------------- */
-
-static void show(void *handle)
-{
-	struct prim *prim = handle;
-	const struct section_shm *shm = prim->sec.shm;
-
-	sched_hot(NULL, &shm->lock,
-		  sizeof(*shm) - offsetof(struct section_shm, lock) + 16 * prim->seat_count);
-	sched_name("lock", &shm->lock);
-	sched_name("state", &shm->state);
-	sched_name("bell", &shm->bell);
-	sched_name("sleep", &shm->sleep);
-	sched_name("seats", &shm->journal);
-}
-
-static void keep(void *prim)
-{
-	atomic_store(&((struct prim *)prim)->sec.spins, 1);
-	must(tarn__thread_begin());
-	sched_private(prim, sizeof(struct prim));
-}
-
-static int nth(int i, int procs)
-{
-	return i == procs ? SCHED_PROCS : i;
-}
 
 static void begin(void)
 {
@@ -237,7 +333,7 @@ static void conds_3(void)
 	open_conds(3);
 }
 
-static void barriers_2(void)
+static void open_barriers(bool joined)
 {
 	const struct tarn_barrier_opts of_two = { .count = 2 };
 
@@ -248,19 +344,29 @@ static void barriers_2(void)
 		sched_as(p);
 		must(tarn_barrier_open(sched_region(p), "barrier", &of_two, &barriers[p]));
 		keep(barriers[p]);
-		if (p != SCHED_PROCS) /* before anybody could die */
+		if (p != SCHED_PROCS && joined) /* before anybody could die */
 			must(tarn_barrier_join(barriers[p], NULL));
 	}
 	show(barriers[SCHED_PROCS]);
 }
 
-static void open_events(uint32_t kind)
+static void barriers_2(void)
+{
+	open_barriers(true);
+}
+
+static void barriers_empty(void)
+{
+	open_barriers(false);
+}
+
+static void open_events(uint32_t kind, int procs)
 {
 	const struct tarn_event_opts opts = { .flags = kind };
 
 	begin();
-	for (int i = 0; i <= 3; i++) {
-		int p = nth(i, 3);
+	for (int i = 0; i <= procs; i++) {
+		int p = nth(i, procs);
 
 		sched_as(p);
 		must(tarn_event_open(sched_region(p), "event", &opts, &events[p]));
@@ -269,14 +375,19 @@ static void open_events(uint32_t kind)
 	show(events[SCHED_PROCS]);
 }
 
-static void manual(void)
+static void manual_2(void)
 {
-	open_events(0);
+	open_events(0, 2);
 }
 
-static void automatic(void)
+static void manual_3(void)
 {
-	open_events(TARN_EVENT_AUTO);
+	open_events(0, 3);
+}
+
+static void automatic_3(void)
+{
+	open_events(TARN_EVENT_AUTO, 3);
 }
 
 static void close_all(void)
@@ -297,15 +408,24 @@ static void close_all(void)
 	memset(data, 0, sizeof(data));
 }
 
-static void print_finding(const struct tarn_finding *finding, void *arg)
-{
-	(void)arg;
-	sched_fail("%s: %s %s", finding->where, finding->field, finding->rule);
-}
-
 static void verify(void)
 {
-	(void)!tarn_region_check(sched_region(SCHED_PROCS), print_finding, NULL);
+	check_region();
+}
+
+/* Nobody waits any more: whose seats are left? */
+static void verify_seats(void)
+{
+	const struct prim *prim = (const struct prim *)conds[SCHED_PROCS];
+
+	for (uint32_t at = 0; at < prim->seat_count; at++) {
+		uint32_t id = atomic_load(&prim->seats[at].id);
+
+		for (int p = 0; p < SCHED_PROCS; p++)
+			SCHED_CHECK(id == 0 || sched_dead(p) || conds[p] == NULL ||
+					    id != id_of(&((struct prim *)conds[p])->sec),
+				    "P%d keeps a seat", p);
+	}
 }
 
 static void verify_cond(void)
@@ -313,6 +433,7 @@ static void verify_cond(void)
 	int r = tarn_mutex_try(mutexes[SCHED_PROCS], NULL);
 
 	verify();
+	verify_seats();
 	SCHED_CHECK(r == 0 || r == -EOWNERDEAD, "the mutex: %s", strerror(-r));
 	r = tarn_cond_wait(conds[SCHED_PROCS], mutexes[SCHED_PROCS], INT64_MIN, NULL);
 	SCHED_CHECK(r == -ETIMEDOUT || r == -EOWNERDEAD, "the survivor's wait: %s", strerror(-r));
@@ -335,6 +456,37 @@ static void verify_once(void)
 			    "the signal is gone with the dead");
 }
 
+/* Of two signals each living one has one. */
+static void verify_twice(void)
+{
+	verify_cond();
+	if (ghost.signalled == 2 && !sched_dead(2))
+		SCHED_CHECK(ghost.in_vain == 0, "%d waited in vain", (int)ghost.in_vain);
+}
+
+static void verify_round(void)
+{
+	verify();
+	SCHED_CHECK(anybody_dead() || ghost.serial[0] == 1, "nobody has ended the round");
+}
+
+static void verify_set(void)
+{
+	verify();
+	SCHED_CHECK(ghost.set == 0 || tarn_event_try(events[SCHED_PROCS]) == 0, "it is not set");
+}
+
+/* A set lets one through, whoever else has died: if nobody took it along, nobody waited in vain. */
+static void verify_set_once(void)
+{
+	bool set = tarn_event_try(events[SCHED_PROCS]) == 0;
+
+	verify();
+	SCHED_CHECK(ghost.woken + set <= 1, "one set lets %d through", (int)(ghost.woken + set));
+	SCHED_CHECK(!set || ghost.in_vain == 0, "it is set, and one has waited for it in vain");
+	SCHED_CHECK(anybody_dead() || ghost.woken == 1, "nobody got through");
+}
+
 static void verify_rounds(void)
 {
 	verify();
@@ -353,11 +505,29 @@ const struct sched_scenario sched_conds[] = {
 	{ "cond-once", "two wait, one signals once", .procs = 3, .setup = conds_3,
 	  .body = one_for_two, .quick = { 1, 1 }, .full = { { 2, 1 }, { 1, 2 } },
 	  .verify = verify_once, .cleanup = close_all },
+	{ "cond-again", "one gives up, then waits; one signals twice", .procs = 2, .setup = conds_2,
+	  .body = go_again, .quick = { 2, 1 }, .full = { { 3, 1 } }, COND },
+	{ "cond-twice", "two wait, one signals twice", .procs = 3, .setup = conds_3,
+	  .body = two_for_two, .quick = { 1, 1 }, .full = { { 2, 1 }, { 1, 2 } },
+	  .verify = verify_twice, .cleanup = close_all },
 	{ "barrier-2", "two pass two rounds", .procs = 2, .setup = barriers_2, .body = two_rounds,
-	  .quick = { 2, 1 }, .full = { { 3, 1 } }, .verify = verify_rounds, .cleanup = close_all },
-	{ "event-manual", "one sets, two wait", .procs = 3, .setup = manual, .body = set_for_two,
-	  .quick = { 2, 0 }, .full = { { 3, 0 } }, .verify = verify, .cleanup = close_all },
-	{ "event-auto", "one sets, one waits", .procs = 3, .setup = automatic, .body = set_for_each,
-	  .quick = { 2, 0 }, .full = { { 3, 0 } }, .verify = verify, .cleanup = close_all },
+	  .holds = sits, .quick = { 2, 1 }, .full = { { 3, 1 } }, .verify = verify_rounds,
+	  .cleanup = close_all },
+	{ "barrier-come", "two come and pass a round", .procs = 2, .setup = barriers_empty,
+	  .body = come_and_wait, .quick = { 2, 1 }, .full = { { 3, 1 } }, .verify = verify_round,
+	  .cleanup = close_all },
+	{ "event-manual", "one sets, two wait", .procs = 3, .setup = manual_3, .body = set_for_two,
+	  .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 }, { 1, 2 } }, .verify = verify_set,
+	  .cleanup = close_all },
+	{ "event-either", "two set, one waits", .procs = 3, .setup = manual_3, .body = either_sets,
+	  .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 }, { 1, 2 } }, .verify = verify_set,
+	  .cleanup = close_all },
+	{ "event-pulse", "one sets and resets, one waits", .procs = 2, .setup = manual_2,
+	  .body = set_and_reset, .quick = { 2, 1 }, .full = { { 3, 1 } }, .verify = verify,
+	  .cleanup = close_all },
+	{ "event-auto", "one sets, two wait, and one gets through", .procs = 3,
+	  .setup = automatic_3, .body = set_for_one, .quick = { 1, 1 },
+	  .full = { { 3, 0 }, { 2, 1 }, { 1, 2 } }, .verify = verify_set_once,
+	  .cleanup = close_all },
 	{ 0 },
 };

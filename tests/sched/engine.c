@@ -17,7 +17,7 @@
 #include "engine.h"
 #include "world.h"
 
-enum { STACK = 256 * 1024, POINTS_MAX = 20000, IDLES_MAX = 40 };
+enum { STACK = 256 * 1024, POINTS_MAX = 20000, IDLES_MAX = 40, SPINS_MAX = 200 };
 #define POLL_NS INT64_C(1000000) /* who sleeps no longer looks again soon, and may */
 
 struct engine engine;
@@ -63,6 +63,7 @@ static void resume(int to)
 	struct proc *p = &engine.procs[to];
 
 	engine.current = to;
+	p->yielded = false;
 	engine_tls_load(p->tls);
 	if (!p->started) {
 		p->started = true;
@@ -141,9 +142,10 @@ enum outcome engine_run(void)
 		p->deadline = INT64_MAX;
 		p->result = 0;
 		p->last_off = SIZE_MAX;
+		p->yielded = false;
 		memcpy(p->tls, p->tls_at_start, tls_size);
 	}
-	engine.preemptions = engine.kills = engine.idles = 0;
+	engine.preemptions = engine.kills = engine.idles = engine.spins = 0;
 	engine.now = INT64_C(1000000000);
 	engine.naps = 0;
 	engine.excused = false;
@@ -232,15 +234,15 @@ static void fire(const struct proc *p)
 		(void)wake(off, 1);
 }
 
-/* Do all who sleep watch the beacon of @p? One that fell asleep while another held the lock
+/* Ought all who sleep to watch the beacon of @p? One that fell asleep while another held the lock
  * watches that one's. */
 static bool watched(const struct proc *p)
 {
 	for (int i = 0; i < engine.count; i++) {
 		const struct proc *q = &engine.procs[i];
 
-		if (q->state == PROC_ASLEEP && q != p &&
-		    (q->word_count != 2 || q->words[1] != beacon_of(p)))
+		if (q->state == PROC_ASLEEP && q != p && q->word_count == 2 &&
+		    q->words[1] != beacon_of(p))
 			return false;
 	}
 	return true;
@@ -286,6 +288,14 @@ static void add_kill(struct option *options, int *count, int who)
 		add(options, count, OPTION_SLOW, who);
 }
 
+/* Would it do anything but look again? Who yields waits for others to store. */
+static bool eager(int who)
+{
+	const struct proc *p = &engine.procs[who];
+
+	return p->state == PROC_READY && !(p->yielded && p->yield_stores == world.stores);
+}
+
 static bool mortal(int who)
 {
 	const struct proc *p = &engine.procs[who];
@@ -299,7 +309,7 @@ static void add_others(struct option *options, int *count, bool look)
 		if (i == engine.current)
 			continue;
 		if (engine.preemptions < engine.bound.preemptions) {
-			if (engine.procs[i].state == PROC_READY)
+			if (eager(i))
 				add(options, count, OPTION_RUN, i);
 			else if (engine.procs[i].state == PROC_ASLEEP && engine.scenario->timers)
 				add(options, count, OPTION_TIMER, i);
@@ -337,6 +347,25 @@ static void decide(bool effect, bool look)
 	leave_to(option.who);
 }
 
+/* The kernel is through with the dead by now. */
+static void bury_all(void)
+{
+	for (int i = 0; i < engine.count; i++)
+		if (engine.procs[i].state == PROC_DEAD)
+			engine.procs[i].locked = false;
+}
+
+/* All who could run look again and again: a little later. */
+static void let_them_spin(void)
+{
+	if (++engine.spins > SPINS_MAX)
+		sched_fail("nobody gets on: %d times all have yielded in vain", SPINS_MAX);
+	bury_all();
+	engine.now += POLL_NS;
+	for (int i = 0; i < engine.count; i++)
+		engine.procs[i].yielded = false;
+}
+
 /* All who are left sleep. Somebody's time limit has to pass: who may need that? */
 static void idle(void)
 {
@@ -344,11 +373,10 @@ static void idle(void)
 
 	if (++engine.idles > IDLES_MAX)
 		sched_fail("nobody gets on: %d times all have slept until a time limit", IDLES_MAX);
+	bury_all();
 	for (int i = 0; i < engine.count; i++) {
 		struct proc *p = &engine.procs[i];
 
-		if (p->state == PROC_DEAD)
-			p->locked = false;
 		if (p->state == PROC_ASLEEP && (first == NULL || p->until < first->until))
 			first = p;
 	}
@@ -365,15 +393,20 @@ static void reschedule(void)
 		struct option options[OPTIONS], option;
 		int count = 0, ready = 0, asleep = 0;
 
+		world_flush();
 		engine.current = -1;
 		for (int i = 0; i < engine.count; i++) {
 			ready += engine.procs[i].state == PROC_READY;
 			asleep += engine.procs[i].state == PROC_ASLEEP;
-			if (engine.procs[i].state == PROC_READY)
+			if (eager(i))
 				add(options, &count, OPTION_RUN, i);
 		}
 		if (ready + asleep == 0)
 			engine_end(OUTCOME_DONE);
+		if (ready != 0 && count == 0) {
+			let_them_spin();
+			continue;
+		}
 		if (ready == 0)
 			add(options, &count, OPTION_TIMER, -1);
 		for (int i = 0; i < engine.count && engine.kills < engine.bound.kills; i++)
@@ -395,7 +428,7 @@ uint64_t engine_state(void)
 
 	h = mix(h, world_ghosts());
 	h = mix(h, (uint64_t)(engine.current + 1) << 8 | (uint64_t)engine.excused << 7 |
-			   (uint64_t)engine.idles);
+			   (uint64_t)engine.idles | (uint64_t)engine.spins << 16);
 	for (int i = 0; i < engine.count; i++) {
 		const struct proc *p = &engine.procs[i];
 
@@ -403,7 +436,7 @@ uint64_t engine_state(void)
 
 		h = mix(h, over ? 0 : p->history);
 		h = mix(h, (uint64_t)p->state | (uint64_t)p->started << 4 |
-				   (uint64_t)p->locked << 5 |
+				   (uint64_t)p->locked << 5 | (uint64_t)eager(i) << 6 |
 				   (uint64_t)(uint32_t)(over ? 0 : p->result) << 8);
 		if (p->state != PROC_ASLEEP)
 			continue;
@@ -450,6 +483,16 @@ static bool looks_again(struct proc *me, size_t off, enum sched_access kind)
 	return again && me->last_off == off;
 }
 
+static void meet_rival(const void *at, size_t off, size_t size, enum sched_access kind)
+{
+	if (engine.scenario->rival == NULL)
+		return;
+	world_touch(off, size);
+	engine.running = false; /* what it does is no step of anybody's */
+	engine.scenario->rival(at, kind);
+	engine.running = true;
+}
+
 void sched_access(const void *at, size_t size, enum sched_access kind)
 {
 	static const char *const words[] = { "loads", "stores to", "changes", "tries" };
@@ -472,6 +515,7 @@ void sched_access(const void *at, size_t size, enum sched_access kind)
 	if (!looks_again(&engine.procs[engine.current], off, kind))
 		decide(kind == SCHED_STORE || kind == SCHED_CHANGE,
 		       world.heat[off / 8] == WORLD_BEACON);
+	meet_rival(at, off, size, kind);
 	value = value_at(world.base[engine.current] + off, size);
 	engine_tell("%s %s: 0x%llx", words[kind], world_name(off), (unsigned long long)value);
 	note(kind == SCHED_STORE ? 1 : value);
@@ -551,14 +595,14 @@ int sched_wake(const void *word, int count)
 
 void sched_yield_now(void)
 {
+	struct proc *me = &engine.procs[engine.current];
+
 	world_flush();
 	engine_tell("yields");
 	note(3);
-	for (int i = 0; i < engine.count; i++)
-		if (i != engine.current && engine.procs[i].state == PROC_READY) {
-			leave_to(-1);
-			return;
-		}
+	me->yielded = true;
+	me->yield_stores = world.stores;
+	leave_to(-1);
 }
 
 /* A process with a deadline may find that it has passed. */

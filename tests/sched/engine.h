@@ -30,6 +30,10 @@ struct proc {
 	uint64_t since; /* the order in which they fell asleep */
 	int result;     /* of the sleep, once it is over */
 
+	/* it has yielded, having seen all that was stored until then */
+	bool yielded;
+	uint64_t yield_stores;
+
 	/* the last load, to know one that is made again */
 	size_t last_off;
 	uint64_t last_stores;
@@ -55,7 +59,7 @@ struct engine {
 	int preemptions, kills;
 	int64_t now;
 	uint64_t naps;
-	int idles;
+	int idles, spins;
 	bool excused; /* a death may have cost a wake-up */
 	uint64_t points, sleeps;
 	const struct sched_scenario *scenario;

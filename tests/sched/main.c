@@ -4,7 +4,7 @@
  *
  *   sched                    every scenario within its quick bound
  *   sched --full             ... its full bounds
- *   sched --only=TEXT        those whose name has TEXT in it
+ *   sched --only=TEXT        those whose name has TEXT in it; =NAME: that one alone
  *   sched --bound=P.K        at most P preemptions and K kills, whatever the scenario says
  *   sched --no-merge         go through states that were seen before again
  *   sched --first            stop at the first violation
@@ -33,16 +33,24 @@ static struct {
 /* Scenario @number of all tables; NULL: there are not so many. */
 static const struct sched_scenario *scenario_at(int number)
 {
-	static const struct sched_scenario *const tables[] = { sched_sections,  sched_rings,
-							       sched_listeners, sched_prims,
-							       sched_rwlocks,   sched_seqlocks,
-							       sched_conds,     sched_arenas };
+	static const struct sched_scenario *const tables[] = {
+		sched_sections, sched_rings,    sched_listeners, sched_prims, sched_spins,
+		sched_rwlocks,  sched_seqlocks, sched_conds,     sched_arenas
+	};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
 		for (const struct sched_scenario *s = tables[i]; s->name != NULL; s++)
 			if (number-- == 0)
 				return s;
 	return NULL;
+}
+
+static bool is_asked_for(const struct sched_scenario *scenario)
+{
+	if (o.only == NULL)
+		return true;
+	return o.only[0] == '=' ? strcmp(scenario->name, o.only + 1) == 0
+				: strstr(scenario->name, o.only) != NULL;
 }
 
 static bool parse(int argc, char **argv)
@@ -187,7 +195,7 @@ int main(int argc, char **argv)
 	if (o.replay != NULL)
 		return replay();
 	for (int i = 0; (scenario = scenario_at(i)) != NULL; i++) {
-		if (o.only != NULL && strstr(scenario->name, o.only) == NULL)
+		if (!is_asked_for(scenario))
 			continue;
 		if (o.list) {
 			printf("%-12s %s\n", scenario->name, scenario->text);

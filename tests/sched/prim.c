@@ -1,15 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* prim.c - mutex and semaphores under the scheduler: who has what, who is told, who is woken. */
-#include <errno.h>
-#include <string.h>
+#include "prims.h"
 
-#include "scenarios.h"
-#include "sync/prim.h"
-
-/* Words that are equal whenever nobody is in the middle of changing them. */
-static struct data {
-	uint64_t pair[2];
-} * data[SCHED_PROCS + 1];
+enum { LONG_NS = 45000000 }; /* several slices of a sleep */
 
 static struct tarn_mutex *mutexes[SCHED_PROCS + 1];
 static struct tarn_sem *sems[SCHED_PROCS + 1];
@@ -25,18 +18,15 @@ static struct {
 
 static void in(int me)
 {
-	uint32_t others = ghost.inside & ~(1u << me);
+	uint32_t others = living(ghost.inside & ~(1u << me));
 
-	for (int p = 0; p < SCHED_PROCS; p++)
-		if (sched_dead(p))
-			others &= ~(1u << p);
 	SCHED_CHECK(others == 0, "P%d has it together with others: %x", me, others);
 	ghost.inside = 1u << me;
 }
 
 static void pass_mutex(int me)
 {
-	uint64_t *pair = data[me]->pair;
+	uint64_t *pair = pair_of[me]->word;
 	int r = tarn_mutex_lock(mutexes[me], TARN_FOREVER, NULL);
 
 	SCHED_CHECK(r == 0 || r == -EOWNERDEAD, "P%d: lock: %s", me, strerror(-r));
@@ -56,20 +46,37 @@ static void pass_mutex(int me)
 	SCHED_CHECK(r == 0, "P%d: unlock: %s", me, strerror(-r));
 }
 
-static void try_mutex(int me)
+/* In and out. */
+static void hop(int me)
 {
-	int r;
+	int r = tarn_mutex_lock(mutexes[me], TARN_FOREVER, NULL);
 
-	if (me != 2) {
-		pass_mutex(me);
-		return;
-	}
-	r = tarn_mutex_lock(mutexes[me], sched_now() + 1000, NULL);
-	if (r != 0 && r != -EOWNERDEAD)
-		return;
+	SCHED_CHECK(r == 0 || r == -EOWNERDEAD, "P%d: lock: %s", me, strerror(-r));
 	in(me);
 	ghost.inside &= ~(1u << me);
-	(void)!tarn_mutex_unlock(mutexes[me]);
+	must(tarn_mutex_unlock(mutexes[me]));
+}
+
+/* P1 waits no longer than that; the others for ever, P0 twice. */
+static void hop_or_give_up(int me)
+{
+	int64_t until = sched_now() + 1;
+	int r;
+
+	if (me != 1) {
+		hop(me);
+		if (me == 0)
+			hop(me);
+		return;
+	}
+	sched_deadline(until);
+	r = tarn_mutex_lock(mutexes[me], until, NULL);
+	if (r == -ETIMEDOUT)
+		return;
+	SCHED_CHECK(r == 0 || r == -EOWNERDEAD, "P%d: lock: %s", me, strerror(-r));
+	in(me);
+	ghost.inside &= ~(1u << me);
+	must(tarn_mutex_unlock(mutexes[me]));
 }
 
 static bool holds(int me)
@@ -98,6 +105,8 @@ static void pass_owned(int me)
 {
 	wait_for(me);
 	in(me);
+	pair_of[me]->word[0]++;
+	SCHED_CHECK(ghost.inside == 1u << me, "P%d has it together with others", me);
 	ghost.inside &= ~(1u << me);
 	post(me);
 }
@@ -108,19 +117,34 @@ static void pass_owned_twice(int me)
 	pass_owned(me);
 }
 
+/* One that was posted, or is still to be: unless one of @posters, a bit each, has died. */
+static void take_posted(int me, uint32_t posters)
+{
+	int64_t until = sched_now() + LONG_NS;
+	int r;
+
+	sched_deadline(until);
+	r = tarn_sem_wait(sems[me], until, NULL);
+	sched_deadline(INT64_MAX);
+	SCHED_CHECK(r == 0 || (r == -ETIMEDOUT && living(posters) != posters), "P%d: wait: %s", me,
+		    strerror(-r));
+	if (r != 0)
+		return;
+	ghost.taken++;
+	SCHED_CHECK(ghost.taken <= ghost.posted, "P%d has what nobody has posted", me);
+}
+
 /* P0 posts, the others take one each. */
 static void make_and_take(int me)
 {
-	if (me == 0) {
-		for (int i = 0; i < 2; i++) {
-			ghost.posted++;
-			post(me);
-		}
+	if (me != 0) {
+		take_posted(me, 1);
 		return;
 	}
-	wait_for(me);
-	ghost.taken++;
-	SCHED_CHECK(ghost.taken <= ghost.posted, "P%d has what nobody has posted", me);
+	for (int i = 0; i < 2; i++) {
+		ghost.posted++;
+		post(me);
+	}
 }
 
 /* P0 and P1 post one each, P2 takes both. */
@@ -131,54 +155,58 @@ static void take_from_both(int me)
 		post(me);
 		return;
 	}
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++)
+		take_posted(me, 3);
+}
+
+/* P0 posts once; P1 does not wait for ever, and gives back what it gets; P2 does. */
+static void deadline_for_one(int me)
+{
+	int64_t until = sched_now() + 1000;
+
+	if (me == 1) {
+		sched_deadline(until);
+		if (tarn_sem_wait(sems[me], until, NULL) != 0)
+			return;
+		post(me);
+	} else if (me == 0) {
+		ghost.posted++;
+		post(me);
+	} else {
 		wait_for(me);
 		ghost.taken++;
-		SCHED_CHECK(ghost.taken <= ghost.posted, "P%d has what nobody has posted", me);
 	}
+}
+
+/* A peer that gives and takes what is wanted in every instant: there is something whenever one
+ * looks, and not the same when one wants to have it. */
+static void flip(const void *at, enum sched_access kind)
+{
+	struct prim *prim = (struct prim *)sems[0];
+	_Atomic uint32_t *word = prim->seat_count != 0 ? &prim->seats[0].id : &prim->sec.shm->state;
+
+	if (at != (const void *)word)
+		return;
+	if (kind == SCHED_LOAD)
+		atomic_store(word, prim->seat_count != 0 ? 0 : 1);
+	else
+		atomic_store(word, atomic_load(word) + 2);
+}
+
+static void try_in_vain(int me)
+{
+	int r = tarn_sem_try(sems[me], NULL);
+
+	SCHED_CHECK(r == -EAGAIN || r == -EUCLEAN, "P%d: try: %s", me, strerror(-r));
+	(void)!tarn_sem_post(sems[me]);
 }
 
 /* --- set up and judge ---------------------------------------------------------------------- */
 
-static void show(struct prim *prim)
+static void begin(int procs)
 {
-	const struct section_shm *shm = prim->sec.shm;
-
-	sched_hot(NULL, &shm->lock,
-		  sizeof(*shm) - offsetof(struct section_shm, lock) + 16 * prim->seat_count);
-	sched_name("lock", &shm->lock);
-	sched_name("state", &shm->state);
-	sched_name("bell", &shm->bell);
-	sched_name("sleep", &shm->sleep);
-	sched_name("seq", &shm->seq);
-	sched_name("recovered", &shm->recovered);
-	sched_name("waiters", &shm->waiters);
-	sched_name("seats", &shm->journal);
-}
-
-static void keep(void *prim, size_t size)
-{
-	atomic_store(&((struct prim *)prim)->sec.spins, 1);
-	must(tarn__thread_begin());
-	sched_private(prim, size);
-}
-
-static void open_data(int procs)
-{
-	void *at;
-
 	memset(&ghost, 0, sizeof(ghost));
-	sched_as(SCHED_PROCS);
-	must(tarn_object_create(sched_region(SCHED_PROCS), "data", sizeof(struct data), &at, NULL));
-	memset(at, 0, sizeof(struct data));
-	data[SCHED_PROCS] = at;
-	for (int p = 0; p < procs; p++) {
-		sched_as(p);
-		must(tarn_object_open(sched_region(p), "data", &at, NULL));
-		data[p] = at;
-	}
-	sched_as(SCHED_PROCS);
-	sched_hot("data", data[SCHED_PROCS], sizeof(struct data));
+	open_pair(procs);
 	sched_ghost(&ghost, sizeof(ghost));
 }
 
@@ -187,27 +215,27 @@ static void open_mutexes(int procs)
 	const struct tarn_mutex_opts opts = { .type = TARN_MUTEX_NORMAL };
 
 	for (int i = 0; i <= procs; i++) {
-		int p = i == procs ? SCHED_PROCS : i;
+		int p = nth(i, procs);
 
 		sched_as(p);
 		must(tarn_mutex_open(sched_region(p), "mutex", &opts, &mutexes[p]));
-		keep(mutexes[p], sizeof(struct prim));
+		keep(mutexes[p]);
 	}
-	show((struct prim *)mutexes[SCHED_PROCS]);
-	open_data(procs);
+	show(mutexes[SCHED_PROCS]);
+	begin(procs);
 }
 
 static void open_sems(int procs, const struct tarn_sem_opts *opts)
 {
 	for (int i = 0; i <= procs; i++) {
-		int p = i == procs ? SCHED_PROCS : i;
+		int p = nth(i, procs);
 
 		sched_as(p);
 		must(tarn_sem_open(sched_region(p), "sem", opts, &sems[p]));
-		keep(sems[p], sizeof(struct prim));
+		keep(sems[p]);
 	}
-	show((struct prim *)sems[SCHED_PROCS]);
-	open_data(procs);
+	show(sems[SCHED_PROCS]);
+	begin(procs);
 }
 
 static void mutex_2(void)
@@ -238,36 +266,37 @@ static void counted_3(void)
 	open_sems(3, &counted);
 }
 
+static void owned_1(void)
+{
+	open_sems(1, &owned);
+}
+
+static void counted_1(void)
+{
+	open_sems(1, &counted);
+}
+
 static void close_all(void)
 {
 	for (int p = 0; p <= SCHED_PROCS; p++) {
 		sched_as(p);
 		tarn_mutex_close(mutexes[p]);
 		tarn_sem_close(sems[p]);
-		if (data[p] != NULL)
-			tarn_object_close(sched_region(p), data[p]);
 	}
+	close_pair();
 	memset(mutexes, 0, sizeof(mutexes));
 	memset(sems, 0, sizeof(sems));
-	memset(data, 0, sizeof(data));
-}
-
-static void print_finding(const struct tarn_finding *finding, void *arg)
-{
-	(void)arg;
-	sched_fail("%s: %s %s", finding->where, finding->field, finding->rule);
 }
 
 static void verify_mutex(void)
 {
-	const uint64_t *pair = data[SCHED_PROCS]->pair;
 	int r;
 
-	(void)!tarn_region_check(sched_region(SCHED_PROCS), print_finding, NULL);
+	check_region();
 	r = tarn_mutex_try(mutexes[SCHED_PROCS], NULL);
 	SCHED_CHECK(r == 0 || r == -EOWNERDEAD, "it cannot be locked: %s", strerror(-r));
-	SCHED_CHECK(r != 0 || pair[0] == pair[1], "half a change is left, and nobody is told");
-	SCHED_CHECK(pair[0] >= ghost.done, "a pass was lost");
+	SCHED_CHECK(r != 0 || is_whole(SCHED_PROCS), "half a change is left, and nobody is told");
+	SCHED_CHECK(pair_of[SCHED_PROCS]->word[0] >= ghost.done, "a pass was lost");
 	must(tarn_mutex_unlock(mutexes[SCHED_PROCS]));
 }
 
@@ -279,7 +308,7 @@ static void verify_owned(void)
 	r = tarn_sem_try(sems[SCHED_PROCS], NULL);
 	SCHED_CHECK(r == -EAGAIN, "there are two permits");
 	must(tarn_sem_post(sems[SCHED_PROCS]));
-	(void)!tarn_region_check(sched_region(SCHED_PROCS), print_finding, NULL);
+	check_region();
 }
 
 /* What was posted and not taken is there; one may have died having it. */
@@ -291,10 +320,23 @@ static void verify_counted(void)
 		left++;
 	SCHED_CHECK(left + ghost.taken <= ghost.posted, "%d left of %d posted, and %d were taken",
 		    (int)left, (int)ghost.posted, (int)ghost.taken);
+	if (!anybody_dead())
+		SCHED_CHECK(left + ghost.taken == ghost.posted, "of %d posted, %d are lost",
+			    (int)ghost.posted, (int)(ghost.posted - ghost.taken - left));
 }
 
-#define MUTEX .verify = verify_mutex, .cleanup = close_all
-#define OWNED .verify = verify_owned, .cleanup = close_all
+/* What a peer has written there is not to be judged. */
+static void put_back(void)
+{
+	struct prim *prim = (struct prim *)sems[SCHED_PROCS];
+
+	atomic_store(prim->seat_count != 0 ? &prim->seats[0].id : &prim->sec.shm->state, 0);
+	check_region();
+}
+
+#define MUTEX   .verify = verify_mutex, .cleanup = close_all
+#define OWNED   .verify = verify_owned, .cleanup = close_all
+#define COUNTED .verify = verify_counted, .cleanup = close_all
 
 const struct sched_scenario sched_prims[] = {
 	{ "mutex-2", "two processes lock", .procs = 2, .setup = mutex_2, .body = pass_mutex,
@@ -302,7 +344,7 @@ const struct sched_scenario sched_prims[] = {
 	{ "mutex-3", "three processes lock", .procs = 3, .setup = mutex_3, .body = pass_mutex,
 	  .holds = holds, .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 }, { 1, 2 } }, MUTEX },
 	{ "mutex-deadline", "one of three does not wait for ever", .procs = 3, .setup = mutex_3,
-	  .body = try_mutex, .timers = true, .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 } },
+	  .body = hop_or_give_up, .timers = true, .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 } },
 	  MUTEX },
 	{ "sem-owned-2", "one permit, two processes, twice each", .procs = 2, .setup = owned_2,
 	  .body = pass_owned_twice, .holds = holds, .quick = { 2, 1 }, .full = { { 3, 2 } },
@@ -313,9 +355,17 @@ const struct sched_scenario sched_prims[] = {
 	  .body = pass_owned, .slow = true, .timers = true, .quick = { 2, 1 }, .full = { { 3, 2 } },
 	  OWNED },
 	{ "sem-make", "one posts, two take", .procs = 3, .setup = counted_3, .body = make_and_take,
-	  .quick = { 2, 0 }, .full = { { 3, 0 } }, .verify = verify_counted, .cleanup = close_all },
+	  .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 } }, COUNTED },
 	{ "sem-take", "two post, one takes both", .procs = 3, .setup = counted_3,
-	  .body = take_from_both, .quick = { 2, 0 }, .full = { { 3, 0 } }, .verify = verify_counted,
+	  .body = take_from_both, .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 } }, COUNTED },
+	{ "sem-deadline", "one posts, one of two does not wait for ever", .procs = 3,
+	  .setup = counted_3, .body = deadline_for_one, .timers = true, .quick = { 2, 0 },
+	  .full = { { 3, 0 } }, COUNTED },
+	{ "sem-flipped-owned", "a peer flips the only seat for ever", .procs = 1, .setup = owned_1,
+	  .body = try_in_vain, .rival = flip, .full = { { 1, 0 } }, .verify = put_back,
+	  .cleanup = close_all },
+	{ "sem-flipped-counted", "a peer flips the number for ever", .procs = 1, .setup = counted_1,
+	  .body = try_in_vain, .rival = flip, .full = { { 1, 0 } }, .verify = put_back,
 	  .cleanup = close_all },
 	{ 0 },
 };

@@ -159,15 +159,9 @@ static void batch_and_peek(int me)
 		peek_to_the_end();
 }
 
-static void print_finding(const struct tarn_finding *finding, void *arg)
-{
-	(void)arg;
-	sched_fail("%s: %s %s", finding->where, finding->field, finding->rule);
-}
-
 static void verify_ring(void)
 {
-	(void)!tarn_region_check(sched_region(SCHED_PROCS), print_finding, NULL);
+	check_region();
 	if (!sched_dead(0) && !sched_dead(1))
 		SCHED_CHECK(ghost.popped == ghost.pushed, "%d records of %d arrived",
 			    (int)ghost.popped, (int)ghost.pushed);

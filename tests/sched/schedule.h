@@ -28,8 +28,10 @@
  * and for each process all that it ever saw of them and of the kernel, since that decides what it
  * does next.
  *
- * Time stands still while anybody can run. When all wait, somebody's time limit must pass; but
- * where no death excuses it, that is a failure: nobody may need the limit to be woken.
+ * Time stands still while anybody can run. Who yields lets others go first until one of them has
+ * stored; where all who could run have yielded in vain, a moment passes. When all wait, somebody's
+ * time limit must pass; but where no death excuses it, that is a failure: nobody may need the limit
+ * to be woken.
  */
 #ifndef TESTS_SCHED_H
 #define TESTS_SCHED_H
@@ -48,6 +50,13 @@ struct sched_bound {
 	int kills;
 };
 
+enum sched_access {
+	SCHED_LOAD,
+	SCHED_STORE,
+	SCHED_CHANGE,  /* load and store in one */
+	SCHED_ATTEMPT, /* a load, unless others run first: then perhaps a store */
+};
+
 struct sched_scenario {
 	const char *name;
 	const char *text;
@@ -63,6 +72,8 @@ struct sched_scenario {
 	 * NULL: any death excuses one. */
 	bool (*holds)(int me);
 	void (*cleanup)(void); /* handles */
+	/* A peer that keeps no rule, and is always there just before the access. May be NULL. */
+	void (*rival)(const void *at, enum sched_access kind);
 };
 
 /* --- for scenarios ------------------------------------------------------------------------- */
@@ -93,13 +104,6 @@ int64_t sched_now(void);
 	} while (0)
 
 /* --- between the files of the scheduler ---------------------------------------------------- */
-
-enum sched_access {
-	SCHED_LOAD,
-	SCHED_STORE,
-	SCHED_CHANGE,  /* load and store in one */
-	SCHED_ATTEMPT, /* a load, unless others run first: then perhaps a store */
-};
 
 /* A process is about to make this access. */
 void sched_access(const void *at, size_t size, enum sched_access kind);

@@ -29,11 +29,8 @@ static struct {
 
 static void ghost_in(int s, int me)
 {
-	uint32_t others = ghost.inside[s] & ~(1u << me);
+	uint32_t others = living(ghost.inside[s] & ~(1u << me));
 
-	for (int p = 0; p < SCHED_PROCS; p++)
-		if (sched_dead(p))
-			others &= ~(1u << p);
 	SCHED_CHECK(others == 0, "P%d is inside section %d together with others: %x", me, s,
 		    others);
 	ghost.inside[s] = 1u << me;
@@ -213,19 +210,12 @@ static void check_count(int what, uint64_t found)
 	SCHED_CHECK(found <= most, "%d passes, of at most %d", (int)found, (int)most);
 }
 
-static void print_finding(const struct tarn_finding *finding, void *arg)
-{
-	(void)arg;
-	sched_fail("%s: %s %s", finding->where, finding->field, finding->rule);
-}
-
 static void verify(void)
 {
-	struct tarn_region *region = sched_region(SCHED_PROCS);
 	struct data *at = data[SCHED_PROCS];
 	struct tarn_tx *tx;
 
-	(void)!tarn_region_check(region, print_finding, NULL);
+	check_region();
 	for (int s = 0; s < 2; s++) {
 		int r = 0;
 
@@ -242,7 +232,7 @@ static void verify(void)
 		    (int)at->both[0], (int)at->both[1]);
 	check_count(2, at->both[0]);
 	check_count(3, at->one);
-	(void)!tarn_region_check(region, print_finding, NULL);
+	check_region();
 }
 
 static bool holds(int me)
@@ -581,7 +571,7 @@ static void verify_force(void)
 	}
 	check_count(2, *word % 10);
 	check_count(1, *word / 10);
-	(void)!tarn_region_check(region, print_finding, NULL);
+	check_region();
 }
 
 #define SECTION .verify = verify, .cleanup = close_all

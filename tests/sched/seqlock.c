@@ -1,15 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* seqlock.c - a sequence lock under the scheduler: no torn value is read as a whole one. */
-#include <errno.h>
-#include <string.h>
-
-#include "scenarios.h"
-#include "sync/prim.h"
-
-/* Words that are equal whenever nobody is in the middle of writing them. */
-static struct data {
-	uint64_t pair[2];
-} * data[SCHED_PROCS + 1];
+#include "prims.h"
 
 static struct tarn_seqlock *locks[SCHED_PROCS + 1];
 
@@ -20,21 +11,13 @@ static struct {
 static void write_one(int me, uint64_t value)
 {
 	const uint64_t pair[2] = { value, value };
-	int r = tarn_seqlock_write(locks[me], data[me], pair, sizeof(pair), TARN_FOREVER, NULL);
+	int r = tarn_seqlock_write(locks[me], pair_of[me], pair, sizeof(pair), TARN_FOREVER, NULL);
 
 	SCHED_CHECK(r == 0, "P%d: write: %s", me, strerror(-r));
 	ghost.last = value;
 }
 
-static bool anybody_dead(void)
-{
-	for (int p = 0; p < SCHED_PROCS; p++)
-		if (sched_dead(p))
-			return true;
-	return false;
-}
-
-static void read_one(int me, struct tarn_seqlock *lock, const struct data *from)
+static void read_one(int me, struct tarn_seqlock *lock, const struct pair *from)
 {
 	uint64_t pair[2] = { 0, 0 };
 	uint32_t version;
@@ -53,8 +36,8 @@ static void read_one(int me, struct tarn_seqlock *lock, const struct data *from)
 static void pass(int me)
 {
 	if (me == 0) {
-		read_one(me, locks[me], data[me]);
-		read_one(me, locks[me], data[me]);
+		read_one(me, locks[me], pair_of[me]);
+		read_one(me, locks[me], pair_of[me]);
 	} else {
 		write_one(me, (uint64_t)me);
 	}
@@ -62,39 +45,20 @@ static void pass(int me)
 
 /* --- set up and judge ---------------------------------------------------------------------- */
 
-static void open_lock(int p)
-{
-	const struct tarn_seqlock_opts opts = { 0 };
-	void *at;
-
-	sched_as(p);
-	must(tarn_seqlock_open(sched_region(p), "seqlock", &opts, &locks[p]));
-	atomic_store(&((struct prim *)locks[p])->sec.spins, 1);
-	must(tarn__thread_begin());
-	sched_private(locks[p], sizeof(struct prim));
-	must(tarn_object_open(sched_region(p), "data", &at, NULL));
-	data[p] = at;
-}
-
 static void open_all(int procs)
 {
-	const struct section_shm *shm;
-	void *at;
+	const struct tarn_seqlock_opts opts = { 0 };
 
 	memset(&ghost, 0, sizeof(ghost));
-	sched_as(SCHED_PROCS);
-	must(tarn_object_create(sched_region(SCHED_PROCS), "data", sizeof(struct data), &at, NULL));
-	memset(at, 0, sizeof(struct data));
-	for (int p = 0; p < procs; p++)
-		open_lock(p);
-	open_lock(SCHED_PROCS);
-	shm = ((struct prim *)locks[SCHED_PROCS])->sec.shm;
-	sched_hot(NULL, &shm->lock, sizeof(*shm) - offsetof(struct section_shm, lock));
-	sched_name("lock", &shm->lock);
-	sched_name("seq", &shm->seq);
-	sched_name("recovered", &shm->recovered);
-	sched_name("answered", &shm->answered);
-	sched_hot("data", data[SCHED_PROCS], sizeof(struct data));
+	for (int i = 0; i <= procs; i++) {
+		int p = nth(i, procs);
+
+		sched_as(p);
+		must(tarn_seqlock_open(sched_region(p), "seqlock", &opts, &locks[p]));
+		keep(locks[p]);
+	}
+	show(locks[SCHED_PROCS]);
+	open_pair(procs);
 	sched_ghost(&ghost, sizeof(ghost));
 }
 
@@ -113,17 +77,9 @@ static void close_all(void)
 	for (int p = 0; p <= SCHED_PROCS; p++) {
 		sched_as(p);
 		tarn_seqlock_close(locks[p]);
-		if (data[p] != NULL)
-			tarn_object_close(sched_region(p), data[p]);
 	}
 	memset(locks, 0, sizeof(locks));
-	memset(data, 0, sizeof(data));
-}
-
-static void print_finding(const struct tarn_finding *finding, void *arg)
-{
-	(void)arg;
-	sched_fail("%s: %s %s", finding->where, finding->field, finding->rule);
+	close_pair();
 }
 
 static void verify(void)
@@ -132,11 +88,11 @@ static void verify(void)
 	const uint64_t pair[2] = { 9, 9 };
 	int r;
 
-	(void)!tarn_region_check(sched_region(SCHED_PROCS), print_finding, NULL);
+	check_region();
 	if (!anybody_dead())
-		SCHED_CHECK(data[SCHED_PROCS]->pair[0] == ghost.last, "a write was lost");
-	read_one(SCHED_PROCS, lock, data[SCHED_PROCS]);
-	r = tarn_seqlock_write(lock, data[SCHED_PROCS], pair, sizeof(pair), TARN_FOREVER, NULL);
+		SCHED_CHECK(pair_of[SCHED_PROCS]->word[0] == ghost.last, "a write was lost");
+	read_one(SCHED_PROCS, lock, pair_of[SCHED_PROCS]);
+	r = tarn_seqlock_write(lock, pair_of[SCHED_PROCS], pair, sizeof(pair), TARN_FOREVER, NULL);
 	SCHED_CHECK(r == 0, "it cannot be written: %s", strerror(-r));
 }
 
