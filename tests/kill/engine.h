@@ -94,9 +94,9 @@ uint64_t kill_sweep(const struct kill_op *op, struct kill_world *world,
 
 /*
  * The main of a sweep program: --quick, --full (kill_sample otherwise), --first, --list,
- * --only=TEXT, --start=N. Prints a line for each
- * operation and `kill: N operations, ...` at the end. Exit status 0, 1 with violations, 77
- * where the architecture cannot step.
+ * --only=TEXT (=NAME: that one alone), --start=N. Prints a line for each operation and
+ * `kill: N operations, ...` at the end. Exit status 0, 1 with violations, 77 where the architecture
+ * cannot step.
  */
 int kill_main(int argc, char **argv, const struct kill_op *ops, int count,
 	      void (*world_of)(struct kill_world *world, const struct kill_op *op));

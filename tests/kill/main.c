@@ -99,6 +99,14 @@ static void sweep_one(const struct table *table, int i, const struct kill_effort
 	kill_total_add(sum, &t);
 }
 
+/* "=" and the whole name, or a part of it. */
+static bool is_asked_for(const char *only, const char *name)
+{
+	if (only == NULL)
+		return true;
+	return only[0] == '=' ? strcmp(name, only + 1) == 0 : strstr(name, only) != NULL;
+}
+
 static int sweep_all(const struct table *table, const struct options *o)
 {
 	struct kill_effort effort = *o->effort;
@@ -113,7 +121,7 @@ static int sweep_all(const struct table *table, const struct options *o)
 		const char *name = table->ops != NULL ? table->ops[i].name : table->pairs[i].name;
 		unsigned flags = table->ops != NULL ? table->ops[i].flags : table->pairs[i].flags;
 
-		if (o->only != NULL && strstr(name, o->only) == NULL)
+		if (!is_asked_for(o->only, name))
 			continue;
 		if (o->list)
 			printf("%s\n", name);
@@ -138,7 +146,7 @@ static int table_main(int argc, char **argv, const struct table *table)
 
 	if (!parse(argc, argv, &o)) {
 		fprintf(stderr,
-			"usage: %s [--quick] [--full] [--first] [--list] [--only=TEXT] "
+			"usage: %s [--quick] [--full] [--first] [--list] [--only=TEXT, =NAME] "
 			"[--start=N]\n",
 			argv[0]);
 		return 2;

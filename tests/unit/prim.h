@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -74,6 +75,7 @@ static inline pid_t start(int (*fn)(void *arg), void *arg)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		alarm(60);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (fn(arg) != 0)
 			_exit(1);
 		raise(SIGKILL);
