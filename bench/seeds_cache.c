@@ -31,7 +31,7 @@ uint64_t seeds_random(uint64_t *state)
 
 /* --- chases -------------------------------------------------------------------------------- */
 
-void seeds_chase_make(void *data, uint64_t size)
+void seeds_chase_make(void *data, size_t size)
 {
 	uint32_t count = (uint32_t)(size / LINE);
 	unsigned char *lines = data;
@@ -50,7 +50,7 @@ void seeds_chase_make(void *data, uint64_t size)
 	}
 }
 
-double seeds_chase(const void *data, uint64_t size, uint64_t steps)
+double seeds_chase(const void *data, size_t size, uint64_t steps)
 {
 	const unsigned char *lines = data;
 	uint64_t count = size / LINE;
@@ -113,12 +113,12 @@ static uint64_t cache_bytes(unsigned long level)
 
 struct level {
 	enum seeds_fig ns, bytes;
-	uint64_t size; /* of what is walked; 0 = unknown cache */
+	size_t size; /* of what is walked; 0 = unknown cache */
 	uint64_t steps;
 	void *data;
 };
 
-static void *map_walk(uint64_t size, bool huge)
+static void *map_walk(size_t size, bool huge)
 {
 	void *data = huge ? seeds_map_thp(size) : seeds_map(size);
 
@@ -127,13 +127,13 @@ static void *map_walk(uint64_t size, bool huge)
 	return data;
 }
 
-static void find_levels(struct seeds_run *run, struct level levels[4], uint64_t *ret_memory)
+static void find_levels(struct seeds_run *run, struct level levels[4], size_t *ret_memory)
 {
 	uint64_t sizes[3];
 
 	for (int i = 0; i < 3; i++) {
 		sizes[i] = cache_bytes((unsigned long)i + 1);
-		levels[i].size = sizes[i] / 2;
+		levels[i].size = (size_t)(sizes[i] / 2);
 		if (sizes[i] == 0) {
 			seeds_lack(run, levels[i].ns, "the kernel does not say how large it is");
 			seeds_lack(run, levels[i].bytes, "the kernel does not say how large it is");
@@ -157,7 +157,7 @@ void seeds_caches(struct seeds_run *run)
 		{ SEEDS_FIG_L3_NS, SEEDS_FIG_L3_BYTES, 0, 500000, NULL },
 		{ SEEDS_FIG_RAM_NS, SEEDS_FIG_COUNT, 0, 200000, NULL },
 	};
-	uint64_t memory;
+	size_t memory;
 
 	seeds_pin(run, 0);
 	find_levels(run, levels, &memory);
@@ -244,7 +244,7 @@ static long faults(void)
 }
 
 /* What is touched is one byte of each 4 KB. */
-static long touch(unsigned char *data, uint64_t size, double *ret_ns)
+static long touch(unsigned char *data, size_t size, double *ret_ns)
 {
 	long before = faults();
 	int64_t began = tarn_now();
@@ -256,9 +256,9 @@ static long touch(unsigned char *data, uint64_t size, double *ret_ns)
 	return faults() - before;
 }
 
-void *seeds_map_thp(uint64_t size)
+void *seeds_map_thp(size_t size)
 {
-	uint64_t all = size + LARGE_PAGE;
+	size_t all = size + LARGE_PAGE;
 	double ns;
 	unsigned char *data = mmap(NULL, all, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -272,7 +272,7 @@ void *seeds_map_thp(uint64_t size)
 }
 
 /* Each address depends on what was read before; all bytes but the first of a page are 0. */
-static double random_reads(const unsigned char *data, uint64_t size)
+static double random_reads(const unsigned char *data, size_t size)
 {
 	enum { READS = 300000 };
 	uint64_t state = 1, last = 0;
@@ -293,7 +293,7 @@ struct pages {
 	long faults;
 };
 
-static struct pages measure(unsigned char *data, uint64_t size)
+static struct pages measure(unsigned char *data, size_t size)
 {
 	struct pages pages;
 
@@ -302,7 +302,7 @@ static struct pages measure(unsigned char *data, uint64_t size)
 	return pages;
 }
 
-static bool with_segment(uint64_t size, uint32_t kind, struct pages *ret_pages)
+static bool with_segment(size_t size, uint32_t kind, struct pages *ret_pages)
 {
 	const struct tarn_segment_opts opts = {
 		.size = size,
@@ -320,9 +320,9 @@ static bool with_segment(uint64_t size, uint32_t kind, struct pages *ret_pages)
 
 /* What the kernel takes for pages of 2 MB when none are set aside and shared memory may have none:
  * private memory, whose pages a translation covers just the same. */
-static bool with_private(uint64_t size, struct pages *ret_pages)
+static bool with_private(size_t size, struct pages *ret_pages)
 {
-	uint64_t all = size + LARGE_PAGE;
+	size_t all = size + LARGE_PAGE;
 	unsigned char *map =
 		mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -339,7 +339,7 @@ static bool with_private(uint64_t size, struct pages *ret_pages)
 
 /* The best that can be had without a change to the host: 2 = set aside, 1 = transparent, shared,
  * 0 = transparent, private; -1 = none. */
-static int large_kind(uint64_t size)
+static int large_kind(size_t size)
 {
 	struct pages ignored;
 
@@ -351,7 +351,7 @@ static int large_kind(uint64_t size)
 	return with_private(size, &ignored) ? 0 : -1;
 }
 
-static bool large(uint64_t size, int kind, struct pages *ret_pages)
+static bool large(size_t size, int kind, struct pages *ret_pages)
 {
 	if (kind == 0)
 		return with_private(size, ret_pages);
@@ -373,7 +373,7 @@ static void put_pages(struct seeds_run *run, const struct pages *small, const st
 			  (double)small->faults / (double)big->faults);
 }
 
-static void say_kind(struct seeds_run *run, int kind, uint64_t size)
+static void say_kind(struct seeds_run *run, int kind, size_t size)
 {
 	static const enum seeds_fig of_large[] = {
 		SEEDS_FIG_PAGES_READ_2M,     SEEDS_FIG_PAGES_READ_RATIO,  SEEDS_FIG_PAGES_TOUCH_2M,
@@ -444,7 +444,7 @@ static void put_tlb(struct seeds_run *run)
 
 void seeds_pages(struct seeds_run *run)
 {
-	uint64_t size = seeds_size(run, run->quick ? 64 << 20 : 256 << 20, 0.125);
+	size_t size = seeds_size(run, run->quick ? 64 << 20 : 256 << 20, 0.125);
 	int kind = large_kind(32 << 20);
 	uint32_t rounds = run->rounds < 3 ? run->rounds : 3;
 

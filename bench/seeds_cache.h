@@ -8,13 +8,13 @@
 enum { SEEDS_WORD = 32 };
 
 /* Make one random cycle through the lines of @data. */
-void seeds_chase_make(void *data, uint64_t size);
+void seeds_chase_make(void *data, size_t size);
 /* Walk it: ns a step. */
-double seeds_chase(const void *data, uint64_t size, uint64_t steps);
+double seeds_chase(const void *data, size_t size, uint64_t steps);
 
 uint64_t seeds_random(uint64_t *state); /* 31 bits */
 /* Private memory on transparent huge pages, touched; NULL where the kernel gives none. */
-void *seeds_map_thp(uint64_t size);
+void *seeds_map_thp(size_t size);
 /* The first word of a file of the kernel. */
 bool seeds_read_word(const char *path, char ret_word[SEEDS_WORD]);
 

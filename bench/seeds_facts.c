@@ -178,7 +178,7 @@ static int own_node(unsigned cpu)
 /* A chase through memory of one node; 0 = there is none to be had. */
 static void chase_node(struct seeds_run *run, enum seeds_fig fig, int node)
 {
-	uint64_t size = seeds_size(run, 128 << 20, 0.1);
+	size_t size = seeds_size(run, 128 << 20, 0.1);
 	const struct tarn_segment_opts opts = {
 		.size = size,
 		.numa = TARN_NUMA_BIND,

@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +50,7 @@ static double share_bytes(void)
 
 /* --- demand paging ------------------------------------------------------------------------- */
 
-static int make_object(uint64_t size)
+static int make_object(size_t size)
 {
 	int fd = memfd_create("bench-seeds", MFD_CLOEXEC);
 
@@ -69,7 +68,7 @@ static uint64_t held(int fd)
 	return (uint64_t)st.st_blocks * 512;
 }
 
-static unsigned char *map_object(int fd, uint64_t size, int flags)
+static unsigned char *map_object(int fd, size_t size, int flags)
 {
 	void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | flags, fd, 0);
 
@@ -79,7 +78,7 @@ static unsigned char *map_object(int fd, uint64_t size, int flags)
 }
 
 /* One byte of each page; returns the faults. */
-static long touch(unsigned char *data, uint64_t size, double *ret_ns)
+static long touch(unsigned char *data, size_t size, double *ret_ns)
 {
 	long before = faults();
 	int64_t began = tarn_now();
@@ -98,7 +97,7 @@ static long touch(unsigned char *data, uint64_t size, double *ret_ns)
 /* The text's own steps: 1 MB, two bytes. */
 static void step_by_step(struct seeds_run *run)
 {
-	const uint64_t size = 1 << 20;
+	const size_t size = 1 << 20;
 	int fd = make_object(size);
 	unsigned char *data = map_object(fd, size, 0);
 
@@ -116,7 +115,7 @@ static void step_by_step(struct seeds_run *run)
 }
 
 /* Faults a page when each page of an object is touched, and ns; advised or populated before. */
-static double touched(uint64_t size, int flags, bool will_need, double *ret_ns, double *ret_held)
+static double touched(size_t size, int flags, bool will_need, double *ret_ns, double *ret_held)
 {
 	int fd = make_object(size);
 	unsigned char *data = map_object(fd, size, flags);
@@ -134,7 +133,7 @@ static double touched(uint64_t size, int flags, bool will_need, double *ret_ns, 
 
 void seeds_paging(struct seeds_run *run)
 {
-	uint64_t size = seeds_size(run, run->quick ? 16 << 20 : 64 << 20, 0.125);
+	size_t size = seeds_size(run, run->quick ? 16 << 20 : 64 << 20, 0.125);
 	uint32_t rounds = run->rounds < 5 ? run->rounds : 5;
 
 	for (uint32_t round = 0; round < rounds; round++) {
@@ -157,7 +156,7 @@ void seeds_paging(struct seeds_run *run)
 
 struct single {
 	_Atomic uint64_t *bytes; /* what each process takes more than before; shared */
-	uint64_t size;
+	size_t size;
 };
 
 /* Both have all of it mapped and touched when they count. */
@@ -331,8 +330,8 @@ static void cow_round(struct seeds_run *run, struct cow *cow, double base)
 /* The whole gigabyte once at least; again while there is time. */
 void seeds_cow(struct seeds_run *run)
 {
-	const uint64_t wanted = run->quick ? 128 << 20 : 1 << 30;
-	uint64_t size = seeds_size(run, wanted, 0.3);
+	const size_t wanted = run->quick ? 128 << 20 : 1 << 30;
+	size_t size = seeds_size(run, wanted, 0.3);
 	double base = share_bytes();
 	int64_t until = tarn_deadline_after(INT64_C(4000000000));
 	struct cow cow = {
@@ -358,6 +357,8 @@ void seeds_cow(struct seeds_run *run)
 /* --- a file beside shared memory ----------------------------------------------------------- */
 
 enum { WRITTEN = 8 << 20 };
+#define TMPFS UINT32_C(0x01021994) /* what the kernel calls them in statfs() */
+#define RAMFS UINT32_C(0x858458f6)
 
 /* A file without a name, on a file system that is not memory; -1: none. */
 static int file_on_disk(void)
@@ -371,8 +372,8 @@ static int file_on_disk(void)
 
 		if (fd < 0)
 			continue;
-		if (fstatfs(fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC &&
-		    ftruncate(fd, WRITTEN) == 0)
+		if (fstatfs(fd, &fs) == 0 && (uint32_t)fs.f_type != TMPFS &&
+		    (uint32_t)fs.f_type != RAMFS && ftruncate(fd, WRITTEN) == 0)
 			return fd;
 		close(fd);
 	}

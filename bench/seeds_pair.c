@@ -66,13 +66,13 @@ void seeds_die(const char *what, int error)
 	_exit(1);
 }
 
-uint64_t seeds_size(const struct seeds_run *run, uint64_t size, double part)
+size_t seeds_size(const struct seeds_run *run, size_t size, double part)
 {
-	uint64_t most = (uint64_t)((double)run->memory_free * part);
+	double most = (double)run->memory_free * part;
 
-	if (size > most)
-		size = most;
-	size &= ~((UINT64_C(2) << 20) - 1);
+	if ((double)size > most)
+		size = (size_t)most;
+	size &= ~(((size_t)2 << 20) - 1);
 	return size < 8 << 20 ? 8 << 20 : size;
 }
 

@@ -46,7 +46,7 @@ void seeds_note(struct seeds_run *run, enum seeds_fig fig, const char *format, .
 /* This probe has failed; @error is an errno, or 0. */
 void seeds_die(const char *what, int error) __attribute__((noreturn));
 /* @size bytes, at most @part of what memory is free, in steps of 2 MiB, and 8 MiB at least. */
-uint64_t seeds_size(const struct seeds_run *run, uint64_t size, double part);
+size_t seeds_size(const struct seeds_run *run, size_t size, double part);
 
 /* --- memory and processes ------------------------------------------------------------------- */
 

@@ -205,8 +205,12 @@ static void judge_wait(struct shared *shared, enum seeds_probe_id id, double ns)
 {
 	double part = (double)atomic_load(&shared->waited_ns) / ns / (probes[id].pair ? 2 : 1);
 
+	char others[80];
+
 	if (part < 0.02 || !probes[id].alone)
 		return;
+	snprintf(others, sizeof(others), "%.0f %% of the time other work had the processors",
+		 100 * part);
 	for (unsigned fig = 0; fig < SEEDS_FIG_COUNT; fig++) {
 		struct seeds_figure *figure = &shared->figures[fig];
 		enum seeds_unit unit = seeds_fig_unit(fig);
@@ -215,14 +219,12 @@ static void judge_wait(struct shared *shared, enum seeds_probe_id id, double ns)
 		if (seeds_fig_probe(fig) != id || unit == SEEDS_COUNT || unit == SEEDS_BYTES ||
 		    figure->count == 0)
 			continue;
-		snprintf(figure->note + used, SEEDS_TEXT - used,
-			 "%s%.0f %% of the time other work had the processors",
-			 used > 0 ? "; " : "", 100 * part);
+		snprintf(figure->note + used, SEEDS_TEXT - used, "%s%s", used > 0 ? "; " : "",
+			 others);
 		if (part < 0.5)
 			continue;
 		figure->count = 0;
-		snprintf(figure->lack, SEEDS_TEXT, "%s: repeat it when they are idle",
-			 figure->note + used + (used > 0 ? 2 : 0));
+		snprintf(figure->lack, SEEDS_TEXT, "%s: repeat it when they are idle", others);
 	}
 }
 
