@@ -4,7 +4,7 @@
 #   make run                 move a real file between two processes, and time it
 #   make test                everything that proves the project, in short form
 #   make sweep               kill every operation at every instruction, run every schedule
-#   make bench               figures beside the limits of this machine and beside the kernel's IPC
+#   make bench               every means of communication beside the limits of this machine
 #   make bench-peers         the same beside the message queues and locks of other projects
 #   make killpairs           10,000 send and recv pairs, killed at random (PAIRS=n for fewer)
 #   make soak                the random tests, for MINUTES (60) instead of seconds

@@ -73,7 +73,7 @@ static void claim(const char *what, double found, double bound, bool at_least)
 }
 
 /* A fact. */
-static void memory(const char *what, double bytes)
+static inline void memory(const char *what, double bytes)
 {
 	if (rows_json)
 		printf("{\"schema\":\"tarn.bench.memory\",\"version\":1,\"what\":\"%s\","

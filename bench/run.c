@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * run.c - go through the rounds of a run, and make figures of what the teams leave.
- *
- * Round 0 is short and counts for nothing: it tells how many messages a loop takes to last as long
- * as it should, and which cells cannot be measured at all.
- */
+/* run.c - go through the rounds of a run, and make figures of what the teams leave. */
 #include <stdio.h>
 
 #include "engine.h"
@@ -166,17 +161,26 @@ static void keep_why(struct bench_row *row, const struct bench_shm *shm)
 	row->failed[sizeof(row->failed) - 1] = '\0';
 }
 
-static void run_cell(struct bench_run *run, struct bench_row *row, unsigned round)
+/* A short loop before the first round, which counts for nothing: how many messages a loop takes to
+ * last as long as it should, and whether the cell can be measured at all. */
+static bool try_cell(struct bench_run *run, struct bench_row *row)
 {
-	for (unsigned tries = 0; tries < BENCH_TRIES; tries++) {
-		uint64_t count = round == 0 ? first_count(&row->cell) : row->count;
+	uint64_t count = row->count == 0 ? first_count(&row->cell) : row->count;
 
-		if (!bench_cell_run(run, &row->cell, count)) {
-			keep_why(row, run->shm);
-			return;
-		}
-		row->count = next_count(run, row, run->shm->count);
-		if (round == 0)
+	if (!bench_cell_run(run, &row->cell, count)) {
+		keep_why(row, run->shm);
+		return false;
+	}
+	row->count = next_count(run, row, run->shm->count);
+	return true;
+}
+
+static void run_cell(struct bench_run *run, struct bench_row *row)
+{
+	if (row->count == 0 && !try_cell(run, row))
+		return;
+	for (unsigned tries = 0; tries < BENCH_TRIES; tries++) {
+		if (!try_cell(run, row))
 			return;
 		if (!row->cell.pinned ||
 		    !bench_moved(run->shm->before.bounce, run->shm->after.bounce)) {
@@ -195,6 +199,8 @@ static bool goes_on(struct bench_run *run)
 	run->elapsed_ns = spent;
 	if (run->done > 0)
 		run->left_ns = spent / run->done * (run->in_all - run->done);
+	if (run->settings.budget_ns > 0 && run->left_ns > run->settings.budget_ns - spent)
+		run->left_ns = run->settings.budget_ns - spent;
 	if (run->settings.budget_ns > 0 && spent > run->settings.budget_ns)
 		run->out_of_time = true;
 	if (run->settings.progress != NULL && run->settings.progress(run, run->settings.arg))
@@ -202,7 +208,7 @@ static bool goes_on(struct bench_run *run)
 	return !run->stopped && !run->out_of_time;
 }
 
-static void run_round(struct bench_run *run, unsigned round)
+static void run_round(struct bench_run *run)
 {
 	for (unsigned i = 0; i < run->row_count; i++, run->done++) {
 		struct bench_row *row = &run->rows[i];
@@ -211,7 +217,7 @@ static void run_round(struct bench_run *run, unsigned round)
 			continue;
 		if (!goes_on(run))
 			return;
-		run_cell(run, row, round);
+		run_cell(run, row);
 	}
 }
 
@@ -223,6 +229,7 @@ static void say_what_is_missing(struct bench_run *run)
 		if (row->rounds == 0 && row->failed[0] == '\0')
 			snprintf(row->failed, sizeof(row->failed), "%s",
 				 row->discarded > 0 ? "discarded: the host moved the processors"
+				 : run->stopped     ? "not measured: it was interrupted"
 						    : "not measured: the time was over");
 	}
 }
@@ -231,11 +238,11 @@ void bench_go(struct bench_run *run)
 {
 	run->began_ns = now_ns();
 	run->tick_ns = bench_measure_tick();
-	run->in_all = run->row_count * (run->settings.rounds + 1);
-	for (unsigned round = 0; round <= run->settings.rounds; round++) {
+	run->in_all = run->row_count * run->settings.rounds;
+	for (unsigned round = 0; round < run->settings.rounds; round++) {
 		if (run->stopped || run->out_of_time)
 			break;
-		run_round(run, round);
+		run_round(run);
 	}
 	(void)goes_on(run);
 	say_what_is_missing(run);

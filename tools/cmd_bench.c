@@ -98,12 +98,9 @@ static void draw(struct watch *watch, const struct bench_run *run)
 	const struct bench_cell *cell = &run->rows[run->done % run->row_count].cell;
 	char left[24], size[24];
 
-	if (round == 0)
-		fputs("\rtrial", stderr);
-	else
-		fprintf(stderr, "\rround %u of %u", round, run->settings.rounds);
-	fprintf(stderr, ": %s %s %s, %3u%%, %s left", bench_measure_name(cell->measure),
-		cell->contestant->name, text_size(cell->size, size), run->done * 100 / run->in_all,
+	fprintf(stderr, "\rround %u of %u: %s %s %s, %3u%%, %s left", round + 1,
+		run->settings.rounds, bench_measure_name(cell->measure), cell->contestant->name,
+		text_size(cell->size, size), run->done * 100 / run->in_all,
 		run->left_ns < 1000000000 ? "<1 s" : text_duration(run->left_ns, left));
 	if (run->discarded > 0)
 		fprintf(stderr, ", %u discarded", run->discarded);
