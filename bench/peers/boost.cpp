@@ -47,7 +47,7 @@ static void mq_open(struct bench *b)
 	}
 }
 
-BENCH_INLINE void mq_send(struct bench *b, unsigned channel, size_t size, uint64_t number)
+static void mq_send(struct bench *b, unsigned channel, size_t size, uint64_t number)
 {
 	const void *message = bench_message(b, size, number);
 
@@ -58,7 +58,7 @@ BENCH_INLINE void mq_send(struct bench *b, unsigned channel, size_t size, uint64
 			bench_pause(b);
 }
 
-BENCH_INLINE void mq_recv(struct bench *b, unsigned channel, size_t size, uint64_t number)
+static void mq_recv(struct bench *b, unsigned channel, size_t size, uint64_t number)
 {
 	void *to = bench_sink(b, size, number);
 	ipc::message_queue::size_type got;
@@ -128,7 +128,7 @@ BENCH_INLINE bool has_message(struct guarded *q, guard &lock, bool wait)
 	return q->sent != q->received;
 }
 
-BENCH_INLINE void cond_send(struct bench *b, unsigned channel, size_t size, uint64_t number)
+static void cond_send(struct bench *b, unsigned channel, size_t size, uint64_t number)
 {
 	struct guarded *q = guarded[channel];
 
@@ -145,7 +145,7 @@ BENCH_INLINE void cond_send(struct bench *b, unsigned channel, size_t size, uint
 	}
 }
 
-BENCH_INLINE void cond_recv(struct bench *b, unsigned channel, size_t size, uint64_t number)
+static void cond_recv(struct bench *b, unsigned channel, size_t size, uint64_t number)
 {
 	struct guarded *q = guarded[channel];
 

@@ -40,9 +40,9 @@ static void ck_open(struct bench *b)
 	}
 }
 
-/* The four functions of each, by how many may send and receive at once. */
+/* Values and lines, by how many may send and receive at once. */
 #define CK_KIND(kind)                                                                              \
-	BENCH_INLINE void kind##_put(struct bench *b, unsigned channel, void *value)               \
+	BENCH_INLINE void kind##_put(struct bench *b, unsigned channel, const void *value)         \
 	{                                                                                          \
 		while (!ck_ring_enqueue_##kind(rings[channel], entries[channel], value))           \
 			bench_pause(b);                                                            \
@@ -55,88 +55,108 @@ static void ck_open(struct bench *b)
 			bench_pause(b);                                                            \
 		return value;                                                                      \
 	}                                                                                          \
+	BENCH_INLINE void kind##_put_line(struct bench *b, unsigned channel, struct ck_line *line) \
+	{                                                                                          \
+		while (!ck_ring_enqueue_##kind##_line(rings[channel], entries[channel], line))     \
+			bench_pause(b);                                                            \
+	}                                                                                          \
+	BENCH_INLINE void kind##_take_line(struct bench *b, unsigned channel,                      \
+					   struct ck_line *line)                                   \
+	{                                                                                          \
+		while (!ck_ring_dequeue_##kind##_line(rings[channel], entries[channel], line))     \
+			bench_pause(b);                                                            \
+	}                                                                                          \
 	BENCH_INLINE void kind##_send(struct bench *b, unsigned channel, size_t size,              \
 				      uint64_t number)                                             \
 	{                                                                                          \
-		void *value = bench_message(b, size, number);                                      \
+		void *message = bench_message(b, size, number), *value;                            \
                                                                                                    \
 		if (size == 64) {                                                                  \
-			while (!ck_ring_enqueue_##kind##_line(rings[channel], entries[channel],    \
-							      value))                              \
-				bench_pause(b);                                                    \
+			kind##_put_line(b, channel, message);                                      \
 			return;                                                                    \
 		}                                                                                  \
-		memcpy(&value, value, sizeof(value));                                              \
+		memcpy(&value, message, sizeof(value));                                            \
 		kind##_put(b, channel, value);                                                     \
 	}                                                                                          \
 	BENCH_INLINE void kind##_recv(struct bench *b, unsigned channel, size_t size,              \
 				      uint64_t number)                                             \
 	{                                                                                          \
-		if (size == 64) {                                                                  \
-			struct ck_line *line = bench_sink(b, size, number);                        \
+		void *to = bench_sink(b, size, number), *value;                                    \
                                                                                                    \
-			while (!ck_ring_dequeue_##kind##_line(rings[channel], entries[channel],    \
-							      line))                               \
-				bench_pause(b);                                                    \
-			bench_check(b, line, size, number);                                        \
+		if (size == 64) {                                                                  \
+			kind##_take_line(b, channel, to);                                          \
+			bench_check(b, to, 64, number);                                            \
 			return;                                                                    \
 		}                                                                                  \
-		void *value = kind##_take(b, channel);                                             \
-                                                                                                   \
+		value = kind##_take(b, channel);                                                   \
 		bench_check(b, &value, 8, number);                                                 \
 	}                                                                                          \
-	BENCH_INLINE void kind##_slot_send(struct bench *b, unsigned channel, size_t size,         \
-					   uint64_t number)                                        \
-	{                                                                                          \
-		void *slot = slots_at(&slots[channel], slots_take(&slots[channel]));               \
-                                                                                                   \
-		bench_fill(b, slot, size, number);                                                 \
-		kind##_put(b, channel, slot);                                                      \
-	}                                                                                          \
-	BENCH_INLINE void kind##_slot_recv(struct bench *b, unsigned channel, size_t size,         \
-					   uint64_t number)                                        \
-	{                                                                                          \
-		bench_check(b, kind##_take(b, channel), size, number);                             \
-	}                                                                                          \
-	BENCH_INLINE void kind##_mark_send(struct bench *b, unsigned channel, size_t size,         \
-					   uint64_t number)                                        \
-	{                                                                                          \
-		void *slot = slots_at(&slots[channel], slots_take(&slots[channel]));               \
-                                                                                                   \
-		bench_mark(slot, size, number);                                                    \
-		kind##_put(b, channel, slot);                                                      \
-	}                                                                                          \
-	BENCH_INLINE void kind##_mark_recv(struct bench *b, unsigned channel, size_t size,         \
-					   uint64_t number)                                        \
-	{                                                                                          \
-		bench_check_mark(b, kind##_take(b, channel), size, number);                        \
-	}                                                                                          \
-	PEERS_LOOPS_SMALL(kind##_run, kind##_send, kind##_recv)                                    \
-	PEERS_LOOPS_LARGE(kind##_slot_run, kind##_slot_send, kind##_slot_recv)                     \
-	PEERS_LOOP_ROUND_TRIP(kind##_mark_run, kind##_mark_send, kind##_mark_recv)                 \
-	static const struct bench_variant kind##_variants[] = {                                    \
-		{ BENCH_BUSY, PEERS_POLLED, 8, 8, kind##_run },                                    \
-		{ BENCH_BUSY, PEERS_POLLED, 64, 64, kind##_run },                                  \
-		{ BENCH_IN_PLACE, PEERS_POLLED, 8, PEERS_SIZE_MAX, kind##_slot_run },              \
-		{ BENCH_ZERO_COPY, BENCH_BIT(BENCH_ROUND_TRIP), 16, PEERS_SIZE_MAX,                \
-		  kind##_mark_run },                                                               \
-		{ 0 },                                                                             \
-	};
+	PEERS_LOOPS_SMALL(kind##_run, kind##_send, kind##_recv)
 
 CK_KIND(spsc)
 CK_KIND(mpmc)
 
+/* --- slots, with one sender and one receiver ------------------------------------------------- */
+
+BENCH_INLINE void slot_send(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	void *slot = slots_at(&slots[channel], slots_take(&slots[channel]));
+
+	bench_fill(b, slot, size, number);
+	spsc_put(b, channel, slot);
+}
+
+BENCH_INLINE void slot_recv(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	bench_check(b, spsc_take(b, channel), size, number);
+}
+
+BENCH_INLINE void mark_send(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	void *slot = slots_at(&slots[channel], slots_take(&slots[channel]));
+
+	bench_mark(slot, size, number);
+	spsc_put(b, channel, slot);
+}
+
+BENCH_INLINE void mark_recv(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	bench_check_mark(b, spsc_take(b, channel), size, number);
+}
+
+PEERS_LOOPS_LARGE(slot_run, slot_send, slot_recv)
+PEERS_LOOP_ROUND_TRIP(mark_run, mark_send, mark_recv)
+
+static const struct bench_variant spsc_variants[] = {
+	{ BENCH_BUSY, PEERS_POLLED, 8, 8, spsc_run },
+	{ BENCH_BUSY, PEERS_POLLED, 64, 64, spsc_run },
+	{ BENCH_IN_PLACE, PEERS_POLLED, 8, PEERS_SIZE_MAX, slot_run },
+	{ BENCH_ZERO_COPY, BENCH_BIT(BENCH_ROUND_TRIP), 16, PEERS_SIZE_MAX, mark_run },
+	{ 0 },
+};
+
+static const struct bench_variant mpmc_variants[] = {
+	{ BENCH_BUSY, PEERS_POLLED, 8, 8, mpmc_run },
+	{ BENCH_BUSY, PEERS_POLLED, 64, 64, mpmc_run },
+	{ 0 },
+};
+
 #define CK_PAGES (BENCH_BIT(BENCH_4K) | BENCH_BIT(BENCH_THP) | BENCH_BIT(BENCH_2M))
 
 const struct bench_contestant bench_ck_spsc = {
-	"CK ring",     BENCH_PEER, "Concurrency Kit, ck_ring, one sender and one receiver",
-	spsc_variants, ck_open,    NULL,
-	NULL,          NULL,       NULL,
-	CK_PAGES,      0,
+	.name = "CK ring",
+	.group = BENCH_PEER,
+	.what = "Concurrency Kit, ck_ring, one sender and one receiver",
+	.variants = spsc_variants,
+	.open = ck_open,
+	.pages = CK_PAGES,
 };
+
 const struct bench_contestant bench_ck_mpmc = {
-	"CK ring mpmc", BENCH_PEER, "Concurrency Kit, ck_ring, any number of both",
-	mpmc_variants,  ck_open,    NULL,
-	NULL,           NULL,       NULL,
-	CK_PAGES,       0,
+	.name = "CK ring mpmc",
+	.group = BENCH_PEER,
+	.what = "Concurrency Kit, ck_ring, any number of both",
+	.variants = mpmc_variants,
+	.open = ck_open,
+	.pages = CK_PAGES,
 };

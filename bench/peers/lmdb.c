@@ -176,22 +176,23 @@ static const struct bench_variant get_variants[] = {
 };
 
 const struct bench_contestant bench_lmdb = {
-	"LMDB put",  BENCH_PEER, "LMDB, a transaction a put, polled with one a get",
-	variants,    lmdb_begin, lmdb_attach,
-	lmdb_detach, lmdb_clean, NULL,
-	0,           0,
+	.name = "LMDB put",
+	.group = BENCH_PEER,
+	.what = "LMDB, a transaction a put, polled with one a get",
+	.variants = variants,
+	.open = lmdb_begin,
+	.attach = lmdb_attach,
+	.detach = lmdb_detach,
+	.clean = lmdb_clean,
 };
 
 const struct bench_contestant bench_lmdb_get = {
-	"LMDB get",
-	BENCH_PEER,
-	"LMDB, a read transaction a get; stands under write",
-	get_variants,
-	lmdb_begin,
-	get_attach,
-	lmdb_detach,
-	lmdb_clean,
-	NULL,
-	0,
-	0,
+	.name = "LMDB get",
+	.group = BENCH_PEER,
+	.what = "LMDB, a read transaction a get; stands under write",
+	.variants = get_variants,
+	.open = lmdb_begin,
+	.attach = get_attach,
+	.detach = lmdb_detach,
+	.clean = lmdb_clean,
 };

@@ -98,8 +98,11 @@ static const struct bench_variant variants[] = {
 };
 
 const struct bench_contestant bench_nng = {
-	"nng",      BENCH_PEER, "nng over UNIX sockets, PUSH and PULL",
-	variants,   nng_begin,  nng_attach,
-	nng_detach, NULL,       NULL,
-	0,          0,
+	.name = "nng",
+	.group = BENCH_PEER,
+	.what = "nng over UNIX sockets, PUSH and PULL",
+	.variants = variants,
+	.open = nng_begin,
+	.attach = nng_attach,
+	.detach = nng_detach,
 };

@@ -136,15 +136,9 @@ static const struct bench_variant variants[] = {
 };
 
 const struct bench_contestant bench_qb = {
-	"libqb ring",
-	BENCH_PEER,
-	"libqb, qb_rb between processes",
-	variants,
-	qb_open,
-	NULL,
-	NULL,
-	NULL,
-	NULL,
-	0,
-	0,
+	.name = "libqb ring",
+	.group = BENCH_PEER,
+	.what = "libqb, qb_rb between processes",
+	.variants = variants,
+	.open = qb_open,
 };

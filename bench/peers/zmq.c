@@ -152,8 +152,11 @@ static const struct bench_variant variants[] = {
 };
 
 const struct bench_contestant bench_zmq = {
-	"ZeroMQ",   BENCH_PEER, "ZeroMQ over ipc://, PUSH and PULL; XPUB and SUB in a fan-out",
-	variants,   zmq_begin,  zmq_attach,
-	zmq_detach, NULL,       NULL,
-	0,          0,
+	.name = "ZeroMQ",
+	.group = BENCH_PEER,
+	.what = "ZeroMQ over ipc://, PUSH and PULL; XPUB and SUB in a fan-out",
+	.variants = variants,
+	.open = zmq_begin,
+	.attach = zmq_attach,
+	.detach = zmq_detach,
 };
