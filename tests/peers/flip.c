@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* flip.c - put before libqb: a ring that flips a bit of the 100th chunk that is written to it. */
+/* flip.c - put before libqb: a ring that flips a bit of the 10th chunk that is written to it. */
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +21,7 @@ ssize_t qb_rb_chunk_write(void *ring, const void *data, size_t size)
 
 		memcpy(&next, &found, sizeof(next));
 	}
-	if (size > sizeof(copy) || size < 64 || ++written != 100)
+	if (size > sizeof(copy) || size < 64 || ++written != 10)
 		return next(ring, data, size);
 	memcpy(copy, data, size);
 	copy[size / 2 + 8] ^= 0x10; /* word 1 of a line in its middle */
