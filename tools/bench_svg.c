@@ -202,6 +202,17 @@ static void widen(double value, double *least, double *most)
 	*most = value > *most ? value : *most;
 }
 
+/* The least round trip of a cache line that was seen anywhere bounds all latencies. */
+static void level_limit(struct panel *p)
+{
+	double least = INFINITY;
+
+	for (int i = 0; i < p->limit_count; i++)
+		least = fmin(least, p->limits[i]);
+	for (int i = 0; i < p->limit_count; i++)
+		p->limits[i] = least;
+}
+
 /* All that is shown, with room beyond the limit for what it is called. */
 static void scale(struct panel *p)
 {
@@ -232,6 +243,8 @@ static void collect(struct panel *p, const struct bench_file *file)
 		if (belongs(p, &file->rows[i]))
 			add_limit(p, &file->rows[i]);
 	}
+	if (!p->rate)
+		level_limit(p);
 	name_lines(p);
 	if (p->line_count > 0)
 		scale(p);
