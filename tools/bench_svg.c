@@ -207,8 +207,10 @@ static void level_limit(struct panel *p)
 {
 	double least = INFINITY;
 
-	for (int i = 0; i < p->limit_count; i++)
-		least = fmin(least, p->limits[i]);
+	for (size_t i = 0; i < p->file->row_count; i++) {
+		if (p->file->rows[i].bounce_ns > 0)
+			least = fmin(least, p->file->rows[i].bounce_ns);
+	}
 	for (int i = 0; i < p->limit_count; i++)
 		p->limits[i] = least;
 }
