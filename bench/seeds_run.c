@@ -136,10 +136,11 @@ static void nap(long ns)
 	nanosleep(&(struct timespec){ .tv_nsec = ns }, NULL);
 }
 
-/* Children of the probe whose parent has gone. */
+/* Children of the probe whose parent has gone: each has been killed, and is waited for however long
+ * a busy machine takes to end it. */
 static void reap_all(void)
 {
-	int64_t until = tarn_deadline_after(2000000000);
+	int64_t until = tarn_deadline_after(INT64_C(60000000000));
 
 	for (;;) {
 		pid_t pid = waitpid(-1, NULL, WNOHANG);
