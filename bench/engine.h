@@ -71,7 +71,7 @@ struct bench_settings {
 	unsigned pins;        /* 1 pinned, 2 not, 3 both; 0 = pinned */
 	unsigned subscribers; /* 0 = 4 */
 	uint64_t rate;        /* messages a second of the open loop; 0 = 100,000 */
-	int64_t patience_ns;  /* after which a cell hangs; 0 = 10 s */
+	int64_t patience_ns;  /* after which a cell hangs; 0 = 30 s */
 	/* Called before each cell, and at the end; may be NULL. True: stop here. */
 	bool (*progress)(const struct bench_run *run, void *arg);
 	void *arg;

@@ -168,7 +168,10 @@ static bool try_cell(struct bench_run *run, struct bench_row *row)
 	uint64_t count = row->count == 0 ? first_count(&row->cell) : row->count;
 
 	if (!bench_cell_run(run, &row->cell, count)) {
-		keep_why(row, run->shm);
+		/* what stops the tool may have ended its processes too */
+		if (run->settings.progress == NULL ||
+		    !run->settings.progress(run, run->settings.arg))
+			keep_why(row, run->shm);
 		return false;
 	}
 	row->count = next_count(run, row, run->shm->count);
