@@ -73,15 +73,15 @@ static void linger(struct bench *b, uint32_t *word, uint32_t value, uint32_t *sl
 	__atomic_store_n(sleeps, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(word, __ATOMIC_SEQ_CST) == value)
 		syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
+	/* by who slept alone: a waker that clears it may do so when we are about to sleep again */
+	__atomic_store_n(sleeps, 0, __ATOMIC_SEQ_CST);
 }
 
 static void announce(struct bench *b, uint32_t *word, uint32_t value, uint32_t *sleeps)
 {
 	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
-	if (bench_blocks(b) && __atomic_load_n(sleeps, __ATOMIC_SEQ_CST) != 0) {
-		__atomic_store_n(sleeps, 0, __ATOMIC_SEQ_CST);
+	if (bench_blocks(b) && __atomic_load_n(sleeps, __ATOMIC_SEQ_CST) != 0)
 		syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
-	}
 }
 
 static void readv_send(struct bench *b, unsigned channel, size_t size, uint64_t number)
