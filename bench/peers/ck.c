@@ -98,34 +98,7 @@ CK_KIND(mpmc)
 
 /* --- slots, with one sender and one receiver ------------------------------------------------- */
 
-BENCH_INLINE void slot_send(struct bench *b, unsigned channel, size_t size, uint64_t number)
-{
-	void *slot = slots_at(&slots[channel], slots_take(&slots[channel]));
-
-	bench_fill(b, slot, size, number);
-	spsc_put(b, channel, slot);
-}
-
-BENCH_INLINE void slot_recv(struct bench *b, unsigned channel, size_t size, uint64_t number)
-{
-	bench_check(b, spsc_take(b, channel), size, number);
-}
-
-BENCH_INLINE void mark_send(struct bench *b, unsigned channel, size_t size, uint64_t number)
-{
-	void *slot = slots_at(&slots[channel], slots_take(&slots[channel]));
-
-	bench_mark(slot, size, number);
-	spsc_put(b, channel, slot);
-}
-
-BENCH_INLINE void mark_recv(struct bench *b, unsigned channel, size_t size, uint64_t number)
-{
-	bench_check_mark(b, spsc_take(b, channel), size, number);
-}
-
-PEERS_LOOPS_LARGE(slot_run, slot_send, slot_recv)
-PEERS_LOOP_ROUND_TRIP(mark_run, mark_send, mark_recv)
+SLOTS_LOOPS(slots, spsc_put, spsc_take)
 
 static const struct bench_variant spsc_variants[] = {
 	{ BENCH_BUSY, PEERS_POLLED, 8, 8, spsc_run },

@@ -124,34 +124,7 @@ BENCH_INLINE void *take_slot(struct bench *b, unsigned channel)
 	return slot;
 }
 
-BENCH_INLINE void slot_send(struct bench *b, unsigned channel, size_t size, uint64_t number)
-{
-	void *slot = slots_at(&slots[channel], slots_take(&slots[channel]));
-
-	bench_fill(b, slot, size, number);
-	put_slot(b, channel, slot);
-}
-
-BENCH_INLINE void slot_recv(struct bench *b, unsigned channel, size_t size, uint64_t number)
-{
-	bench_check(b, take_slot(b, channel), size, number);
-}
-
-BENCH_INLINE void mark_send(struct bench *b, unsigned channel, size_t size, uint64_t number)
-{
-	void *slot = slots_at(&slots[channel], slots_take(&slots[channel]));
-
-	bench_mark(slot, size, number);
-	put_slot(b, channel, slot);
-}
-
-BENCH_INLINE void mark_recv(struct bench *b, unsigned channel, size_t size, uint64_t number)
-{
-	bench_check_mark(b, take_slot(b, channel), size, number);
-}
-
-PEERS_LOOPS_LARGE(slot_run, slot_send, slot_recv)
-PEERS_LOOP_ROUND_TRIP(mark_run, mark_send, mark_recv)
+SLOTS_LOOPS(slots, put_slot, take_slot)
 
 static const struct bench_variant spsc_variants[] = {
 	{ BENCH_BUSY, PEERS_POLLED, 8, 8, spsc_run },

@@ -40,4 +40,37 @@ BENCH_INLINE uint32_t slots_take(struct slots *slots)
 	return index;
 }
 
+/* slot_run, which fills slots and reads them where they lie, and mark_run, which touches their
+ * first and last words alone. @slots: of each channel; @put: hands a slot to the ring; @take: gets
+ * one. */
+#define SLOTS_LOOPS(slots, put, take)                                                              \
+	BENCH_INLINE void slot_send(struct bench *b, unsigned channel, size_t size,                \
+				    uint64_t number)                                               \
+	{                                                                                          \
+		void *slot = slots_at(&(slots)[channel], slots_take(&(slots)[channel]));           \
+                                                                                                   \
+		bench_fill(b, slot, size, number);                                                 \
+		put(b, channel, slot);                                                             \
+	}                                                                                          \
+	BENCH_INLINE void slot_recv(struct bench *b, unsigned channel, size_t size,                \
+				    uint64_t number)                                               \
+	{                                                                                          \
+		bench_check(b, take(b, channel), size, number);                                    \
+	}                                                                                          \
+	BENCH_INLINE void mark_send(struct bench *b, unsigned channel, size_t size,                \
+				    uint64_t number)                                               \
+	{                                                                                          \
+		void *slot = slots_at(&(slots)[channel], slots_take(&(slots)[channel]));           \
+                                                                                                   \
+		bench_mark(slot, size, number);                                                    \
+		put(b, channel, slot);                                                             \
+	}                                                                                          \
+	BENCH_INLINE void mark_recv(struct bench *b, unsigned channel, size_t size,                \
+				    uint64_t number)                                               \
+	{                                                                                          \
+		bench_check_mark(b, take(b, channel), size, number);                               \
+	}                                                                                          \
+	PEERS_LOOPS_LARGE(slot_run, slot_send, slot_recv)                                          \
+	PEERS_LOOP_ROUND_TRIP(mark_run, mark_send, mark_recv)
+
 #endif /* BENCH_PEERS_SLOTS_H */
