@@ -75,6 +75,8 @@ struct lab_part { /* of a line that is not ended yet; what is too long is cut */
 	size_t size;
 };
 
+enum lab_item { LAB_NO_ITEM, LAB_CONSUMED, LAB_PRODUCED };
+
 struct lab_task {
 	struct lab_part part;
 	pid_t tid, pid, parent; /* pid: of its process */
@@ -85,7 +87,7 @@ struct lab_task {
 	int64_t call;           /* the system call it is in; -1 = none */
 	uint64_t args[6];       /* of that */
 	char path[256];         /* that it names, of open, link and rename */
-	int produced, consumed; /* lines of these kinds that it printed */
+	enum lab_item item; /* what the last line told that it is printing just now */
 };
 
 struct lab_segment {
@@ -185,7 +187,7 @@ struct lab_run {
 	struct lab_task *paused, *held;
 	int pause_left;
 	bool paused_locked;
-	int64_t held_ns, quiet_ns, start_held_ns;
+	int64_t held_ns, quiet_ns, printed_ns, start_held_ns;
 	int64_t tight_until_ns; /* LAB_POLL: look without a rest until then */
 	size_t held_output;
 	int next_hold;
@@ -213,6 +215,7 @@ void lab_step(struct lab_run *run); /* some instructions of one task */
 bool lab_step_ready(const struct lab_run *run);
 void lab_step_begin(struct lab_run *run);
 void lab_line_printed(struct lab_run *run, const struct lab_line *line);
+void lab_write_ended(struct lab_run *run, struct lab_task *task);
 void lab_hold_look(struct lab_run *run); /* is it time to let go? */
 bool lab_step_one(struct lab_run *run, struct lab_task *task);
 

@@ -40,10 +40,11 @@ enum {
 	STEP_LEAST = 6000, /* less than so many, */
 	STEP_MOST_MS = 5000,
 	PAUSE_STEPS = 3000, /* that the others make while one stands */
-	HOLD_MS = 400,      /* that one is held at most */
-	QUIET_MS = 40,      /* for so long the others stand still */
-	HOLDS = 8,          /* in a run */
-	TIGHT_MS = 400,     /* of looking at the counter without a rest */
+	HOLD_MS = 400,      /* that one is held while nobody prints, */
+	HOLD_MOST_MS = 2000,
+	QUIET_MS = 40,  /* for so long the others stand still */
+	HOLDS = 8,      /* in a run */
+	TIGHT_MS = 400, /* of looking at the counter without a rest */
 };
 
 /* --- the instruction ahead ----------------------------------------------------------------- */
@@ -258,7 +259,7 @@ static void hold(struct lab_run *run, struct lab_task *task)
 {
 	task->held = true;
 	run->held = task;
-	run->held_ns = run->quiet_ns = lab_now();
+	run->held_ns = run->quiet_ns = run->printed_ns = lab_now();
 	run->held_output = run->output_size;
 	run->holds++;
 }
@@ -341,33 +342,43 @@ void lab_hold_look(struct lab_run *run)
 			let_go(run);
 		return;
 	}
-	if (run->output_size != run->held_output || !others_still(run)) {
-		run->held_output = run->output_size;
+	if (run->output_size != run->held_output)
+		run->printed_ns = now;
+	if (run->output_size != run->held_output || !others_still(run))
 		run->quiet_ns = now;
-	}
+	run->held_output = run->output_size;
 	if (now > run->quiet_ns + QUIET_MS * INT64_C(1000000) ||
-	    now > run->held_ns + HOLD_MS * INT64_C(1000000))
+	    now > run->printed_ns + HOLD_MS * INT64_C(1000000) ||
+	    now > run->held_ns + HOLD_MOST_MS * INT64_C(1000000))
 		let_go(run);
 }
 
 /* --- who is held in exercise 2 ------------------------------------------------------------- */
 
-/* Comes at the end of a write(), its task being stopped. */
+/* What is printed may be seen before the write() that prints it has ended. */
 void lab_line_printed(struct lab_run *run, const struct lab_line *line)
 {
 	const char *text = run->output + line->off;
 	struct lab_task *task = lab_task(run, run->writer);
-	bool consumed = memmem(text, line->size, "onsum", 5) != NULL;
-	bool produced = !consumed && memmem(text, line->size, "roduc", 5) != NULL;
 
-	if (task == NULL || (!consumed && !produced))
+	if (task == NULL)
 		return;
-	task->consumed += consumed;
-	task->produced += produced;
-	if (run->mode != LAB_HOLD || run->held != NULL || !task->stopped || run->holds >= HOLDS)
+	if (memmem(text, line->size, "onsum", 5) != NULL)
+		task->item = LAB_CONSUMED;
+	else if (memmem(text, line->size, "roduc", 5) != NULL)
+		task->item = LAB_PRODUCED;
+}
+
+void lab_write_ended(struct lab_run *run, struct lab_task *task)
+{
+	enum lab_item item = task->item;
+
+	task->item = LAB_NO_ITEM;
+	if (item == LAB_NO_ITEM || run->mode != LAB_HOLD || run->held != NULL || !task->stopped ||
+	    run->holds >= HOLDS)
 		return;
 	/* The consumer first, then the producer, by turns, some items apart. */
-	if (consumed != (run->holds % 2 == 0) || run->next_hold-- > 0)
+	if ((item == LAB_CONSUMED) != (run->holds % 2 == 0) || run->next_hold-- > 0)
 		return;
 	run->next_hold = (int)lab_random(run, 5);
 

@@ -329,6 +329,7 @@ static void leave(struct lab_run *run, struct lab_task *task, int64_t result)
 	task->call = -1;
 	if (run->writer == task->tid && is_write(call)) {
 		lab_drain(run);
+		lab_write_ended(run, task);
 		run->writer = 0;
 		lab_next_writer(run);
 		return;

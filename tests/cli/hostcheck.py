@@ -153,7 +153,7 @@ class Look:
             maps = lines_of(f"/proc/{pid}/maps")
             fds = os.listdir(f"/proc/{pid}/fd")
         except PermissionError:
-            if not self.kernel_thread(pid):
+            if not self.without_memory(pid):
                 self.denied.append(pid)
             return
         except OSError:  # it ended
@@ -212,11 +212,13 @@ class Look:
         self.things[key].update(self.facts(st))
 
     @staticmethod
-    def kernel_thread(pid):
+    def without_memory(pid):
+        """A kernel thread, or one that ended and was not waited for: its fd belongs to root then."""
         try:
-            return int(lines_of(f"/proc/{pid}/stat")[0].rpartition(")")[2].split()[6]) & 0x200000
+            words = lines_of(f"/proc/{pid}/stat")[0].rpartition(")")[2].split()
         except OSError:
             return True  # it ended
+        return words[0] in "ZX" or int(words[6]) & 0x200000
 
     @staticmethod
     def who(pid):
