@@ -81,12 +81,12 @@ struct lab_task {
 	struct lab_part part;
 	pid_t tid, pid, parent; /* pid: of its process */
 	bool alive, stopped, held;
-	bool queued;            /* waits for its turn to print */
-	bool stepping;          /* single steps are due to it */
-	int signal;             /* to be delivered with the next resumption */
-	int64_t call;           /* the system call it is in; -1 = none */
-	uint64_t args[6];       /* of that */
-	char path[256];         /* that it names, of open, link and rename */
+	bool queued;        /* waits for its turn to print */
+	bool stepping;      /* single steps are due to it */
+	int signal;         /* to be delivered with the next resumption */
+	int64_t call;       /* the system call it is in; -1 = none */
+	uint64_t args[6];   /* of that */
+	char path[256];     /* that it names, of open, link and rename */
 	enum lab_item item; /* what the last line told that it is printing just now */
 };
 
