@@ -171,6 +171,7 @@ static int collect(struct sweep *s, const struct kill_image *from, kill_fn *prep
 	struct peer peer = { .pid = -1 };
 
 	memset(run, 0, sizeof(*run));
+	run->by_store = !first && !s->effort->by_steps;
 	if (!kill_world_put(s->world, from))
 		s->unlike = true; /* what is seen of this run says nothing */
 	if (first)
@@ -290,7 +291,7 @@ static void double_kills(struct sweep *s, const struct kill_run *run)
 		if (collect(s, run->images[index], s->op->ready, s->op->recover, false, &second) ==
 			    0 &&
 		    !s->unlike) {
-			s->total.recovered += second.steps + 1;
+			s->total.stops += second.steps + 1;
 			judge_second(s, &second, at);
 		}
 		kill_run_free(&second);
@@ -339,9 +340,9 @@ static void kill_everywhere(struct sweep *s, const struct kill_run *run)
 		while (calls < run->call_count && run->call_steps[calls] <= step)
 			calls++;
 
-		struct kill_point at = { .step = step, .calls = calls };
+		uint64_t rest = calls != 0 ? step - run->call_steps[calls - 1] : step;
+		struct kill_point at = kill_point_of(run, step, calls, rest);
 
-		at.rest = calls != 0 ? step - run->call_steps[calls - 1] : step;
 		real_kill(s, &at);
 	}
 }
@@ -368,7 +369,7 @@ void kill_total_add(struct kill_total *to, const struct kill_total *from)
 {
 	to->operations += from->operations;
 	to->boundaries += from->boundaries;
-	to->recovered += from->recovered;
+	to->stops += from->stops;
 	to->states += from->states;
 	to->doubles += from->doubles;
 	to->reals += from->reals;

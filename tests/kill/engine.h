@@ -8,15 +8,17 @@
  *            copied. Each distinct copy is put back as new files and judged by a survivor, a
  *            process of its own with an alarm: it opens, recovers, checks, finishes the work,
  *            and says which of the legal outcomes it saw.
- *   double   For each distinct image the recoverer is stepped in turn, and each distinct image
- *            of that is judged by a third process.
+ *   double   For each distinct image the recoverer is moved in turn, from store to store and
+ *            call to call (tracee.h), and each distinct image of that is judged by a third
+ *            process.
  *   real     The operation is run again and killed with SIGKILL, at each point where the
  *            world changed, a system call returned, or it slept; for short ones at every
  *            instruction. The kernel drops locks and marks futexes itself. This cross-checks
  *            the images, and is the only way to have a living peer beside the dead.
  *
  * Between two changes of shared memory or system calls all points of death are the same to a
- * survivor; hence the images suffice, and the real kills say that they were true.
+ * survivor; hence the images suffice, and so do stores where instructions are many; the real
+ * kills say that they were true.
  */
 #ifndef TESTS_KILL_ENGINE_H
 #define TESTS_KILL_ENGINE_H
@@ -63,6 +65,7 @@ struct kill_effort {
 	int peer_ms;       /* a peer that needs longer hangs; 0 = 5000 */
 	unsigned start;    /* which of them, where it is not all */
 	bool quiet;        /* do not print violations: they are expected */
+	bool by_steps;     /* recoverers, too, by single instructions: the same, and much slower */
 };
 
 extern const struct kill_effort kill_sample; /* a few, elsewhere each time */
@@ -72,7 +75,7 @@ extern const struct kill_effort kill_full;
 struct kill_total {
 	uint64_t operations;
 	uint64_t boundaries; /* instruction boundaries of the operations */
-	uint64_t recovered;  /* the same of the recoverers */
+	uint64_t stops;      /* at stores and system calls: of recoverers, and in pairs */
 	uint64_t states;     /* distinct images judged */
 	uint64_t doubles;
 	uint64_t reals;
@@ -93,8 +96,8 @@ uint64_t kill_sweep(const struct kill_op *op, struct kill_world *world,
 		    const struct kill_effort *effort, struct kill_total *total);
 
 /*
- * The main of a sweep program: --quick, --full (kill_sample otherwise), --first, --list,
- * --only=TEXT (=NAME: that one alone), --start=N. Prints a line for each operation and
+ * The main of a sweep program: --quick, --full (kill_sample otherwise), --by-steps, --first,
+ * --list, --only=TEXT (=NAME: that one alone), --start=N. Prints a line for each operation and
  * `kill: N operations, ...` at the end. Exit status 0, 1 with violations, 77 where the architecture
  * cannot step.
  */

@@ -20,10 +20,10 @@ void kill_world_init(struct kill_world *world, const char *dir, uint32_t n)
 
 static void print_op(const char *kind, const char *name, const struct kill_total *t, int64_t ns)
 {
-	printf("%s name=%s boundaries=%llu states=%llu double=%llu recoverer-boundaries=%llu "
+	printf("%s name=%s boundaries=%llu states=%llu double=%llu stops=%llu "
 	       "real=%llu pairs=%llu violations=%llu ms=%lld\n",
 	       kind, name, (unsigned long long)t->boundaries, (unsigned long long)t->states,
-	       (unsigned long long)t->doubles, (unsigned long long)t->recovered,
+	       (unsigned long long)t->doubles, (unsigned long long)t->stops,
 	       (unsigned long long)t->reals, (unsigned long long)t->pairs,
 	       (unsigned long long)t->violations, (long long)(ns / 1000000));
 	fflush(stdout);
@@ -44,6 +44,7 @@ struct options {
 	const char *only;
 	bool list;
 	bool first; /* stop at the first violation */
+	bool by_steps;
 	unsigned start;
 };
 
@@ -58,6 +59,8 @@ static bool parse(int argc, char **argv, struct options *o)
 			o->effort = &kill_full;
 		else if (strcmp(argv[i], "--first") == 0)
 			o->first = true;
+		else if (strcmp(argv[i], "--by-steps") == 0)
+			o->by_steps = true;
 		else if (strcmp(argv[i], "--list") == 0)
 			o->list = true;
 		else if (strncmp(argv[i], "--only=", 7) == 0)
@@ -115,6 +118,7 @@ static int sweep_all(const struct table *table, const struct options *o)
 
 	if (o->first)
 		effort.violation_max = 1;
+	effort.by_steps = o->by_steps;
 	if (o->effort != &kill_quick) /* which has the same ones each time */
 		effort.start = o->start;
 	for (int i = 0; i < table->count; i++) {

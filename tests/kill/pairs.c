@@ -205,6 +205,7 @@ static void step_b(struct pairs *s, struct kill_run *run)
 	struct duo duo;
 
 	memset(run, 0, sizeof(*run));
+	run->by_store = !s->effort->by_steps;
 	if (!start_at(s, &duo))
 		return;
 	e = kill_run_through(run, &duo.b, s->world, SLEEPS_ENOUGH);
@@ -272,7 +273,7 @@ static void sweep_point(struct pairs *s)
 	int want;
 
 	step_b(s, &run);
-	s->total.boundaries += run.steps + 1;
+	s->total.stops += run.steps + 1;
 	s->total.states += (uint64_t)run.image_count;
 	want = kill_bounded(run.point_count, s->effort->killed_max);
 	for (int i = 0; i < want && !enough(s); i++) {
@@ -295,6 +296,7 @@ static bool collect(struct pairs *s, struct kill_run *run)
 	struct duo duo;
 
 	memset(run, 0, sizeof(*run));
+	run->by_store = !s->effort->by_steps;
 	if (!start_both(s, &duo))
 		return false;
 	e = kill_run_through(run, &duo.a, s->world, waits ? SLEEPS_ENOUGH : 0);
@@ -314,7 +316,7 @@ static void sweep_states(struct pairs *s)
 	int want;
 
 	if (collect(s, &run)) {
-		s->total.boundaries += run.steps + 1;
+		s->total.stops += run.steps + 1;
 		s->total.states += (uint64_t)run.image_count;
 		want = kill_bounded(run.point_count, s->effort->stopped_max);
 		for (int i = 0; i < want && !enough(s); i++) {

@@ -29,6 +29,7 @@ void kill_run_free(struct kill_run *run)
 	free(run->outcomes);
 	free(run->points);
 	free(run->call_steps);
+	free(run->ips);
 	memset(run, 0, sizeof(*run));
 }
 
@@ -53,6 +54,31 @@ static int intern(struct kill_run *run, struct kill_image *image)
 	return run->image_count++;
 }
 
+struct kill_point kill_point_of(const struct kill_run *run, uint64_t step, uint32_t calls,
+				uint64_t rest)
+{
+	struct kill_point at = { .step = step, .calls = calls, .rest = rest };
+
+	at.by_store = run->by_store;
+	if (run->by_store)
+		return at;
+	at.ip = run->ips[step];
+	for (uint64_t i = step - rest + 1; i <= step; i++)
+		at.hits += run->ips[i] == at.ip;
+	return at;
+}
+
+static void add_ip(struct kill_run *run, const struct tracee *t)
+{
+	if (run->by_store)
+		return;
+	if (t->step >= run->ip_room) {
+		run->ip_room = 2 * t->step + 1024;
+		run->ips = must(realloc(run->ips, run->ip_room * sizeof(*run->ips)));
+	}
+	run->ips[t->step] = t->ip;
+}
+
 static void add_point(struct kill_run *run, const struct tracee *t, int image)
 {
 	if (run->point_count == run->point_room) {
@@ -60,14 +86,13 @@ static void add_point(struct kill_run *run, const struct tracee *t, int image)
 		run->points =
 			must(realloc(run->points, (size_t)run->point_room * sizeof(*run->points)));
 	}
-	run->points[run->point_count++] = (struct kill_point){
-		.step = t->step,
-		.rest = t->rest,
-		.calls = t->calls,
-		.asleep = t->asleep,
-		.image = image,
-		.ip = t->ip,
-	};
+
+	struct kill_point *at = &run->points[run->point_count++];
+
+	*at = kill_point_of(run, t->step, t->calls, t->rest);
+	at->asleep = t->asleep;
+	at->image = image;
+	at->ip = t->ip;
 }
 
 static void add_call(struct kill_run *run, const struct tracee *t)
@@ -113,11 +138,13 @@ static enum tracee_event step_through(struct watcher *w, int sleeps_max)
 {
 	enum tracee_event e = TRACEE_STEPPED;
 
+	add_ip(w->run, w->t);
 	observe(w);
 	while (w->t->step < STEPS_MAX) {
-		e = tracee_step(w->t);
+		e = w->run->by_store ? tracee_store(w->t) : tracee_step(w->t);
 		if (e == TRACEE_DIED)
 			return e;
+		add_ip(w->run, w->t);
 		if (e == TRACEE_ASLEEP && ++w->sleeps > SLEEPS_MAX)
 			continue;
 		if (w->t->was_call && e != TRACEE_ASLEEP)
@@ -155,9 +182,12 @@ bool kill_run_to(struct tracee *t, const struct kill_point *at)
 
 	if (e == TRACEE_STEPPED && at->asleep)
 		e = tracee_enter_sleep(t);
+	else if (e == TRACEE_STEPPED && 2 * at->hits < at->rest && at->hits != 0 &&
+		 tracee_run_to(t, at->ip, at->hits))
+		return t->pid > 0;
 	else
 		for (uint64_t i = 0; i < at->rest && e == TRACEE_STEPPED; i++)
-			e = tracee_step(t);
+			e = at->by_store ? tracee_store(t) : tracee_step(t);
 	return e != TRACEE_DIED;
 }
 

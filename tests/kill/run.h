@@ -9,10 +9,12 @@
 
 #include "engine.h"
 
-/* Where the child was: so many system calls done, and so many instructions since. */
+/* Where the child was: so many system calls done, and so many instructions, or stores, since. */
 struct kill_point {
 	uint64_t step;
 	uint64_t rest;
+	uint64_t hits; /* how often ip was reached since the last call; 0: not counted */
+	bool by_store;
 	uint32_t calls;
 	bool asleep;
 	int image;
@@ -25,14 +27,22 @@ struct kill_run {
 	int point_room;
 	uint64_t *call_steps; /* the step after each system call */
 	uint32_t call_count;
+	bool by_store;
+	uintptr_t *ips; /* after each step, of an instruction each; NULL where by_store */
+	uint64_t ip_room;
 	struct kill_image **images;
 	int *outcomes; /* of each image, once judged */
 	int image_count;
 	uint64_t steps;
 };
 
+/* Where it is after @step of @run, @rest instructions behind the last call. */
+struct kill_point kill_point_of(const struct kill_run *run, uint64_t step, uint32_t calls,
+				uint64_t rest);
+
 /*
- * Step @t, which stands at its first mark, to the second one, and fill in @run. After @sleeps_max
+ * Step @t, which stands at its first mark, to the second one, and fill in @run, whose by_store says
+ * whether by instructions or by stores; the rest of it is empty. After @sleeps_max
  * sleeps, if that is not 0, or three times as many attempts, it is left there. ENDED, ASLEEP; or
  * DIED, and t->report says how.
  */

@@ -4,7 +4,9 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
@@ -90,7 +92,7 @@ int tracee_start(struct tracee *t, struct kill_world *world, kill_fn *prepare, k
 	t->step = t->rest = 0;
 	t->calls = t->waits = 0;
 	t->signal = 0;
-	t->was_call = t->asleep = false;
+	t->was_call = t->asleep = t->looked = t->guarded = false;
 	report->code = 0;
 	report->text[0] = '\0';
 	t->pid = fork();
@@ -313,6 +315,211 @@ static bool wait_stop_until(struct tracee *t, int64_t deadline, int *ret_status)
 	return false;
 }
 
+/* --- store by store ------------------------------------------------------------------------ */
+
+extern const char kill_call_stub[];
+
+/* Never called: where system calls are made that the child does not know of. */
+__attribute__((used)) static ONE_COPY void call_stub(void)
+{
+	__asm__ volatile(".globl kill_call_stub\nkill_call_stub:\n\tsyscall\n\tint3" ::: "memory");
+}
+
+/* Have the child, which stands outside the kernel, make a system call. False: it is gone. */
+static bool inject(struct tracee *t, long number, uintptr_t a, size_t b, unsigned long c)
+{
+	struct user_regs_struct regs, call;
+	int status = 0;
+
+	ptrace(PTRACE_GETREGS, t->pid, NULL, &regs);
+	call = regs;
+	call.rip = (uintptr_t)kill_call_stub;
+	call.rax = (unsigned long)number;
+	call.orig_rax = (unsigned long)-1; /* nothing is to be restarted */
+	call.rdi = a;
+	call.rsi = b;
+	call.rdx = c;
+	ptrace(PTRACE_SETREGS, t->pid, NULL, &call);
+	ptrace(PTRACE_CONT, t->pid, NULL, NULL);
+	if (!wait_stop(t, &status))
+		return false;
+	ptrace(PTRACE_SETREGS, t->pid, NULL, &regs);
+	return WSTOPSIG(status) == SIGTRAP;
+}
+
+/* All that is mapped shared and writable, but what the harness shares with it. */
+static void look_at_maps(struct tracee *t)
+{
+	char path[32], line[512];
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", t->pid);
+	t->range_count = 0;
+	t->looked = true;
+
+	FILE *maps = fopen(path, "re");
+
+	while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
+		unsigned long start, end;
+		char rights[5];
+
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, rights) != 3 || rights[1] != 'w' ||
+		    rights[3] != 's' || strstr(line, "/dev/zero (deleted)") != NULL)
+			continue;
+		if (t->range_count == TRACEE_RANGES) {
+			fprintf(stderr, "kill: more than %d shared mappings\n", TRACEE_RANGES);
+			exit(2);
+		}
+		t->ranges[t->range_count++] = (struct tracee_range){ start, end - start };
+	}
+	if (maps != NULL)
+		fclose(maps);
+}
+
+static bool guard(struct tracee *t, bool on)
+{
+	if (t->guarded == on)
+		return true;
+	if (on && !t->looked)
+		look_at_maps(t);
+	for (int i = 0; i < t->range_count; i++)
+		if (!inject(t, SYS_mprotect, t->ranges[i].at, t->ranges[i].size,
+			    on ? PROT_READ : PROT_READ | PROT_WRITE))
+			return false;
+	t->guarded = on;
+	return true;
+}
+
+/* It has stopped for a signal: since it stores where it must not? */
+static bool at_store(const struct tracee *t)
+{
+	siginfo_t info = { 0 };
+
+	if (ptrace(PTRACE_GETSIGINFO, t->pid, NULL, &info) < 0 || info.si_signo != SIGSEGV ||
+	    info.si_code <= 0)
+		return false;
+	for (int i = 0; i < t->range_count; i++)
+		if ((uintptr_t)info.si_addr - t->ranges[i].at < t->ranges[i].size)
+			return true;
+	return false;
+}
+
+/* It stands at the entry of a system call: take it back to in front of it. */
+static bool before_call(struct tracee *t)
+{
+	struct user_regs_struct regs;
+	int status = 0;
+
+	ptrace(PTRACE_GETREGS, t->pid, NULL, &regs);
+
+	unsigned long number = regs.orig_rax;
+
+	regs.orig_rax = (unsigned long)-1; /* no such call: the kernel does nothing */
+	ptrace(PTRACE_SETREGS, t->pid, NULL, &regs);
+	ptrace(PTRACE_SYSCALL, t->pid, NULL, NULL);
+	if (!wait_stop(t, &status))
+		return false;
+	regs.rip -= 2;
+	regs.rax = number;
+	ptrace(PTRACE_SETREGS, t->pid, NULL, &regs);
+	t->ip = (uintptr_t)regs.rip;
+	t->looked = false; /* it may map */
+	return true;
+}
+
+enum tracee_event tracee_store(struct tracee *t)
+{
+	int64_t deadline = harness_now() + (int64_t)STUCK_MS * 1000000;
+	int status = 0;
+
+	if (t->asleep)
+		return tracee_step(t);
+	if (!guard(t, true))
+		return gone(t, status);
+	for (;;) {
+		ptrace(PTRACE_SYSCALL, t->pid, NULL, (void *)(intptr_t)t->signal);
+		t->signal = 0;
+		if (!wait_stop_until(t, deadline, &status))
+			return gone(t, status);
+
+		int sig = WSTOPSIG(status);
+
+		if (sig == SIGTRAP && ip_of(t->pid) == (uintptr_t)kill_mark_end + 1) {
+			t->step++;
+			t->rest++;
+			t->ip = (uintptr_t)kill_mark_end;
+			return guard(t, false) ? TRACEE_ENDED : gone(t, status);
+		}
+		if (sig == CALL_STOP && !before_call(t))
+			return gone(t, status);
+		if (sig == CALL_STOP || at_store(t)) {
+			if (!guard(t, false))
+				return gone(t, status);
+			t->ip = ip_of(t->pid);
+			return tracee_step(t);
+		}
+		t->signal = sig == SIGTRAP ? 0 : sig;
+	}
+}
+
+/* --- to a place ---------------------------------------------------------------------------- */
+
+/* Step over the breakpoint, where @code stands otherwise. */
+static bool step_over(struct tracee *t, uintptr_t ip, long code)
+{
+	enum tracee_event e;
+
+	ptrace(PTRACE_POKETEXT, t->pid, (void *)ip, (void *)code);
+	e = tracee_step(t);
+	return e == TRACEE_STEPPED;
+}
+
+bool tracee_run_to(struct tracee *t, uintptr_t ip, uint64_t hits)
+{
+	int64_t deadline = harness_now() + (int64_t)STUCK_MS * 1000000;
+	int status = 0;
+	long code;
+
+	errno = 0;
+	code = ptrace(PTRACE_PEEKTEXT, t->pid, (void *)ip, NULL);
+	if (errno != 0)
+		return false;
+
+	long trap = (long)(((unsigned long)code & ~0xfful) | 0xcc);
+
+	if (ptrace(PTRACE_POKETEXT, t->pid, (void *)ip, (void *)trap) < 0)
+		return false;
+	/* where it stands now does not count */
+	if (t->ip == ip && (!step_over(t, ip, code) ||
+			    ptrace(PTRACE_POKETEXT, t->pid, (void *)ip, (void *)trap) < 0))
+		return true;
+	while (hits > 0) {
+		ptrace(PTRACE_SYSCALL, t->pid, NULL, (void *)(intptr_t)t->signal);
+		t->signal = 0;
+		if (!wait_stop_until(t, deadline, &status)) {
+			t->pid = -1;
+			return true;
+		}
+
+		int sig = WSTOPSIG(status);
+
+		if (sig == SIGTRAP && ip_of(t->pid) == ip + 1) {
+			ptrace(PTRACE_POKEUSER, t->pid,
+			       (void *)offsetof(struct user_regs_struct, rip), (void *)ip);
+			t->ip = ip;
+			if (--hits > 0 &&
+			    (!step_over(t, ip, code) ||
+			     ptrace(PTRACE_POKETEXT, t->pid, (void *)ip, (void *)trap) < 0))
+				return true;
+		} else if (sig == SIGTRAP || sig == CALL_STOP) {
+			break; /* it came another way */
+		} else {
+			t->signal = sig;
+		}
+	}
+	ptrace(PTRACE_POKETEXT, t->pid, (void *)ip, (void *)code);
+	return true;
+}
+
 enum tracee_event tracee_finish(struct tracee *t, int64_t ms)
 {
 	int64_t deadline = harness_now() + ms * 1000000;
@@ -347,6 +554,18 @@ enum tracee_event tracee_step(struct tracee *t)
 {
 	(void)t;
 	return TRACEE_DIED;
+}
+
+enum tracee_event tracee_store(struct tracee *t)
+{
+	(void)t;
+	return TRACEE_DIED;
+}
+
+bool tracee_run_to(struct tracee *t, uintptr_t ip, uint64_t hits)
+{
+	(void)t, (void)ip, (void)hits;
+	return false;
 }
 
 enum tracee_event tracee_run_calls(struct tracee *t, uint32_t calls)
