@@ -80,6 +80,7 @@ TARN_API void tarn_barrier_close(struct tarn_barrier *barrier);
  *   -EUSERS  all seats are those of living parties
  *   -EPERM   the region was opened to look on
  *   -ENOMEM  a thread's first call
+ *   -EUCLEAN somebody writes over its rounds without end; no seat was taken
  *   and what becoming a member anew in a child of fork() returns
  * Since: 0.1
  */

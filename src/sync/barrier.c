@@ -259,20 +259,24 @@ static int my_seat(const struct prim *prim)
 	return -1;
 }
 
-/* We have taken seat @at with what is written there; write what we are there for. */
-static void settle_down(struct prim *prim, uint32_t at)
+/* We have taken seat @at with what is written there; write what we are there for. False: rounds go
+ * by faster than this can be. */
+static bool settle_down(struct prim *prim, uint32_t at)
 {
 	uint32_t value = load(&prim->seats[at].value), round;
 
 	tarn__self.seated = true;
 	if ((value & (SITS | ARRIVED | FOUND_DEAD)) == (SITS | ARRIVED)) {
 		write(prim, at, round_of(value) + 1, SITS); /* it had arrived, and died */
-		return;
+		return true;
 	}
-	do {
+	for (int tries = 0; tries < PRIM_TRIES; tries++) {
 		round = round_of(load(&prim->sec.shm->state));
 		write(prim, at, round, SITS);
-	} while (round_of(load(&prim->sec.shm->state)) != round);
+		if (round_of(load(&prim->sec.shm->state)) == round)
+			return true;
+	}
+	return false;
 }
 
 /* Take over what a dead party has left at @at. */
@@ -314,6 +318,14 @@ static int find_seat(struct prim *prim)
 	return -1;
 }
 
+static void get_up(struct prim *prim, uint32_t at)
+{
+	/* release, both: not after the seat is free */
+	atomic_store_explicit(&prim->seats[at].token, 0, memory_order_release);
+	atomic_store_explicit(&prim->seats[at].value, 0, memory_order_release);
+	(void)tarn__seat_give(prim, at);
+}
+
 /* The seat of this thread, or an error. */
 static int join(struct prim *prim, struct tarn_diag *diag)
 {
@@ -329,16 +341,11 @@ static int join(struct prim *prim, struct tarn_diag *diag)
 		return tarn__diag(diag, -EUSERS,
 				  "barrier %s: all of its %" PRIu32 " seats are those of others",
 				  prim->sec.name, prim->seat_count);
-	settle_down(prim, (uint32_t)at);
-	return at;
-}
-
-static void get_up(struct prim *prim, uint32_t at)
-{
-	/* release, both: not after the seat is free */
-	atomic_store_explicit(&prim->seats[at].token, 0, memory_order_release);
-	atomic_store_explicit(&prim->seats[at].value, 0, memory_order_release);
-	(void)tarn__seat_give(prim, at);
+	if (settle_down(prim, (uint32_t)at))
+		return at;
+	get_up(prim, (uint32_t)at);
+	return tarn__diag(diag, -EUCLEAN, "barrier %s: its rounds change without end",
+			  prim->sec.name);
 }
 
 /* As if it had died. */

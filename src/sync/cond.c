@@ -254,7 +254,7 @@ static int sit(struct prim *prim, struct turn *turn, struct tarn_diag *diag)
 {
 	struct section_shm *shm = prim->sec.shm;
 	int at = find_seat(prim);
-	uint32_t ticket, sleep;
+	uint32_t ticket;
 
 	if (at < 0) {
 		tarn__diag(diag, -EUSERS,
@@ -269,10 +269,7 @@ static int sit(struct prim *prim, struct turn *turn, struct tarn_diag *diag)
 	turn->at = (uint32_t)at;
 	turn->value = ticket << 2 | WAITING;
 	atomic_store_explicit(&prim->seats[at].value, turn->value, memory_order_seq_cst);
-	sleep = load(&shm->sleep);
-	while (!atomic_compare_exchange_weak_explicit(&shm->sleep, &sleep, (sleep | 1) + 2,
-						      memory_order_seq_cst, memory_order_relaxed))
-		;
+	tarn__prim_sleeps(shm);
 	return 0;
 }
 
@@ -514,8 +511,11 @@ static void signal_all(struct prim *prim)
 	uint32_t sleep = load(&shm->sleep), stamp = load(&shm->state), bell = load(&shm->bell);
 	bool busy = false;
 
-	while (before(bell, stamp) && !change(&shm->bell, bell, stamp))
+	for (int tries = 0; tries < PRIM_TRIES && before(bell, stamp); tries++) {
+		if (change(&shm->bell, bell, stamp))
+			break;
 		bell = load(&shm->bell);
+	}
 	for (uint32_t at = 0; at < prim->seat_count; at++) {
 		uint32_t id = load(&prim->seats[at].id), value = load(&prim->seats[at].value);
 

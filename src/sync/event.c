@@ -62,12 +62,13 @@ static int take_it(struct prim *prim)
 	/* seq_cst: B4 <- B3 */
 	uint32_t seen = atomic_load_explicit(state, memory_order_seq_cst);
 
-	while ((seen & IS_SET) != 0)
+	for (int tries = 0; (seen & IS_SET) != 0 && tries < PRIM_TRIES; tries++) {
 		/* acquire: T2 <- T1, what was done before the set is visible */
 		if (atomic_compare_exchange_weak_explicit(state, &seen, seen & ~(uint32_t)IS_SET,
 							  memory_order_acquire,
 							  memory_order_relaxed))
 			return 1;
+	}
 	return 0;
 }
 
@@ -133,13 +134,21 @@ int tarn_event_set(struct tarn_event *event)
 	if (r < 0)
 		return r;
 	/* Where it is set already it is stored again, unchanged: what was done before this is seen
-	 * by whom it lets through. seq_cst: T1 -> T2, and B1 -> B2 */
-	while (!atomic_compare_exchange_weak_explicit(
-		state, &seen, (seen & IS_SET) != 0 ? seen : (seen + ONCE_MORE) | IS_SET,
-		memory_order_seq_cst, memory_order_relaxed))
-		;
-	if ((seen & IS_SET) == 0)
-		tarn__prim_ring(prim, is_auto(prim) ? 1 : INT32_MAX);
+	 * by whom it lets through. */
+	for (int tries = 0; tries < PRIM_TRIES; tries++) {
+		uint32_t set = (seen & IS_SET) != 0 ? seen : (seen + ONCE_MORE) | IS_SET;
+
+		/* seq_cst: T1 -> T2, and B1 -> B2 */
+		if (!atomic_compare_exchange_weak_explicit(state, &seen, set, memory_order_seq_cst,
+							   memory_order_relaxed))
+			continue;
+		if ((seen & IS_SET) == 0)
+			tarn__prim_ring(prim, is_auto(prim) ? 1 : INT32_MAX);
+		return 0;
+	}
+	/* seq_cst: as above, uncounted, for whom a peer that changes it for ever lets no other */
+	atomic_fetch_or_explicit(state, IS_SET, memory_order_seq_cst);
+	tarn__prim_ring(prim, INT32_MAX);
 	return 0;
 }
 

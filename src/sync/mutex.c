@@ -51,18 +51,32 @@ __attribute__((noinline)) static int lock_slowly(struct tarn_mutex *mutex, int64
 	return tarn__prim_lock(prim, deadline, wait, diag);
 }
 
+__attribute__((noinline)) static int lock_anew(struct tarn_mutex *mutex, int64_t deadline,
+					       bool wait, struct tarn_diag *diag)
+{
+	unlock(mutex->prim.sec.shm, 0);
+	return lock_slowly(mutex, deadline, wait, diag);
+}
+
+static inline int lock_it(struct tarn_mutex *mutex, int64_t deadline, bool wait,
+			  struct tarn_diag *diag)
+{
+	enum prim_fast fast = tarn__prim_lock_fast(&mutex->prim);
+
+	if (TARN__LIKELY(fast == FAST_MINE))
+		return 0;
+	return fast == FAST_BACK ? lock_anew(mutex, deadline, wait, diag)
+				 : lock_slowly(mutex, deadline, wait, diag);
+}
+
 int tarn_mutex_lock(struct tarn_mutex *mutex, int64_t deadline, struct tarn_diag *diag)
 {
-	if (TARN__LIKELY(tarn__prim_lock_fast(&mutex->prim)))
-		return 0;
-	return lock_slowly(mutex, deadline, true, diag);
+	return lock_it(mutex, deadline, true, diag);
 }
 
 int tarn_mutex_try(struct tarn_mutex *mutex, struct tarn_diag *diag)
 {
-	if (TARN__LIKELY(tarn__prim_lock_fast(&mutex->prim)))
-		return 0;
-	return lock_slowly(mutex, INT64_MIN, false, diag);
+	return lock_it(mutex, INT64_MIN, false, diag);
 }
 
 int tarn_mutex_unlock(struct tarn_mutex *mutex)

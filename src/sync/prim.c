@@ -413,21 +413,31 @@ void tarn__prim_ring_slowly(struct prim *prim, int count)
 							      memory_order_relaxed);
 }
 
-/*
- * Say that we are about to sleep. The value of bell to sleep on: of before it was said, so that
- * whoever clears what was said has changed bell since.
- */
+void tarn__prim_sleeps(struct section_shm *shm)
+{
+	/* relaxed: decided by the exchange */
+	uint32_t sleep = atomic_load_explicit(&shm->sleep, memory_order_relaxed);
+
+	for (int tries = 0; tries < PRIM_TRIES; tries++) {
+		/* seq_cst: B3 -> B4 */
+		if (atomic_compare_exchange_weak_explicit(&shm->sleep, &sleep, (sleep | 1) + 2,
+							  memory_order_seq_cst,
+							  memory_order_relaxed))
+			return;
+	}
+	/* seq_cst: as above, in two steps for whom a peer that changes it for ever lets no other */
+	atomic_fetch_add_explicit(&shm->sleep, 2, memory_order_seq_cst);
+	atomic_fetch_or_explicit(&shm->sleep, 1, memory_order_seq_cst);
+}
+
+/* We are about to sleep. The value of bell to sleep on: of before it was said, so that whoever
+ * clears what was said has changed bell since. */
 static uint32_t announce(struct section_shm *shm)
 {
 	/* seq_cst: before sleep is written */
 	uint32_t bell = atomic_load_explicit(&shm->bell, memory_order_seq_cst);
-	/* relaxed: decided by the exchange */
-	uint32_t sleep = atomic_load_explicit(&shm->sleep, memory_order_relaxed);
 
-	/* seq_cst: B3 -> B4, the look that follows */
-	while (!atomic_compare_exchange_weak_explicit(&shm->sleep, &sleep, (sleep | 1) + 2,
-						      memory_order_seq_cst, memory_order_relaxed))
-		;
+	tarn__prim_sleeps(shm);
 	return bell;
 }
 

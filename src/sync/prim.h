@@ -89,7 +89,11 @@ static_assert(offsetof(struct seat_shm, token) == 8, "layout");
 static_assert(offsetof(struct seat_shm, value) == 12, "layout");
 static_assert(sizeof(struct seat_shm) == SECTION_UNIT, "layout");
 
-enum { SEATS_A_LINE = TARN__CACHE_LINE / sizeof(struct seat_shm) };
+enum {
+	SEATS_A_LINE = TARN__CACHE_LINE / sizeof(struct seat_shm),
+	PRIM_TRIES = 1000, /* exchanges in a row that others were faster at: a peer that does
+			      nothing else must not keep us here past the deadline */
+};
 
 static_assert(offsetof(struct section_shm, journal) % TARN__CACHE_LINE == 0, "of seats");
 
@@ -167,8 +171,15 @@ static inline int tarn__prim_verdict(const struct prim *prim)
 		       ? 0
 		       : -EOWNERDEAD;
 }
-/* Where it is free, and there is nothing to be told: have it. Else tarn__prim_lock(). */
-static inline bool tarn__prim_lock_fast(struct prim *prim)
+/* What became of the short way. A caller goes on with calls in its last place, and with its own
+ * arguments: so it saves no register before the exchange, which waits for stores. */
+enum prim_fast {
+	FAST_MINE,
+	FAST_NOT,
+	FAST_BACK, /* ours, but not by the short way: unlock(shm, 0), then the long one */
+};
+/* Where it is free, and there is nothing to be told: have it. */
+static inline enum prim_fast tarn__prim_lock_fast(struct prim *prim)
 {
 	struct thread *me = &tarn__self;
 	struct section_shm *shm = prim->sec.shm;
@@ -176,15 +187,13 @@ static inline bool tarn__prim_lock_fast(struct prim *prim)
 
 	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) ||
 	    TARN__UNLIKELY(!take(shm, 0, id_of(&prim->sec))))
-		return false;
+		return FAST_NOT;
 	if (TARN__UNLIKELY(tarn__prim_verdict(prim) < 0) ||
-	    TARN__UNLIKELY(!tarn__section_start(shm, me, &seq))) {
-		unlock(shm, 0);
-		return false;
-	}
+	    TARN__UNLIKELY(!tarn__section_start(shm, me, &seq)))
+		return FAST_BACK;
 	prim->next_held = me->held;
 	me->held = prim;
-	return true;
+	return FAST_MINE;
 }
 void tarn__prim_forget(struct prim *prim); /* not the one locked last */
 /* The lock is ours. */
@@ -226,6 +235,8 @@ typedef int tarn__prim_try_fn(struct prim *prim, struct await *w, void *arg);
 int tarn__prim_await(struct prim *prim, int64_t deadline, tarn__prim_try_fn *try, void *arg);
 /* Spin, as that does, until *@word is not @value any more. False: it still was. */
 bool tarn__prim_spin(struct prim *prim, const _Atomic uint32_t *word, uint32_t value);
+/* Say that this thread is about to sleep; B3 -> B4, the look that follows. */
+void tarn__prim_sleeps(struct section_shm *shm);
 void tarn__prim_ring_slowly(struct prim *prim, int count);
 /* Something was given back that @count may wait for. */
 static inline void tarn__prim_ring(struct prim *prim, int count)
@@ -238,6 +249,13 @@ static inline void tarn__prim_ring(struct prim *prim, int count)
 
 /* --- seats */
 
+/* Store @value where it is not there already: the next exchange waits for stores. */
+static inline void store_other(_Atomic uint32_t *to, uint32_t value)
+{
+	/* relaxed, both: for the eye, or a guess */
+	if (TARN__UNLIKELY(atomic_load_explicit(to, memory_order_relaxed) != value))
+		atomic_store_explicit(to, value, memory_order_relaxed);
+}
 /* Sit down on seat @at if it is free. */
 static inline bool tarn__seat_take(struct prim *prim, uint32_t at, uint32_t value)
 {
@@ -251,11 +269,10 @@ static inline bool tarn__seat_take(struct prim *prim, uint32_t at, uint32_t valu
 						     memory_order_seq_cst, memory_order_relaxed))
 		return false;
 	/* relaxed, all: for the eye, and a guess */
-	atomic_store_explicit(&seat->tid, tarn__self.tid, memory_order_relaxed);
-	atomic_store_explicit(&seat->token, tarn__self.token, memory_order_relaxed);
-	atomic_store_explicit(&seat->value, value, memory_order_relaxed);
-	if (atomic_load_explicit(&prim->hint, memory_order_relaxed) != at)
-		atomic_store_explicit(&prim->hint, at, memory_order_relaxed);
+	store_other(&seat->tid, tarn__self.tid);
+	store_other(&seat->token, tarn__self.token);
+	store_other(&seat->value, value);
+	store_other(&prim->hint, at);
 	return true;
 }
 /* Get up from seat @at, if this member sits there. */

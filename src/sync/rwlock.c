@@ -103,13 +103,10 @@ static inline bool sit_down(struct prim *prim, uint32_t at)
 		    &seat->id, &free, id_of(&prim->sec), memory_order_seq_cst,
 		    memory_order_relaxed)))
 		return false;
-	/* relaxed, all: read by this thread, and by others for the eye. What is there already from
-	 * the last time is not stored: the next exchange waits for stores. */
+	/* relaxed, all: read by this thread, and by others for the eye */
 	atomic_store_explicit(&seat->token, me->token, memory_order_relaxed);
-	if (TARN__UNLIKELY(atomic_load_explicit(&seat->tid, memory_order_relaxed) != me->tid))
-		atomic_store_explicit(&seat->tid, me->tid, memory_order_relaxed);
-	if (TARN__UNLIKELY(atomic_load_explicit(&seat->value, memory_order_relaxed) != 0))
-		atomic_store_explicit(&seat->value, 0, memory_order_relaxed);
+	store_other(&seat->tid, me->tid);
+	store_other(&seat->value, 0);
 	return true;
 }
 
@@ -398,15 +395,14 @@ __attribute__((noinline)) static int drain_seat(struct prim *prim, uint32_t at, 
 	return r;
 }
 
-/* Wait until nobody sits on seat @at, nor behind it in its cache line. As above, or -EDEADLK: this
- * thread reads; *@ret_at: who does. */
-__attribute__((noinline)) static int drain_line(struct prim *prim, uint32_t at, int64_t deadline,
-						bool wait, uint32_t *ret_at)
+/* The lock is ours: wait until nobody reads. As above, or -EDEADLK: this thread reads; *@ret_at:
+ * who does. */
+static int drain(struct prim *prim, int64_t deadline, bool wait, uint32_t *ret_at)
 {
-	uint32_t end = at + SEATS_A_LINE < prim->seat_count ? at + SEATS_A_LINE : prim->seat_count;
+	uint32_t used = seats_used(prim);
 	int r = tarn__self.seated && own_seat(prim) >= 0 ? -EDEADLK : 0;
 
-	for (; at < end && r == 0; at++) {
+	for (uint32_t at = 0; at < used && r == 0; at++) {
 		*ret_at = at;
 		if (sitter(prim, at) != 0)
 			r = drain_seat(prim, at, deadline, wait);
@@ -414,23 +410,15 @@ __attribute__((noinline)) static int drain_line(struct prim *prim, uint32_t at, 
 	return r;
 }
 
-/* The lock is ours: wait until nobody reads. */
-static inline int drain(struct prim *prim, int64_t deadline, bool wait, uint32_t *ret_at)
+static inline bool anybody_sits(const struct prim *prim)
 {
 	uint32_t used = seats_used(prim);
-	int r = 0;
 
-	for (uint32_t at = 0; at < used && r == 0; at += SEATS_A_LINE) {
-		if (TARN__LIKELY(at + SEATS_A_LINE <= prim->seat_count) &&
-		    TARN__LIKELY((sitter(prim, at) | sitter(prim, at + 1) | sitter(prim, at + 2) |
-				  sitter(prim, at + 3)) == 0))
-			continue;
-		r = drain_line(prim, at, deadline, wait, ret_at);
-	}
-	return r;
+	for (uint32_t at = 0; at < used; at++)
+		if (TARN__UNLIKELY(sitter(prim, at) != 0))
+			return true;
+	return false;
 }
-
-static_assert(SEATS_A_LINE == 4, "as drain() looks at them");
 
 static int writer_words(struct prim *prim, int r, uint32_t at, struct tarn_diag *diag)
 {
@@ -448,31 +436,46 @@ static int writer_words(struct prim *prim, int r, uint32_t at, struct tarn_diag 
 				  diag);
 }
 
+/* The lock is ours, and it was said @r: others are to leave. */
+__attribute__((noinline)) static int write_alone(struct prim *prim, int64_t deadline, bool wait,
+						 int r, struct tarn_diag *diag)
+{
+	uint32_t at = 0;
+	int drained = drain(prim, deadline, wait, &at);
+
+	if (drained == 0)
+		return r;
+	r = writer_words(prim, drained, at, diag);
+	stop_writing(prim);
+	return r;
+}
+
 /* Who reads does not wait for a writer, who waits for it. */
 __attribute__((noinline)) static int write_slowly(struct prim *prim, int64_t deadline, bool wait,
 						  struct tarn_diag *diag)
 {
 	int at = tarn__self.seated ? own_seat(prim) : -1;
+	int r = at >= 0 ? writer_words(prim, -EDEADLK, (uint32_t)at, diag)
+			: tarn__prim_lock(prim, deadline, wait, diag);
 
-	return at >= 0 ? writer_words(prim, -EDEADLK, (uint32_t)at, diag)
-		       : tarn__prim_lock(prim, deadline, wait, diag);
+	return r < 0 && r != -EOWNERDEAD ? r : write_alone(prim, deadline, wait, r, diag);
+}
+
+__attribute__((noinline)) static int write_anew(struct prim *prim, int64_t deadline, bool wait,
+						struct tarn_diag *diag)
+{
+	unlock(prim->sec.shm, 0);
+	return write_slowly(prim, deadline, wait, diag);
 }
 
 static inline int write_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
 {
-	uint32_t at = 0;
-	int r = 0, drained;
+	enum prim_fast fast = tarn__prim_lock_fast(prim);
 
-	if (TARN__UNLIKELY(!tarn__prim_lock_fast(prim)))
-		r = write_slowly(prim, deadline, wait, diag);
-	if (TARN__UNLIKELY(r < 0 && r != -EOWNERDEAD))
-		return r;
-	drained = drain(prim, deadline, wait, &at);
-	if (TARN__LIKELY(drained == 0))
-		return r;
-	r = writer_words(prim, drained, at, diag);
-	stop_writing(prim);
-	return r;
+	if (TARN__UNLIKELY(fast != FAST_MINE))
+		return fast == FAST_BACK ? write_anew(prim, deadline, wait, diag)
+					 : write_slowly(prim, deadline, wait, diag);
+	return TARN__LIKELY(!anybody_sits(prim)) ? 0 : write_alone(prim, deadline, wait, 0, diag);
 }
 
 int tarn_rwlock_write(struct tarn_rwlock *lock, int64_t deadline, struct tarn_diag *diag)

@@ -12,11 +12,6 @@
 
 static_assert(TARN_SEM_OWNED_MAX == PRIM_SEATS, "as documented");
 
-enum {
-	TRIES_MAX = 1000, /* exchanges in a row that others were faster at: a peer that does nothing
-			     else must not keep us here past the deadline */
-};
-
 struct tarn_sem {
 	struct prim prim;
 };
@@ -72,7 +67,7 @@ static inline int count_down(struct prim *prim)
 	/* seq_cst: B4 <- B3 */
 	uint32_t value = atomic_load_explicit(state, memory_order_seq_cst);
 
-	for (int tries = 0; value != 0 && tries < TRIES_MAX; tries++) {
+	for (int tries = 0; value != 0 && tries < PRIM_TRIES; tries++) {
 		if (TARN__UNLIKELY(value > TARN_SEM_MAX))
 			return -EUCLEAN;
 		/* acquire: T2 <- T1, what was done before the post is visible */
@@ -92,7 +87,7 @@ static int try_count(struct prim *prim, struct await *w, void *arg)
 static int try_seat(struct prim *prim, struct await *w, void *arg)
 {
 	(void)arg;
-	for (int tries = 0; tries < TRIES_MAX; tries++) {
+	for (int tries = 0; tries < PRIM_TRIES; tries++) {
 		int at = tarn__seat_find(prim, w->w.probe, &w->peer);
 
 		if (at < 0)
@@ -193,7 +188,7 @@ static inline int count_up(struct prim *prim)
 	/* relaxed: decided by the exchange */
 	uint32_t value = atomic_load_explicit(state, memory_order_relaxed);
 
-	for (int tries = 0; tries < TRIES_MAX; tries++) {
+	for (int tries = 0; tries < PRIM_TRIES; tries++) {
 		if (TARN__UNLIKELY(value >= TARN_SEM_MAX))
 			return value == TARN_SEM_MAX ? -EOVERFLOW : -EUCLEAN;
 		/* seq_cst: T1 -> T2, and B1 -> B2 */
