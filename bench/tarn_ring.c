@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "contestants.h"
 #include "tarn_region.h"
 
 enum { SMALL = 16 << 10, USUAL = 4 << 20, BURST = 32 };
@@ -28,7 +29,9 @@ static void ring_open(struct bench *b)
 
 static void ring_attach(struct bench *b)
 {
-	const struct tarn_ring_opts opts = { .capacity = capacity_of(b) };
+	bool sleeps = b->cell->contestant == &bench_tarn_ring_asleep;
+	const struct tarn_ring_opts opts = { .capacity = capacity_of(b),
+					     .flags = sleeps ? TARN_RING_NO_SPIN : 0 };
 	struct tarn_region *region = tarn_region_join(b);
 
 	for (unsigned i = 0; i < bench_channels(b); i++) {
@@ -205,6 +208,24 @@ static const struct bench_variant ring_variants[] = {
 	{ BENCH_IN_PLACE, STILL, 0, BENCH_SIZE_MAX, in_place_run },
 	{ BENCH_ZERO_COPY, BENCH_BIT(BENCH_ROUND_TRIP), 16, BENCH_SIZE_MAX, zero_copy_run },
 	{ 0 },
+};
+
+static const struct bench_variant asleep_variants[] = {
+	{ BENCH_BLOCKING, BENCH_BIT(BENCH_ROUND_TRIP) | BENCH_BIT(BENCH_WAKE_UP), 0, BENCH_SIZE_MAX,
+	  blocking_run },
+	{ 0 },
+};
+
+const struct bench_contestant bench_tarn_ring_asleep = {
+	.name = "ring-asleep",
+	.group = BENCH_TARN,
+	.what = "a ring whose sides sleep at once, and never spin (TARN_RING_NO_SPIN)",
+	.variants = asleep_variants,
+	.open = ring_open,
+	.attach = ring_attach,
+	.detach = ring_detach,
+	.pages = TARN_REGION_PAGES,
+	.burst = BURST,
 };
 
 const struct bench_contestant bench_tarn_ring = {

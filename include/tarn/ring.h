@@ -41,9 +41,17 @@ struct tarn_ring_opts {
 	uint64_t capacity;    /* bytes, headers of 8 bytes a record included; a power of two,
 	                         256 .. 2^32; 0 = 4 MiB */
 	uint32_t record_size; /* bytes of every record, 1 .. capacity / 2 - 8; 0 = any size */
-	uint32_t flags;       /* zero */
+	uint32_t flags;       /* TARN_RING_ of this handle, not of the ring */
 	struct tarn_diag *diag;
 	uint64_t reserved[2]; /* zero */
+};
+
+/* tarn_ring_opts.flags */
+enum {
+	TARN_RING_NO_SPIN =
+		1u << 0, /* the _wait calls sleep at once: they cost the processor least,
+	                                and a peer that answers within microseconds is waited for as
+	                                long as the kernel takes to switch */
 };
 
 /* One record of a batch. */

@@ -41,8 +41,12 @@ static int check_opts(const struct tarn_ring_opts *opts, uint64_t *ret_capacity)
 		tarn__diag_hint(opts->diag, "ask for a larger capacity");
 		return -EINVAL;
 	}
-	if (opts->flags != 0 || opts->reserved[0] != 0 || opts->reserved[1] != 0)
-		return tarn__diag(opts->diag, -EINVAL, "flags and reserved options are not zero");
+	if ((opts->flags & ~(uint32_t)TARN_RING_NO_SPIN) != 0)
+		return tarn__diag(opts->diag, -EINVAL,
+				  "flags 0x%" PRIx32 ": TARN_RING_NO_SPIN (1) is the only one",
+				  opts->flags);
+	if (opts->reserved[0] != 0 || opts->reserved[1] != 0)
+		return tarn__diag(opts->diag, -EINVAL, "reserved options are not zero");
 	*ret_capacity = capacity;
 	return 0;
 }
@@ -176,6 +180,7 @@ static int find_tail(struct tarn_ring *ring)
 	ring->pos = tail;
 	ring->head = head;
 	ring->zero_to = tail + 1;
+	ring->run = 0;
 	ring->reserved = false;
 	/* release: as after a publication of our own */
 	atomic_store_explicit(&ring->my_pos->pos, tail, memory_order_release);
@@ -194,6 +199,7 @@ static int take_role(struct tarn_ring *ring)
 		/* acquire: the last consumer's, as in find_tail() */
 		ring->pos = atomic_load_explicit(&ring->my_pos->pos, memory_order_acquire);
 		ring->peek_count = 0;
+		ring->quick = ring->special == 0 ? UINT32_MAX : 0;
 	}
 	if (r < 0) /* release: nothing was done in the role */
 		atomic_store_explicit(&ring->mine->owner, 0, memory_order_release);
@@ -205,7 +211,13 @@ static void ring_forked(struct tarn__forkable *self)
 	struct tarn_ring *ring =
 		(struct tarn_ring *)(void *)((char *)self - offsetof(struct tarn_ring, forkable));
 
-	ring->stale = true;
+	make_special(ring, SPECIAL_STALE);
+}
+
+static void set_fence(struct tarn_ring *ring)
+{
+	if (tarn__plat_membarrier_register() < 0)
+		make_special(ring, SPECIAL_FENCE);
 }
 
 int tarn__ring_reclaim(struct tarn_ring *ring)
@@ -219,10 +231,11 @@ int tarn__ring_reclaim(struct tarn_ring *ring)
 	uint32_t state = atomic_load_explicit(&ring->region->directory[ring->object.index].state,
 					      memory_order_seq_cst);
 
-	ring->fence = tarn__plat_membarrier_register() < 0;
+	set_fence(ring);
+	ring->special &= ~(uint32_t)SPECIAL_STALE;
 	r = (state & ~3u) == (ring->object.state & ~3u) ? take_role(ring) : -EUCLEAN;
-	if (r == 0)
-		ring->stale = false;
+	if (r < 0)
+		make_special(ring, SPECIAL_STALE);
 	tarn__region_leave(ring->region);
 	return r;
 }
@@ -316,6 +329,8 @@ static struct tarn_ring *new_handle(struct tarn_region *region, enum tarn_ring_r
 	ring->mask = shm->capacity - 1;
 	ring->record_size = shm->record_size;
 	ring->record_max = shm->record_max;
+	ring->size_min = ring->record_size;
+	ring->size_span = ring->record_size != 0 ? 0 : ring->record_max;
 	ring->forkable.forked = ring_forked;
 	ring->spin_ns = 20000;
 	return ring;
@@ -348,6 +363,8 @@ static int open_entered(struct tarn_region *region, const char *name, enum tarn_
 		r = check_geometry((struct ring_shm *)(void *)object.base, &object, name, opts);
 	if (r == 0) {
 		ring = new_handle(region, role, &object);
+		if (ring != NULL && opts != NULL && (opts->flags & TARN_RING_NO_SPIN) != 0)
+			ring->spin_ns = 0;
 		r = ring == NULL ? -ENOMEM
 		    : handle_sound(ring)
 			    ? 0
@@ -356,7 +373,7 @@ static int open_entered(struct tarn_region *region, const char *name, enum tarn_
 					 name);
 	}
 	if (r == 0 && role != TARN_RING_OBSERVER) {
-		ring->fence = tarn__plat_membarrier_register() < 0;
+		set_fence(ring);
 		r = take_role(ring);
 		if (r == -EBUSY)
 			tarn__diag(diag, r, "ring %s already has a %s that is alive", name,
@@ -431,7 +448,7 @@ void tarn_ring_close(struct tarn_ring *ring)
 
 	tarn__region_enter_to_leave(region);
 	tarn__fork_remove(region, &ring->forkable);
-	if (!ring->stale && ring->role != TARN_RING_OBSERVER)
+	if (!is_stale(ring) && ring->role != TARN_RING_OBSERVER)
 		give_role_back(ring);
 	tarn__object_drop(region, &ring->object);
 	tarn__region_leave(region);
@@ -441,7 +458,7 @@ void tarn_ring_close(struct tarn_ring *ring)
 int tarn_ring_finish(struct tarn_ring *ring)
 {
 	assert(ring->role == TARN_RING_PRODUCER);
-	if (ring->stale) {
+	if (is_stale(ring)) {
 		int r = tarn__ring_reclaim(ring);
 
 		if (r < 0)

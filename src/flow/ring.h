@@ -147,13 +147,19 @@ static_assert(offsetof(struct record_shm, payload) == 8, "layout");
 struct tarn_ring {
 	/* what every call reads */
 	unsigned char *records;
+	struct ring_pos_shm *my_pos;
+	struct ring_side_shm *theirs;
 	uint32_t capacity; /* units */
 	uint32_t mask;
-	uint32_t record_size;
-	uint32_t record_max;
+	uint32_t size_min; /* a record has size_min .. size_min + size_span bytes */
+	uint32_t size_span;
 	uint32_t pos; /* this side's own: tail or head */
-	bool stale;   /* inherited over fork(): the role must be claimed anew */
-	bool fence;   /* this process could not register for membarrier */
+	/* Producer: from pos on, so many units are before the end of the ring, free, and 0, as is
+	 * the one behind them: a record of so many needs no other look. 0 while special or
+	 * reserved. */
+	uint32_t run;
+	uint32_t quick;   /* consumer: the same as a yes or no, UINT32_MAX or 0 */
+	uint32_t special; /* SPECIAL_ bits */
 
 	/* producer */
 	uint32_t head;    /* the consumer's, when last read */
@@ -167,15 +173,36 @@ struct tarn_ring {
 	uint32_t peek_end; /* position behind the last record peeked */
 
 	enum tarn_ring_role role;
+	uint32_t record_size;
+	uint32_t record_max;
 	struct ring_shm *shm;
-	struct ring_pos_shm *my_pos, *their_pos;
-	struct ring_side_shm *mine, *theirs;
+	struct ring_pos_shm *their_pos;
+	struct ring_side_shm *mine;
 	struct tarn_region *region;
 	struct tarn__object object;
 	struct tarn__forkable forkable;
 	uint32_t empty_count; /* calls that found nothing, for the rate of liveness probes */
-	int64_t spin_ns;      /* how long to look before sleeping; adapts */
+	int64_t spin_ns;      /* how long to look before sleeping; adapts, but for 0 */
+	/* What follows may be the handle of the other side, of another thread. */
+	unsigned char apart[TARN__CACHE_LINE];
 };
+
+/* tarn_ring.special */
+enum {
+	SPECIAL_STALE = 1u << 0, /* inherited over fork(): the role must be claimed anew */
+	SPECIAL_FENCE = 1u << 1, /* one of both sides could not register for membarrier */
+};
+
+static inline bool is_stale(const struct tarn_ring *ring)
+{
+	return TARN__UNLIKELY((ring->special & SPECIAL_STALE) != 0);
+}
+
+static inline void make_special(struct tarn_ring *ring, uint32_t bit)
+{
+	ring->special |= bit;
+	ring->run = ring->quick = 0;
+}
 
 static inline struct record_shm *record_at(const struct tarn_ring *ring, uint32_t pos)
 {
@@ -189,20 +216,59 @@ static inline uint32_t units_of(uint32_t size)
 	return 1 + (size + RING_UNIT - 1) / RING_UNIT;
 }
 
-/* A payload; the smallest ones without a call. */
-static inline void copy(void *to, const void *from, size_t size)
+static inline bool takes_size(const struct tarn_ring *ring, size_t size)
 {
-	uint64_t first, last;
+	return size - ring->size_min <= ring->size_span;
+}
 
-	if (size < sizeof(first) || size > 2 * sizeof(first)) {
-		memcpy(to, from, size);
-		return;
+enum { SMALL = 64 }; /* bytes of a payload that is copied without a call */
+
+struct half_word {
+	uint32_t bytes;
+};
+struct word {
+	uint64_t bytes;
+};
+struct two_words {
+	uint64_t bytes[2];
+};
+
+/* The first bytes and the last ones, which overlap, or are the same, where there are less than two
+ * of the kind. */
+#define COPY_ENDS(kind, to, from, size)                                                            \
+	do {                                                                                       \
+		struct kind first_, last_;                                                         \
+		memcpy(&first_, (from), sizeof(first_));                                           \
+		memcpy(&last_, (from) + (size) - sizeof(last_), sizeof(last_));                    \
+		memcpy((to), &first_, sizeof(first_));                                             \
+		memcpy((to) + (size) - sizeof(last_), &last_, sizeof(last_));                      \
+	} while (0)
+
+static TARN__ALWAYS_INLINE void copy_small(unsigned char *to, const unsigned char *from,
+					   size_t size)
+{
+	if (size > 32) {
+		COPY_ENDS(two_words, to, from, size);
+		COPY_ENDS(two_words, to + 16, from + 16, size - 32);
+	} else if (size >= 16) {
+		COPY_ENDS(two_words, to, from, size);
+	} else if (size >= 8) {
+		COPY_ENDS(word, to, from, size);
+	} else if (size >= 4) {
+		COPY_ENDS(half_word, to, from, size);
+	} else if (size > 0) {
+		to[0] = from[0];
+		to[size / 2] = from[size / 2];
+		to[size - 1] = from[size - 1];
 	}
-	/* they overlap, or are the same, where there are less than two */
-	memcpy(&first, from, sizeof(first));
-	memcpy(&last, (const char *)from + size - sizeof(last), sizeof(last));
-	memcpy(to, &first, sizeof(first));
-	memcpy((char *)to + size - sizeof(last), &last, sizeof(last));
+}
+
+static TARN__ALWAYS_INLINE void copy(void *to, const void *from, size_t size)
+{
+	if (TARN__LIKELY(size <= SMALL))
+		copy_small(to, from, size);
+	else
+		memcpy(to, from, size);
 }
 
 /* --- ring.c -------------------------------------------------------------------------------- */
@@ -230,7 +296,7 @@ void tarn__ring_notify(struct tarn_ring *ring, uint32_t waiting);
 /* After storing what the other side may wait for: wake it if it sleeps. */
 static inline void notify(struct tarn_ring *ring)
 {
-	if (TARN__UNLIKELY(ring->fence)) {
+	if (TARN__UNLIKELY((ring->special & SPECIAL_FENCE) != 0)) {
 		/* W4 <> R4, our half: a full barrier, as an exchange that tools understand */
 		(void)atomic_exchange_explicit(&ring->my_pos->pos, ring->pos, memory_order_seq_cst);
 	}

@@ -18,11 +18,12 @@ struct view {
 };
 
 /* The record at @pos, or behind a skip there. 0, -EAGAIN, -EUCLEAN. */
-static inline int look(const struct tarn_ring *ring, uint32_t pos, struct view *ret_view)
+static TARN__ALWAYS_INLINE int look(const struct tarn_ring *ring, uint32_t pos,
+				    struct view *ret_view)
 {
 	for (int i = 0; i < 2; i++) {
 		struct record_shm *record = record_at(ring, pos);
-		/* R1 <- W1 in publish(): the record is complete. */
+		/* R1 <- W1 in publish() and push(): the record is complete. */
 		uint32_t word = atomic_load_explicit(&record->word, memory_order_acquire);
 		uint32_t size = word >> 2;
 		uint32_t units = units_of(size);
@@ -35,8 +36,7 @@ static inline int look(const struct tarn_ring *ring, uint32_t pos, struct view *
 				   pos))
 			return -EUCLEAN; /* I3 */
 		if (TARN__LIKELY((word & 3u) == RECORD_DATA)) {
-			if (TARN__UNLIKELY(size > ring->record_max || units > left ||
-					   (ring->record_size != 0 && size != ring->record_size)))
+			if (TARN__UNLIKELY(!takes_size(ring, size)) || TARN__UNLIKELY(units > left))
 				return -EUCLEAN; /* I3, I5 */
 			*ret_view = (struct view){ .pos = pos, .size = size, .end = pos + units };
 			return 0;
@@ -48,22 +48,12 @@ static inline int look(const struct tarn_ring *ring, uint32_t pos, struct view *
 	return -EUCLEAN; /* two skips in a row */
 }
 
-/* The record after those that were peeked, or why there is none. */
-static inline int look_first(struct tarn_ring *ring, struct view *ret_view)
+/* Nothing is there, as it seems. */
+__attribute__((noinline)) static int nothing(struct tarn_ring *ring, struct view *ret_view)
 {
-	int r;
+	int r = tarn__ring_idle(ring, false);
 
-	assert(ring->role == TARN_RING_CONSUMER);
-	if (TARN__UNLIKELY(ring->stale)) {
-		r = tarn__ring_reclaim(ring);
-		if (r < 0)
-			return r;
-	}
-	r = look(ring, ring->pos, ret_view);
-	if (r != -EAGAIN)
-		return r;
 	*ret_view = (struct view){ 0 }; /* nobody uses it; the compiler cannot know */
-	r = tarn__ring_idle(ring, false);
 	if (r == -EPIPE || r == -ENODATA) {
 		/* The last record may have come between the two looks. */
 		int again = look(ring, ring->pos, ret_view);
@@ -74,6 +64,21 @@ static inline int look_first(struct tarn_ring *ring, struct view *ret_view)
 	return r;
 }
 
+/* The record after those that were peeked, or why there is none. */
+static TARN__ALWAYS_INLINE int look_first(struct tarn_ring *ring, struct view *ret_view)
+{
+	int r;
+
+	assert(ring->role == TARN_RING_CONSUMER);
+	if (is_stale(ring)) {
+		r = tarn__ring_reclaim(ring);
+		if (r < 0)
+			return r;
+	}
+	r = look(ring, ring->pos, ret_view);
+	return TARN__LIKELY(r != -EAGAIN) ? r : nothing(ring, ret_view);
+}
+
 static inline void advance(struct tarn_ring *ring, uint32_t end)
 {
 	ring->pos = end;
@@ -82,7 +87,8 @@ static inline void advance(struct tarn_ring *ring, uint32_t end)
 	notify(ring);
 }
 
-int tarn_ring_pop(struct tarn_ring *ring, void *buf, size_t buf_size, size_t *ret_size)
+__attribute__((noinline)) static int pop_slowly(struct tarn_ring *ring, void *buf, size_t buf_size,
+						size_t *ret_size)
 {
 	struct view view;
 	int r = look_first(ring, &view);
@@ -96,6 +102,40 @@ int tarn_ring_pop(struct tarn_ring *ring, void *buf, size_t buf_size, size_t *re
 	ring->peek_count = 0;
 	advance(ring, view.end);
 	return 0;
+}
+
+__attribute__((noinline)) static int popped_slowly(struct tarn_ring *ring, uint32_t waiting)
+{
+	tarn__ring_notify(ring, waiting);
+	return 0;
+}
+
+/* The short way, of a small record and where nothing is special. What looks amiss is looked at
+ * again in the long one, to say what it is. */
+int tarn_ring_pop(struct tarn_ring *ring, void *buf, size_t buf_size, size_t *ret_size)
+{
+	uint32_t pos = ring->pos, mask = ring->mask;
+	const struct record_shm *record = record_at(ring, pos);
+	/* R1 <- W1 in publish() and push(): the record is complete. */
+	uint32_t word = atomic_load_explicit(&record->word, memory_order_acquire);
+	uint32_t size = word >> 2, units = units_of(size), waiting;
+
+	if (TARN__UNLIKELY((word & 3u) != RECORD_DATA) || TARN__UNLIKELY(size > SMALL) ||
+	    TARN__UNLIKELY(size > buf_size) || TARN__UNLIKELY(!takes_size(ring, size)) ||
+	    /* relaxed: published with the word */
+	    TARN__UNLIKELY(atomic_load_explicit(&record->mark, memory_order_relaxed) != pos) ||
+	    TARN__UNLIKELY((pos & mask) + units > mask + 1) || /* I3 */
+	    TARN__UNLIKELY(units > ring->quick))
+		return pop_slowly(ring, buf, buf_size, ret_size);
+	copy_small(buf, record->payload, size);
+	*ret_size = size;
+	ring->peek_count = 0;
+	ring->pos = pos + units;
+	/* W2 -> R2 in refresh(): our reads of these units are over. */
+	atomic_store_explicit(&ring->my_pos->pos, pos + units, memory_order_release);
+	/* R4 <> W4, as in notify() */
+	waiting = atomic_load_explicit(&ring->theirs->waiting, memory_order_relaxed);
+	return TARN__LIKELY(waiting == 0) ? 0 : popped_slowly(ring, waiting);
 }
 
 int tarn_ring_peek(struct tarn_ring *ring, const void **ret_data, size_t *ret_size)
@@ -112,34 +152,54 @@ int tarn_ring_peek(struct tarn_ring *ring, const void **ret_data, size_t *ret_si
 	return 0;
 }
 
+/* More than the one in @bufs, up to @max of all: how many there are then; *@end is behind the
+ * last. */
+static TARN__ALWAYS_INLINE uint32_t peek_more(const struct tarn_ring *ring, struct tarn_buf *bufs,
+					      uint32_t max, uint32_t *end)
+{
+	/* its own fields, so that what is stored in @bufs is not thought to change them */
+	const struct tarn_ring geometry = { .records = ring->records,
+					    .capacity = ring->capacity,
+					    .mask = ring->mask,
+					    .size_min = ring->size_min,
+					    .size_span = ring->size_span };
+	struct view view = { .end = *end };
+	uint32_t first = ring->pos, count = 1;
+
+	/* A hostile producer could publish behind us for ever, lap upon lap. */
+	while (count < max && view.end - first < geometry.capacity &&
+	       look(&geometry, view.end, &view) == 0) {
+		bufs[count].data = record_at(&geometry, view.pos)->payload;
+		bufs[count].size = view.size;
+		count++;
+		*end = view.end;
+	}
+	return count;
+}
+
 int tarn_ring_peek_batch(struct tarn_ring *ring, struct tarn_buf *ret_bufs, size_t max,
 			 size_t *ret_count)
 {
 	struct view view;
-	uint32_t count = 0;
+	uint32_t end;
 	int r = max == 0 ? -EINVAL : look_first(ring, &view);
 
 	if (r < 0)
 		return r;
-	if (max > UINT32_MAX)
-		max = UINT32_MAX;
-	do {
-		ret_bufs[count].data = record_at(ring, view.pos)->payload;
-		ret_bufs[count].size = view.size;
-		count++;
-		/* A hostile producer could publish behind us for ever, lap upon lap. */
-	} while (count < max && view.end - ring->pos < ring->capacity &&
-		 look(ring, view.end, &view) == 0);
-	ring->peek_count = count;
-	ring->peek_end = view.end;
-	*ret_count = count;
+	ret_bufs[0].data = record_at(ring, view.pos)->payload;
+	ret_bufs[0].size = view.size;
+	end = view.end;
+	ring->peek_count =
+		peek_more(ring, ret_bufs, max < UINT32_MAX ? (uint32_t)max : UINT32_MAX, &end);
+	ring->peek_end = end;
+	*ret_count = ring->peek_count;
 	return 0;
 }
 
 int tarn_ring_release(struct tarn_ring *ring, size_t count)
 {
 	assert(ring->role == TARN_RING_CONSUMER);
-	if (TARN__UNLIKELY(ring->stale))
+	if (is_stale(ring))
 		return -EBUSY; /* what was peeked was the parent's */
 	if (count == 0 || count > ring->peek_count)
 		return -EINVAL;

@@ -8,14 +8,18 @@
  * A batch is the same: all but the first word, then the first word.
  *
  * Zeroing the unit behind a small record may touch the next cache line, just when the consumer
- * waits for this one. So a line more than needed is zeroed after each publication, when nobody
- * waits: zero_to remembers how far.
+ * waits for this one. So lines ahead are zeroed after a publication, when nobody waits: zero_to
+ * remembers how far, and run how many units need no other thought. The short way of a push looks at
+ * run alone, and calls nothing but in its last place, so that it saves no registers.
  */
 #include <errno.h>
 
 #include "flow/ring.h"
 
-enum { LINE_UNITS = TARN__CACHE_LINE / RING_UNIT };
+enum {
+	LINE_UNITS = TARN__CACHE_LINE / RING_UNIT,
+	AHEAD_UNITS = 4 * LINE_UNITS, /* zeroed at a time, where there is room */
+};
 
 /* Where a record goes. */
 struct place {
@@ -59,11 +63,9 @@ __attribute__((noinline)) static int room_or_why(struct tarn_ring *ring, uint32_
 	return r == -EAGAIN ? tarn__ring_idle(ring, false) : r;
 }
 
-static inline void store_header(struct tarn_ring *ring, uint32_t pos, uint32_t size, uint32_t kind,
-				memory_order order)
+static TARN__ALWAYS_INLINE void store_header(struct record_shm *record, uint32_t pos, uint32_t size,
+					     uint32_t kind, memory_order order)
 {
-	struct record_shm *record = record_at(ring, pos);
-
 	/* relaxed: published by a word */
 	atomic_store_explicit(&record->mark, pos, memory_order_relaxed);
 	atomic_store_explicit(&record->word, size << 2 | kind, order);
@@ -79,57 +81,74 @@ static inline void terminate(struct tarn_ring *ring, uint32_t end)
 	ring->zero_to = end + 1;
 }
 
-/* Zero the rest of a line ahead, if it is free. */
-__attribute__((noinline)) static void zero_line(struct tarn_ring *ring, uint32_t from)
+/* Zero what is ahead up to a multiple of @units, if it is free. */
+static bool zero_to(struct tarn_ring *ring, uint32_t units)
 {
-	uint32_t to = (from + LINE_UNITS) & ~(uint32_t)(LINE_UNITS - 1);
+	uint32_t from = ring->zero_to, to = (from + units) & ~(units - 1);
 
 	if (to - ring->head > ring->capacity)
-		return;
+		return false;
 	memset(record_at(ring, from), 0, (size_t)(to - from) * RING_UNIT);
 	ring->zero_to = to;
+	return true;
 }
 
-static inline void zero_ahead(struct tarn_ring *ring, uint32_t end)
+/* Think ahead: what the next records need. */
+static void prepare(struct tarn_ring *ring)
 {
-	if (ring->zero_to - end < LINE_UNITS)
-		zero_line(ring, ring->zero_to);
+	uint32_t pos = ring->pos;
+
+	if (ring->zero_to - pos <= LINE_UNITS && !zero_to(ring, AHEAD_UNITS))
+		(void)zero_to(ring, LINE_UNITS);
+
+	uint32_t left = ring->capacity - (pos & ring->mask);
+	uint32_t zero = ring->zero_to - 1 - pos; /* and free: nothing else is zeroed */
+
+	ring->run = ring->special != 0 ? 0 : zero < left ? zero : left;
 }
 
-/* Everything from @first on is written but its first word: publish it. */
-static TARN__ALWAYS_INLINE void publish(struct tarn_ring *ring, struct place first, uint32_t size,
-					uint32_t end)
+__attribute__((noinline)) static int published_slowly(struct tarn_ring *ring)
 {
-	terminate(ring, end);
-	if (TARN__UNLIKELY(first.skip != 0)) {
-		store_header(ring, first.pos, size, RECORD_DATA, memory_order_relaxed);
-		/* W1 -> R1 in look() */
-		store_header(ring, first.pos - first.skip, (first.skip - 1) * RING_UNIT,
-			     RECORD_SKIP, memory_order_release);
-	} else {
-		/* W1 -> R1 in look() */
-		store_header(ring, first.pos, size, RECORD_DATA, memory_order_release);
-	}
-	ring->pos = end;
-	/* release: for a successor, in the order in which it was done */
-	atomic_store_explicit(&ring->my_pos->pos, end, memory_order_release);
 	notify(ring);
-	zero_ahead(ring, end);
-}
-
-static inline int check_size(const struct tarn_ring *ring, size_t size)
-{
-	if (TARN__UNLIKELY(size > ring->record_max ||
-			   (ring->record_size != 0 && size != ring->record_size)))
-		return -EMSGSIZE;
+	prepare(ring);
 	return 0;
 }
 
-/* Find a place for @size bytes. 0, -EAGAIN and the other reasons. */
+/* Everything from @first on is written but its first word: publish it. */
+static TARN__ALWAYS_INLINE int publish(struct tarn_ring *ring, struct place first, uint32_t size,
+				       uint32_t end)
+{
+	terminate(ring, end);
+	if (TARN__UNLIKELY(first.skip != 0)) {
+		store_header(record_at(ring, first.pos), first.pos, size, RECORD_DATA,
+			     memory_order_relaxed);
+		/* W1 -> R1 in look() */
+		store_header(record_at(ring, ring->pos), ring->pos, (first.skip - 1) * RING_UNIT,
+			     RECORD_SKIP, memory_order_release);
+	} else {
+		/* W1 -> R1 in look() */
+		store_header(record_at(ring, first.pos), first.pos, size, RECORD_DATA,
+			     memory_order_release);
+	}
+	ring->pos = end;
+	ring->reserved = false;
+	/* release: for a successor, in the order in which it was done */
+	atomic_store_explicit(&ring->my_pos->pos, end, memory_order_release);
+	if (size <= SMALL)
+		return published_slowly(ring);
+	ring->run = 0; /* the next one may be as large: it takes lines enough by itself */
+	notify(ring);
+	return 0;
+}
+
+/* Find a place for @size bytes. 0, -EMSGSIZE, -EAGAIN and the other reasons. */
 static TARN__ALWAYS_INLINE int find_place(struct tarn_ring *ring, size_t size,
 					  struct place *ret_place)
 {
-	if (TARN__UNLIKELY(ring->stale)) {
+	assert(ring->role == TARN_RING_PRODUCER);
+	if (!takes_size(ring, size))
+		return -EMSGSIZE;
+	if (is_stale(ring)) {
 		int r = tarn__ring_reclaim(ring);
 
 		if (r < 0)
@@ -148,70 +167,104 @@ static TARN__ALWAYS_INLINE int find_place(struct tarn_ring *ring, size_t size,
 	return 0;
 }
 
-int tarn_ring_push(struct tarn_ring *ring, const void *data, size_t size)
+__attribute__((noinline)) static int push_slowly(struct tarn_ring *ring, const void *data,
+						 size_t size)
 {
 	struct place place;
-	int r = check_size(ring, size);
+	int r = find_place(ring, size, &place);
 
-	assert(ring->role == TARN_RING_PRODUCER);
-	if (r == 0)
-		r = find_place(ring, size, &place);
 	if (r < 0)
 		return r;
 	copy(record_at(ring, place.pos)->payload, data, size);
-	publish(ring, place, (uint32_t)size, place.end);
-	ring->reserved = false;
+	return publish(ring, place, (uint32_t)size, place.end);
+}
+
+int tarn_ring_push(struct tarn_ring *ring, const void *data, size_t size)
+{
+	uint32_t pos = ring->pos, units = units_of((uint32_t)size);
+	struct record_shm *record = record_at(ring, pos);
+	uint32_t run = ring->run;
+
+	if (TARN__UNLIKELY(size > SMALL) || TARN__UNLIKELY(units > run) ||
+	    TARN__UNLIKELY(!takes_size(ring, size)))
+		return push_slowly(ring, data, size);
+	copy_small(record->payload, data, size);
+	/* W1 -> R1 in look() */
+	store_header(record, pos, (uint32_t)size, RECORD_DATA, memory_order_release);
+	ring->pos = pos + units;
+	ring->run = run - units;
+	/* release: for a successor, in the order in which it was done */
+	atomic_store_explicit(&ring->my_pos->pos, pos + units, memory_order_release);
+	/* R4 <> W4, as in notify(); there is no fence where there is a run */
+	if (TARN__UNLIKELY(atomic_load_explicit(&ring->theirs->waiting, memory_order_relaxed) !=
+			   0) ||
+	    TARN__UNLIKELY(run - units < LINE_UNITS))
+		return published_slowly(ring);
 	return 0;
+}
+
+/* Of a batch, all but the first: as many as there is room for behind @end. */
+static size_t push_more(struct tarn_ring *ring, const struct tarn_buf *bufs, size_t count,
+			uint32_t *end)
+{
+	const uint32_t mask = ring->mask, capacity = ring->capacity;
+	const uint32_t size_min = ring->size_min, size_span = ring->size_span;
+	unsigned char *const records = ring->records;
+	uint32_t pos = *end, full = ring->head + capacity;
+	size_t done;
+
+	for (done = 0; done < count && bufs[done].size - size_min <= size_span; done++) {
+		uint32_t size = (uint32_t)bufs[done].size, units = units_of(size);
+		uint32_t left = capacity - (pos & mask), skip = left < units ? left : 0;
+		struct record_shm *record;
+
+		if (TARN__UNLIKELY((int32_t)(full - (pos + skip + units)) <= 0)) {
+			if (refresh(ring, pos + skip + units) < 0)
+				break;
+			full = ring->head + capacity;
+		}
+		record = (struct record_shm *)(void *)(records +
+						       (size_t)((pos + skip) & mask) * RING_UNIT);
+		copy(record->payload, bufs[done].data, size);
+		store_header(record, pos + skip, size, RECORD_DATA, memory_order_relaxed);
+		if (TARN__UNLIKELY(skip != 0))
+			store_header(record_at(ring, pos), pos, (skip - 1) * RING_UNIT, RECORD_SKIP,
+				     memory_order_relaxed);
+		pos += skip + units;
+	}
+	*end = pos;
+	return done;
 }
 
 int tarn_ring_push_batch(struct tarn_ring *ring, const struct tarn_buf *bufs, size_t count,
 			 size_t *ret_count)
 {
-	struct place first, place;
+	struct place first;
 	uint32_t end;
-	size_t done;
-	int r = count == 0 ? -EINVAL : check_size(ring, bufs[0].size);
+	size_t more;
+	int r = count == 0 ? -EINVAL : find_place(ring, bufs[0].size, &first);
 
-	assert(ring->role == TARN_RING_PRODUCER);
-	if (r == 0)
-		r = find_place(ring, bufs[0].size, &first);
 	if (r < 0)
 		return r;
 	copy(record_at(ring, first.pos)->payload, bufs[0].data, bufs[0].size);
 	end = first.end;
-	for (done = 1; done < count && check_size(ring, bufs[done].size) == 0; done++) {
-		uint32_t size = (uint32_t)bufs[done].size;
-
-		place = place_at(ring, end, units_of(size));
-		if (!has_room(ring, place.end) && refresh(ring, place.end) < 0)
-			break;
-		copy(record_at(ring, place.pos)->payload, bufs[done].data, size);
-		store_header(ring, place.pos, size, RECORD_DATA, memory_order_relaxed);
-		if (place.skip != 0)
-			store_header(ring, end, (place.skip - 1) * RING_UNIT, RECORD_SKIP,
-				     memory_order_relaxed);
-		end = place.end;
-	}
-	publish(ring, first, (uint32_t)bufs[0].size, end);
-	ring->reserved = false;
-	*ret_count = done;
-	return 0;
+	more = push_more(ring, bufs + 1, count - 1, &end);
+	*ret_count = 1 + more;
+	return publish(ring, first, (uint32_t)bufs[0].size, end);
 }
 
 int tarn_ring_reserve(struct tarn_ring *ring, size_t size, void **ret_data)
 {
 	struct place place;
-	int r = check_size(ring, size);
+	int r = find_place(ring, size, &place);
 
-	assert(ring->role == TARN_RING_PRODUCER);
-	if (r == 0)
-		r = find_place(ring, size, &place);
 	if (r < 0)
 		return r;
 	ring->reserved = true;
 	ring->reserve_pos = place.pos;
 	ring->reserve_size = (uint32_t)size;
 	ring->zero_to = ring->pos + 1; /* what lies behind is the caller's to scribble on */
+	ring->run = 0;
 	*ret_data = record_at(ring, place.pos)->payload;
 	return 0;
 }
@@ -219,11 +272,11 @@ int tarn_ring_reserve(struct tarn_ring *ring, size_t size, void **ret_data)
 int tarn_ring_commit(struct tarn_ring *ring, size_t size)
 {
 	assert(ring->role == TARN_RING_PRODUCER);
-	if (TARN__UNLIKELY(ring->stale))
+	if (is_stale(ring))
 		return -EBUSY; /* the reservation was the parent's */
 	if (!ring->reserved)
 		return -EINVAL;
-	if (size > ring->reserve_size || check_size(ring, size) < 0)
+	if (size > ring->reserve_size || !takes_size(ring, size))
 		return -EMSGSIZE;
 
 	const struct place place = {
@@ -232,9 +285,7 @@ int tarn_ring_commit(struct tarn_ring *ring, size_t size)
 		.end = ring->reserve_pos + units_of((uint32_t)size),
 	};
 
-	ring->reserved = false;
-	publish(ring, place, (uint32_t)size, place.end);
-	return 0;
+	return publish(ring, place, (uint32_t)size, place.end);
 }
 
 void tarn_ring_abort(struct tarn_ring *ring)

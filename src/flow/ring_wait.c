@@ -2,11 +2,12 @@
 /*
  * ring_wait.c - how either side of a ring waits for the other.
  *
- * First it spins, for as long as that lately paid off: a wake through the kernel takes tens of
- * microseconds, a record that is on its way less than one. Then it says in its own wait line that
- * it sleeps, looks once more, and sleeps on that word and on the other side's beacon. The other
- * side, after each store that could matter, looks at the word; if it says asleep, it clears it
- * and wakes. So there is one system call a sleep on each side, and none while both are awake.
+ * First it spins, unless it was opened not to (TARN_RING_NO_SPIN), for as long as that lately paid
+ * off: a wake through the kernel takes tens of microseconds, a record that is on its way less than
+ * one. Then it says in its own wait line that it sleeps, looks once more, and sleeps on that word
+ * and on the other side's beacon. The other side, after each store that could matter, looks at the
+ * word; if it says asleep, it clears it and wakes. So there is one system call a sleep on each
+ * side, and none while both are awake.
  *
  * After a crash: a sleeper that dies leaves its word set; the other side clears it at its next
  * call, at the price of one wake in vain. A waker that dies between clearing and waking is
@@ -34,7 +35,9 @@ void tarn__ring_wake(struct ring_side_shm *side)
 void tarn__ring_notify(struct tarn_ring *ring, uint32_t waiting)
 {
 	if ((waiting & WAIT_FENCE) != 0)
-		ring->fence = true; /* from now on: the sleeper cannot run barriers for us */
+		make_special(
+			ring,
+			SPECIAL_FENCE); /* from now on: the sleeper cannot run barriers for us */
 	if ((waiting & WAIT_ASLEEP) == 0)
 		return;
 	if (ring->role == TARN_RING_CONSUMER) {
@@ -77,7 +80,7 @@ int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t
 	uint32_t peer, value = WAIT_ASLEEP;
 	int r = 0;
 
-	if (spin(ring, ready, deadline))
+	if (ring->spin_ns != 0 && spin(ring, ready, deadline))
 		return 0;
 	/* relaxed: published by the next store */
 	atomic_store_explicit(&ring->mine->wake_at, wake_at, memory_order_relaxed);
@@ -117,7 +120,7 @@ int tarn_ring_wait_peer(struct tarn_ring *ring, int64_t deadline)
 	int r = 0;
 
 	assert(ring->role != TARN_RING_OBSERVER);
-	if (ring->stale)
+	if (is_stale(ring))
 		r = tarn__ring_reclaim(ring);
 	while (r == 0) {
 		bool finished = tarn__ring_idle(ring, true) == -ENODATA;

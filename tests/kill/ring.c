@@ -332,6 +332,7 @@ static const struct kill_op ops[] = {
 	PUSH("push", some, produce, push_one, check_push),
 	PUSH("push-wrapping", at_wrap, produce, push_one, check_push),
 	PUSH("push-first", empty, produce, push_one, check_push),
+	PUSH("push-again", empty, produce_again, push_one, check_push),
 	PUSH("push-batch", some, produce, push_batch, check_batch),
 	PUSH("push-batch-wrapping", at_wrap, produce, push_batch, check_batch),
 	PUSH("reserve-commit", some, produce, reserve_commit, check_push),

@@ -166,6 +166,15 @@ int produce(struct kill_world *world, struct harness_report *report)
 	return open_as(world, TARN_RING_PRODUCER, NULL, report);
 }
 
+/* Into an empty ring; what follows is not the first that it writes. */
+int produce_again(struct kill_world *world, struct harness_report *report)
+{
+	if (produce(world, report) < 0)
+		return -1;
+	state_of(world)->next = 1;
+	return push(0);
+}
+
 int consume(struct kill_world *world, struct harness_report *report)
 {
 	return open_as(world, TARN_RING_CONSUMER, NULL, report);

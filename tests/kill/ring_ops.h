@@ -41,9 +41,10 @@ struct state *state_of(const struct kill_world *world);
 
 /* worlds before, what is prepared, operations, wakers and peers */
 kill_fn no_ring, empty, some, at_wrap, at_skip, full, orphaned, join, produce, consume,
-	produce_reserved, open_producer, open_consumer, close_ring, push_one, push_batch,
-	reserve_commit, reserve_abort, finish, pop_one, peek_release, peek_batch_release, pop_wait,
-	peek_wait, push_wait, reserve_wait, wait_peer, wait_short, wake_with_record, wake_with_room,
-	sleeping_consumer, woken_consumer, sleeping_producer, woken_producer;
+	produce_again, produce_reserved, open_producer, open_consumer, close_ring, push_one,
+	push_batch, reserve_commit, reserve_abort, finish, pop_one, peek_release,
+	peek_batch_release, pop_wait, peek_wait, push_wait, reserve_wait, wait_peer, wait_short,
+	wake_with_record, wake_with_room, sleeping_consumer, woken_consumer, sleeping_producer,
+	woken_producer;
 
 #endif /* TESTS_KILL_RING_OPS_H */

@@ -9,8 +9,9 @@
 
 /* --- the ring ------------------------------------------------------------------------------- */
 
-/* Two records fill a ring of 32 units: a header and 88 bytes take 12. */
-enum { RECORDS = 4, WORDS = 11 };
+/* Two records fill a ring of 32 units: a header and 88 bytes take 12. Small ones, which go the
+ * short way but for the first, take 6 with 40 bytes: five of them do. */
+enum { RECORDS = 4, WORDS = 11, SMALL_RECORDS = 7, SMALL_WORDS = 5 };
 
 static struct tarn_ring *rings[SCHED_PROCS];
 
@@ -18,7 +19,10 @@ static struct {
 	uint32_t pushed, popped;
 } ghost;
 
-static void open_ring(void)
+static size_t record_size; /* of what is pushed and popped */
+static uint32_t record_count;
+
+static void open_both(void)
 {
 	static const enum tarn_ring_role roles[] = { TARN_RING_PRODUCER, TARN_RING_CONSUMER };
 	const struct tarn_ring_opts opts = { .capacity = 256 };
@@ -44,6 +48,20 @@ static void open_ring(void)
 	sched_ghost(&ghost, sizeof(ghost));
 }
 
+static void open_ring(void)
+{
+	record_size = sizeof(uint64_t[WORDS]);
+	record_count = RECORDS;
+	open_both();
+}
+
+static void open_small(void)
+{
+	record_size = sizeof(uint64_t[SMALL_WORDS]);
+	record_count = SMALL_RECORDS;
+	open_both();
+}
+
 static void close_ring(void)
 {
 	for (int p = 0; p < 2; p++) {
@@ -60,8 +78,8 @@ static void fill(uint64_t words[WORDS], uint64_t number)
 
 static void check_record(const uint64_t *words, size_t size, uint64_t number)
 {
-	SCHED_CHECK(size == sizeof(uint64_t[WORDS]), "a record of %zu bytes", size);
-	for (int i = 0; i < WORDS; i++)
+	SCHED_CHECK(size == record_size, "a record of %zu bytes", size);
+	for (int i = 0; i < (int)(record_size / sizeof(words[0])); i++)
 		SCHED_CHECK(words[i] == number, "record %d holds %d at word %d", (int)number,
 			    (int)words[i], i);
 }
@@ -71,10 +89,10 @@ static void push_all(void)
 	uint64_t words[WORDS];
 	int r;
 
-	for (uint32_t n = 0; n < RECORDS; n++) {
+	for (uint32_t n = 0; n < record_count; n++) {
 		fill(words, n);
 		ghost.pushed++;
-		r = tarn_ring_push_wait(rings[0], words, sizeof(words), TARN_FOREVER);
+		r = tarn_ring_push_wait(rings[0], words, record_size, TARN_FOREVER);
 		if (r == -EPIPE && sched_dead(1))
 			return;
 		SCHED_CHECK(r == 0, "push: %s", strerror(-r));
@@ -87,7 +105,7 @@ static void pop_all(void)
 	size_t size = 0;
 	int r;
 
-	for (uint32_t n = 0; n < RECORDS; n++) {
+	for (uint32_t n = 0; n < record_count; n++) {
 		r = tarn_ring_pop_wait(rings[1], words, sizeof(words), TARN_FOREVER, &size);
 		if (r == -EPIPE && sched_dead(0))
 			return;
@@ -227,6 +245,9 @@ static bool holds_lock(int me)
 
 const struct sched_scenario sched_rings[] = {
 	{ "ring", "push and pop four records through room for two", .procs = 2, .setup = open_ring,
+	  .body = push_and_pop, .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 }, { 1, 2 } },
+	  .verify = verify_ring, .cleanup = close_ring },
+	{ "ring-small", "seven small ones through room for five", .procs = 2, .setup = open_small,
 	  .body = push_and_pop, .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 }, { 1, 2 } },
 	  .verify = verify_ring, .cleanup = close_ring },
 	{ "ring-timers", "the same; time limits pass at any time", .procs = 2, .setup = open_ring,

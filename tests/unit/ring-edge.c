@@ -121,6 +121,141 @@ static void words_are_for_failures_alone(void **state)
 	assert_null(second);
 }
 
+static void a_handle_that_never_spins_waits_all_the_same(void **state)
+{
+	struct tarn_diag diag = { .what = "" };
+	const struct tarn_ring_opts unknown = { .flags = 2, .diag = &diag };
+	const struct tarn_ring_opts asleep = { .capacity = 256, .flags = TARN_RING_NO_SPIN };
+	uint64_t record = 1;
+	size_t size;
+
+	(void)state;
+	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_PRODUCER, &unknown, &producer),
+			 -EINVAL);
+	assert_non_null(strstr(diag.what, "0x2"));
+	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_CONSUMER, &asleep, &consumer), 0);
+	/* of the handle: the other side spins, unless it says so, too */
+	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_PRODUCER, &small, &producer), 0);
+	assert_int_equal(consumer->spin_ns, 0);
+	assert_true(producer->spin_ns > 0);
+	assert_int_equal(tarn_ring_pop_wait(consumer, &record, sizeof(record),
+					    tarn_deadline_after(1000000), &size),
+			 -ETIMEDOUT);
+	assert_int_equal(tarn_ring_push(producer, &record, sizeof(record)), 0);
+	assert_int_equal(tarn_ring_pop_wait(consumer, &record, sizeof(record), TARN_FOREVER, &size),
+			 0);
+	assert_int_equal(consumer->spin_ns, 0);
+}
+
+static uint64_t seed = 1;
+
+static uint32_t random_below(uint32_t end)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(seed >> 33) % end;
+}
+
+/* One way or another of several to write records of up to @max bytes. How many were written. */
+static uint64_t write_some(uint64_t next, uint32_t max)
+{
+	unsigned char bytes[3][128];
+	struct tarn_buf bufs[3];
+	void *data;
+	size_t count = 1;
+	int r;
+
+	for (unsigned i = 0; i < 3; i++) {
+		bufs[i] = (struct tarn_buf){ bytes[i], random_below(max + 1) };
+		memset(bytes[i], (int)(0x80 | (next + i)), bufs[i].size); /* never 0 */
+	}
+	switch (random_below(8)) {
+	case 0:
+		r = tarn_ring_push_batch(producer, bufs, 3, &count);
+		break;
+	case 1:
+		r = tarn_ring_reserve(producer, max, &data);
+		if (r == 0) {
+			memset(data, 0xff, max);
+			memcpy(data, bytes[0], bufs[0].size);
+			r = tarn_ring_commit(producer, bufs[0].size);
+		}
+		break;
+	case 2:
+		r = tarn_ring_reserve(producer, max, &data);
+		if (r == 0) {
+			memset(data, 0xff, max);
+			tarn_ring_abort(producer);
+		}
+		return 0;
+	default:
+		r = tarn_ring_push(producer, bytes[0], bufs[0].size);
+	}
+	assert_true(r == 0 || r == -EAGAIN);
+	return r == 0 ? count : 0;
+}
+
+/* The oldest of them is read, if there is one. How many were read. */
+static uint64_t read_some(uint64_t first, uint64_t next)
+{
+	unsigned char bytes[128];
+	struct tarn_buf bufs[4];
+	size_t size, count = 1;
+	int r;
+
+	if (random_below(4) == 0) {
+		r = tarn_ring_peek_batch(consumer, bufs, 4, &count);
+		for (size_t i = 0; r == 0 && i < count; i++)
+			for (size_t k = 0; k < bufs[i].size; k++)
+				assert_int_equal(((unsigned char *)bufs[i].data)[k],
+						 (unsigned char)(0x80 | (first + i)));
+		if (r == 0)
+			assert_int_equal(tarn_ring_release(consumer, count), 0);
+	} else {
+		r = tarn_ring_pop(consumer, bytes, sizeof(bytes), &size);
+		for (size_t k = 0; r == 0 && k < size; k++)
+			assert_int_equal(bytes[k], (unsigned char)(0x80 | first));
+	}
+	assert_int_equal(r, first == next ? -EAGAIN : 0);
+	return r == 0 ? count : 0;
+}
+
+/* Laps over what is not 0: the unit behind the newest record is (I4), and nothing else is read. */
+static void old_bytes_are_never_taken_for_records(void **state)
+{
+	static const uint32_t capacities[] = { 256, 512, 4096 };
+	static const uint32_t sizes[] = { 8, 40, 100, 128 };
+
+	(void)state;
+	for (unsigned i = 0; i < 12; i++) {
+		const struct tarn_ring_opts opts = { .capacity = capacities[i / 4] };
+		uint32_t max = sizes[i % 4];
+		uint64_t first = 0, next = 0;
+		char name[8] = { 'r', (char)('a' + i), '\0' };
+
+		if (max > opts.capacity / 2 - 8)
+			max = (uint32_t)opts.capacity / 2 - 8;
+		assert_int_equal(tarn_ring_open(region, name, TARN_RING_PRODUCER, &opts, &producer),
+				 0);
+		assert_int_equal(tarn_ring_open(region, name, TARN_RING_CONSUMER, &opts, &consumer),
+				 0);
+		for (int step = 0; step < 20000; step++) {
+			next += write_some(next, max);
+			/* relaxed: one thread */
+			assert_int_equal(
+				atomic_load_explicit(&record_at(producer, producer->pos)->word,
+						     memory_order_relaxed),
+				0);
+			/* now and then all of it, else about as much as is written */
+			for (uint32_t left = step % 16 == 0 ? 1000 : random_below(3); left > 0;
+			     left--)
+				first += read_some(first, next);
+		}
+		tarn_ring_close(producer);
+		tarn_ring_close(consumer);
+		producer = consumer = NULL;
+	}
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_region, drop_region)
@@ -128,6 +263,8 @@ int main(void)
 		TEST(a_scribbled_sleep_mark_does_not_outlast_the_deadline),
 		TEST(a_past_deadline_tries_once),
 		TEST(words_are_for_failures_alone),
+		TEST(a_handle_that_never_spins_waits_all_the_same),
+		TEST(old_bytes_are_never_taken_for_records),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
