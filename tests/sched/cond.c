@@ -140,6 +140,8 @@ static void go_again(int me)
 /* P0 and P1 wait once each, P2 signals twice, where both do. */
 static void two_for_two(int me)
 {
+	bool signalled;
+
 	lock(me);
 	if (me == 2) {
 		if (data[me]->waiting == 2) {
@@ -151,11 +153,12 @@ static void two_for_two(int me)
 		return;
 	}
 	data[me]->waiting++;
-	if (wait_a_while(me, BRIEFLY_NS))
+	signalled = wait_a_while(me, BRIEFLY_NS);
+	data[me]->waiting = 0; /* before it is counted: who dies in between waits no more */
+	if (signalled)
 		ghost.woken++;
 	else
 		ghost.in_vain++;
-	data[me]->waiting = 0;
 	unlock_it(me);
 }
 
