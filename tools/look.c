@@ -135,6 +135,8 @@ const char *look_kind(uint32_t kind)
 		return "spin";
 	case TARN_OBJECT_SEQLOCK:
 		return "seqlock";
+	case TARN_OBJECT_LATEST:
+		return "latest";
 	}
 	return "unknown";
 }

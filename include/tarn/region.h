@@ -79,6 +79,7 @@ enum tarn_object_kind {
 	TARN_OBJECT_ONCE = 15,
 	TARN_OBJECT_SPIN = 16,
 	TARN_OBJECT_SEQLOCK = 17,
+	TARN_OBJECT_LATEST = 18, /* the newest whole value: tarn/latest.h */
 };
 
 struct tarn_region_stat {

@@ -11,6 +11,7 @@
 #include <tarn/cond.h>
 #include <tarn/event.h>
 #include <tarn/host.h>
+#include <tarn/latest.h>
 #include <tarn/lock.h>
 #include <tarn/mutex.h>
 #include <tarn/once.h>

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "arena/arena.h"
+#include "flow/latest.h"
 #include "flow/ring.h"
 #include "region/type.h"
 #include "sync/listen.h"
@@ -45,6 +46,9 @@ static int check_object(struct tarn_region *region, const struct entry *entry,
 		return check_arena(region, entry, object, fn, arg);
 	case TARN_OBJECT_EXTENT:
 		return tarn__extent_check_owner(region, object, entry->name, fn, arg);
+	case TARN_OBJECT_LATEST:
+		snprintf(where, sizeof(where), "latest value %s", entry->name);
+		return tarn__latest_check(region, object, where, fn, arg);
 	case TARN_OBJECT_STRUCT:
 		snprintf(where, sizeof(where), "struct %s", entry->name);
 		return tarn__struct_check(region, object, where, fn, arg);

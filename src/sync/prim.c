@@ -30,6 +30,7 @@ const char *tarn__prim_noun(uint32_t kind)
 		[TARN_OBJECT_ONCE] = "once",
 		[TARN_OBJECT_SPIN] = "spin lock",
 		[TARN_OBJECT_SEQLOCK] = "sequence lock",
+		[TARN_OBJECT_LATEST] = "latest value",
 	};
 
 	return kind < sizeof(nouns) / sizeof(nouns[0]) ? nouns[kind] : NULL;
@@ -40,12 +41,25 @@ struct fresh {
 	const struct prim_want *want;
 };
 
+/* Bytes up to what a kind has behind its seats. */
+static uint64_t bytes_before(const struct prim_want *want)
+{
+	uint64_t size = sizeof(struct section_shm) + (uint64_t)want->seats * SECTION_UNIT;
+
+	return want->behind == 0
+		       ? size
+		       : (size + TARN__CACHE_LINE - 1) & ~(uint64_t)(TARN__CACHE_LINE - 1);
+}
+
 static void init_prim(unsigned char *base, uint64_t size, void *arg)
 {
 	struct section_shm *shm = (struct section_shm *)(void *)base;
 	const struct fresh *fresh = arg;
 
-	memset(shm, 0, (size_t)size);
+	memset(shm, 0, (size_t)bytes_before(fresh->want));
+	if (fresh->want->behind != 0)
+		fresh->want->init_behind(base + bytes_before(fresh->want),
+					 size - bytes_before(fresh->want), fresh->want->arg);
 	shm->magic = PRIM_MAGIC;
 	shm->version = PRIM_VERSION;
 	shm->units = fresh->want->seats;
@@ -186,7 +200,7 @@ static int open_entered(struct tarn_region *region, const char *name, const stru
 	struct fresh fresh = { .region = region, .want = want };
 	const struct tarn__object_want object_want = {
 		.kind = want->kind,
-		.size = sizeof(struct section_shm) + (uint64_t)want->seats * SECTION_UNIT,
+		.size = bytes_before(want) + want->behind,
 		.init = init_prim,
 		.arg = &fresh,
 	};

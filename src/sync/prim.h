@@ -68,6 +68,8 @@
 #ifndef TARN_SYNC_PRIM_H
 #define TARN_SYNC_PRIM_H
 
+#include <errno.h>
+
 #include "sync/section.h"
 
 #define PRIM_MAGIC   0x6d697250u /* "Prim" */
@@ -124,6 +126,11 @@ struct prim_want {
 	bool make;
 	bool any;      /* an existing one may have other flags and seats than these */
 	size_t handle; /* bytes of the handle, struct prim first */
+	/* What the kind has behind the seats, at the next line: so many bytes, made by init_behind.
+	 * Of an existing one it is not compared. */
+	uint64_t behind;
+	void (*init_behind)(void *behind, uint64_t size, void *arg);
+	void *arg;
 	void (*thread_ends)(struct prim *prim); /* of the handle; NULL: see struct prim */
 	struct tarn_diag *diag;
 };
