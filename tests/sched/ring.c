@@ -11,7 +11,7 @@
 
 /* Two records fill a ring of 32 units: a header and 88 bytes take 12. Small ones, which go the
  * short way but for the first, take 6 with 40 bytes: five of them do. */
-enum { RECORDS = 4, WORDS = 11, SMALL_RECORDS = 7, SMALL_WORDS = 5 };
+enum { RECORDS = 4, WORDS = 11, SMALL_RECORDS = 7, SMALL_WORDS = 5, ODD_WORDS = 7 };
 
 static struct tarn_ring *rings[SCHED_PROCS];
 
@@ -21,6 +21,12 @@ static struct {
 
 static size_t record_size; /* of what is pushed and popped */
 static uint32_t record_count;
+static bool mixed; /* every other one is small, so that one comes where another was just before */
+
+static size_t size_of(uint32_t number)
+{
+	return mixed && number % 2 != 0 ? sizeof(uint64_t[ODD_WORDS]) : record_size;
+}
 
 static void open_both(void)
 {
@@ -50,13 +56,21 @@ static void open_both(void)
 
 static void open_ring(void)
 {
+	mixed = false;
 	record_size = sizeof(uint64_t[WORDS]);
 	record_count = RECORDS;
 	open_both();
 }
 
+static void open_mixed(void)
+{
+	open_ring();
+	mixed = true;
+}
+
 static void open_small(void)
 {
+	mixed = false;
 	record_size = sizeof(uint64_t[SMALL_WORDS]);
 	record_count = SMALL_RECORDS;
 	open_both();
@@ -78,8 +92,8 @@ static void fill(uint64_t words[WORDS], uint64_t number)
 
 static void check_record(const uint64_t *words, size_t size, uint64_t number)
 {
-	SCHED_CHECK(size == record_size, "a record of %zu bytes", size);
-	for (int i = 0; i < (int)(record_size / sizeof(words[0])); i++)
+	SCHED_CHECK(size == size_of((uint32_t)number), "a record of %zu bytes", size);
+	for (int i = 0; i < (int)(size / sizeof(words[0])); i++)
 		SCHED_CHECK(words[i] == number, "record %d holds %d at word %d", (int)number,
 			    (int)words[i], i);
 }
@@ -92,7 +106,7 @@ static void push_all(void)
 	for (uint32_t n = 0; n < record_count; n++) {
 		fill(words, n);
 		ghost.pushed++;
-		r = tarn_ring_push_wait(rings[0], words, record_size, TARN_FOREVER);
+		r = tarn_ring_push_wait(rings[0], words, size_of(n), TARN_FOREVER);
 		if (r == -EPIPE && sched_dead(1))
 			return;
 		SCHED_CHECK(r == 0, "push: %s", strerror(-r));
@@ -244,13 +258,13 @@ static bool holds_lock(int me)
 }
 
 const struct sched_scenario sched_rings[] = {
-	{ "ring", "push and pop four records through room for two", .procs = 2, .setup = open_ring,
+	{ "ring", "push and pop four records through room for two", .procs = 2, .setup = open_mixed,
 	  .body = push_and_pop, .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 }, { 1, 2 } },
 	  .verify = verify_ring, .cleanup = close_ring },
 	{ "ring-small", "seven small ones through room for five", .procs = 2, .setup = open_small,
 	  .body = push_and_pop, .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 }, { 1, 2 } },
 	  .verify = verify_ring, .cleanup = close_ring },
-	{ "ring-timers", "the same; time limits pass at any time", .procs = 2, .setup = open_ring,
+	{ "ring-timers", "the same; time limits pass at any time", .procs = 2, .setup = open_mixed,
 	  .body = push_and_pop, .timers = true, .slow = true, .quick = { 1, 1 },
 	  .full = { { 2, 1 }, { 1, 2 } }, .verify = verify_ring, .cleanup = close_ring },
 	{ "ring-batch", "a batch, a record in place, and the end", .procs = 2, .setup = open_ring,

@@ -550,13 +550,21 @@ static int leftovers(uint32_t flags)
 	return count;
 }
 
+/* Whoever looks at the whole host has it open for a moment, by way of /proc. */
+static int leftovers_in_time(uint32_t flags)
+{
+	for (int tries = 0; tries < 200 && leftovers(0) == 0; tries++)
+		usleep(5000);
+	return leftovers(flags);
+}
+
 static void what_a_dead_remover_left_is_removed(void **state)
 {
 	(void)state;
 	leave_passing("h");
-	assert_int_equal(leftovers(0), 1);
+	assert_int_equal(leftovers_in_time(0), 1);
 	assert_true(there(passing));
-	assert_int_equal(leftovers(TARN_LEFTOVER_REMOVE), 1);
+	assert_int_equal(leftovers_in_time(TARN_LEFTOVER_REMOVE), 1);
 	assert_false(there(passing));
 	assert_false(there(path_buf));
 }
