@@ -342,16 +342,17 @@ void tarn_latest_abort(struct tarn_latest *latest)
 static inline bool has_seat(const struct tarn_latest *latest)
 {
 	const struct prim *prim = &latest->prim;
+	uint32_t id = id_of(&prim->sec); /* 0: in a child that is no member yet */
 
 	/* relaxed: only this process puts its id there */
-	return latest->seated && atomic_load_explicit(&prim->seats[latest->seat].id,
-						      memory_order_relaxed) == id_of(&prim->sec);
+	return latest->seated && id != 0 &&
+	       atomic_load_explicit(&prim->seats[latest->seat].id, memory_order_relaxed) == id;
 }
 
 static void forget_hold(struct tarn_latest *latest)
 {
 	tarn_latest_release(latest);
-	if (has_seat(latest) && id_of(&latest->prim.sec) != 0)
+	if (has_seat(latest))
 		(void)tarn__seat_give(&latest->prim, latest->seat);
 	latest->seated = false;
 }
@@ -561,10 +562,11 @@ int tarn_latest_read(struct tarn_latest *latest, void *buf, size_t buf_size, siz
 
 uint64_t tarn_latest_number(const struct tarn_latest *latest)
 {
+	const _Atomic uint32_t *word = &latest->prim.sec.shm->state;
+
 	for (int tries = 0; tries < TRIES_OUTSIDE; tries++) {
-		/* acquire: L2 <- L1 */
-		uint32_t state =
-			atomic_load_explicit(&latest->prim.sec.shm->state, memory_order_acquire);
+		/* L2 <- L1. seq_cst: B4 <- B3, for who waits */
+		uint32_t state = atomic_load_explicit(word, memory_order_seq_cst);
 		uint32_t index = state & INDEX_MASK;
 		uint64_t number = index >= latest->count
 					  ? 0 /* relaxed: what state was stored behind */

@@ -236,6 +236,38 @@ static void a_child_holds_nothing(void **state)
 	tarn_latest_release(reader);
 }
 
+static int hold_when_told(void *arg)
+{
+	atomic_store(&flags[0], 1);
+	await_flag(1);
+	return hold_and_die(arg);
+}
+
+/* A seat that its parent has given back is nobody's, and not the child's. */
+static void a_child_takes_a_seat_of_its_own(void **state)
+{
+	struct tarn_latest_stat stat;
+	const void *data;
+	uint64_t number;
+	size_t size;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(write_value(writer, 1), 0);
+	assert_int_equal(tarn_latest_hold(reader, &data, &size, &number, NULL), 0);
+	pid = start(hold_when_told, reader);
+	await_flag(0);
+	tarn_latest_close(reader);
+	atomic_store(&flags[1], 1);
+	await_death(pid);
+	assert_int_equal(tarn_latest_stat(writer, &stat), 0);
+	assert_int_equal(stat.holders, 1);
+	assert_int_equal(tarn_latest_open(region, "pose", NULL, &reader), 0);
+	run_dead(hold_and_die, reader);
+	run_dead(hold_and_die, reader);
+	run_dead(hold_and_die, reader); /* its place, and those of the others, can be had */
+}
+
 static void in_place(void **state)
 {
 	const struct tarn_latest_opts opts = { .size = 4096, .flags = TARN_LATEST_IN_PLACE };
@@ -345,6 +377,7 @@ int main(void)
 		TEST(a_dead_writer_leaves_the_last_value),
 		TEST(who_waits_for_a_change_is_woken),
 		TEST(a_child_holds_nothing),
+		TEST(a_child_takes_a_seat_of_its_own),
 		TEST(in_place),
 		TEST(readers_beside_writers_see_whole_values),
 		TEST(damage_is_told),
