@@ -565,7 +565,7 @@ uint64_t tarn_latest_number(const struct tarn_latest *latest)
 	const _Atomic uint32_t *word = &latest->prim.sec.shm->state;
 
 	for (int tries = 0; tries < TRIES_OUTSIDE; tries++) {
-		/* L2 <- L1. seq_cst: B4 <- B3, for who waits */
+		/* L2 <- L1. seq_cst: for who waits, behind saying that it does */
 		uint32_t state = atomic_load_explicit(word, memory_order_seq_cst);
 		uint32_t index = state & INDEX_MASK;
 		uint64_t number = index >= latest->count

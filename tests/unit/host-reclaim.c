@@ -554,7 +554,7 @@ static int leftovers(uint32_t flags)
 static int leftovers_in_time(uint32_t flags)
 {
 	for (int tries = 0; tries < 200 && leftovers(0) == 0; tries++)
-		usleep(5000);
+		next_tick();
 	return leftovers(flags);
 }
 
