@@ -48,10 +48,9 @@ struct tarn_ring_opts {
 
 /* tarn_ring_opts.flags */
 enum {
-	TARN_RING_NO_SPIN =
-		1u << 0, /* the _wait calls sleep at once: they cost the processor least,
-	                                and a peer that answers within microseconds is waited for as
-	                                long as the kernel takes to switch */
+	/* The _wait calls sleep at once: they cost the processor least, and a peer that answers
+	 * within microseconds is waited for as long as the kernel takes to switch. */
+	TARN_RING_NO_SPIN = 1u << 0,
 };
 
 /* One record of a batch. */

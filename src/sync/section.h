@@ -370,11 +370,22 @@ static inline bool tarn__tx_listened(const struct tx *of)
 	return false;
 }
 
+/*
+ * The one store that commits, or ends a rollback; the journal is empty with it: the two words are
+ * one where a store of 8 bytes is one. A store less is what makes leaving as fast as a plain mutex.
+ */
 static inline void settle(struct section_shm *shm, uint32_t seq)
 {
-	/* V1 -> V2 in version_of(), leader_open(): the one store that commits, or ends a
-	 * rollback */
+#if UINTPTR_MAX > 0xffffffffu && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	/* V1 -> V2 in version_of(), leader_open() */
+	atomic_store_explicit((_Atomic uint64_t *)(void *)&shm->seq, (uint32_t)(seq + 1),
+			      memory_order_release);
+#else
+	/* V1 -> V2 in version_of(), leader_open() */
 	atomic_store_explicit(&shm->seq, seq + 1, memory_order_release);
+	/* relaxed: published by unlock(); if we die before, by whoever takes our place */
+	atomic_store_explicit(&shm->count, 0, memory_order_relaxed);
+#endif
 }
 
 /* --- bytes.c ------------------------------------------------------------------------------- */

@@ -10,7 +10,7 @@
  *     start()    seq odd: from now on the journal, which is empty, counts
  *     stores     entry, count, store
  *     settle()   seq even: committed, or undone
- *     let_go()   private state reset, journal empty, then the lock is given back
+ *     let_go()   private state is reset; the lock is given back
  *
  * Where the thread is inside of one section only, which is nearly always, the handle's tx is left
  * in the state that the next one finds it in: depth 1, simple, no error, no followers.
@@ -35,7 +35,6 @@ static inline void let_go(struct tarn_section *section, uint32_t value)
 	struct section_shm *shm = section->shm;
 
 	/* relaxed: published by unlock(); if we die before, by whoever takes our place */
-	atomic_store_explicit(&shm->count, 0, memory_order_relaxed);
 	atomic_store_explicit(&shm->tid, 0, memory_order_relaxed);
 	unlock(shm, value);
 }
