@@ -5,7 +5,7 @@
 
 #include "flow/latest.h"
 
-enum { WORDS = 2 };
+enum { WORDS = 2, LONG_NS = 45000000 /* several nets of a sleeper */ };
 
 static struct tarn_latest *handles[SCHED_PROCS + 1];
 
@@ -59,9 +59,11 @@ static void hold_and_write(int me)
 	if (me == 0) {
 		hold_one(me);
 		hold_one(me);
-	} else {
+	} else { /* from one to the next: the third of two comes to what was the newest at first */
 		write_one(me);
 		write_one(me);
+		if (handles[2] == NULL)
+			write_one(me);
 	}
 }
 
@@ -87,6 +89,25 @@ static void two_hold(int me)
 	} else {
 		hold_one(me);
 	}
+}
+
+/* P0 waits for another value than the first; woken by whoever writes it. */
+static void wait_and_write(int me)
+{
+	int64_t until = sched_now() + LONG_NS;
+	uint64_t number = 1;
+	int r;
+
+	if (me != 0) {
+		write_one(me);
+		return;
+	}
+	sched_deadline(until);
+	r = tarn_latest_wait(handles[me], 1, until, &number);
+	sched_deadline(INT64_MAX);
+	SCHED_CHECK(r == 0 || (r == -ETIMEDOUT && anybody_dead()), "P%d: wait: %s", me,
+		    strerror(-r));
+	SCHED_CHECK(r < 0 || number > 1, "P%d is told of number %d", me, (int)number);
 }
 
 /* --- set up and judge ---------------------------------------------------------------------- */
@@ -150,7 +171,7 @@ static void verify(void)
 #define JUDGED .verify = verify, .cleanup = close_all
 
 const struct sched_scenario sched_latests[] = {
-	{ "latest-hold", "one holds twice, one writes twice", .procs = 2, .setup = two,
+	{ "latest-hold", "one holds twice, one writes three times", .procs = 2, .setup = two,
 	  .body = hold_and_write, .quick = { 2, 1 }, .full = { { 3, 2 } }, JUDGED },
 	{ "latest-read", "one reads twice, one writes three times", .procs = 2, .setup = two,
 	  .body = read_and_write, .quick = { 2, 1 }, .full = { { 3, 2 } }, JUDGED },
@@ -158,5 +179,7 @@ const struct sched_scenario sched_latests[] = {
 	  .body = hold_and_write, .quick = { 1, 1 }, .full = { { 2, 1 }, { 1, 2 } }, JUDGED },
 	{ "latest-holders", "two hold, one writes three times", .procs = 3, .setup = three_two,
 	  .body = two_hold, .quick = { 2, 0 }, .full = { { 3, 0 }, { 2, 1 } }, JUDGED },
+	{ "latest-wait", "one waits for a new value, one writes it", .procs = 2, .setup = two,
+	  .body = wait_and_write, .quick = { 2, 1 }, .full = { { 3, 2 } }, JUDGED },
 	{ 0 },
 };

@@ -220,6 +220,12 @@ static void who_waits_for_a_change_is_woken(void **state)
 	await_death(pid);
 }
 
+/* The second value, in a buffer other than the parent's. */
+static int write_and_hold_and_die(void *arg)
+{
+	return write_value(arg, 2) == 0 ? hold_and_die(arg) : 1;
+}
+
 static void a_child_holds_nothing(void **state)
 {
 	const void *data;
@@ -229,8 +235,8 @@ static void a_child_holds_nothing(void **state)
 	(void)state;
 	assert_int_equal(write_value(writer, 1), 0);
 	assert_int_equal(tarn_latest_hold(reader, &data, &size, &number, NULL), 0);
-	run_dead(hold_and_die, reader);
-	for (uint64_t n = 2; n < 50; n++)
+	run_dead(write_and_hold_and_die, reader);
+	for (uint64_t n = 3; n < 50; n++)
 		assert_int_equal(write_value(writer, n), 0);
 	assert_true(is_value(data, size, 1));
 	tarn_latest_release(reader);
