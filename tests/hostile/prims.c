@@ -11,6 +11,10 @@ static const int prim_open_errors[] = { ENOENT,  EEXIST, EPROTO,    ENOSPC, ENFI
 static const int prim_errors[] = { ETIMEDOUT, EAGAIN, EDEADLK,    EUCLEAN,         EIO,
 				   EPERM,     ENOMEM, EOWNERDEAD, ENOTRECOVERABLE, EUSERS,
 				   EOVERFLOW, EBUSY,  0 };
+static const int latest_errors[] = { ENODATA,  ENOBUFS,   EAGAIN,     EUSERS,
+				     EBUSY,    EUCLEAN,   EIO,        EPERM,
+				     EMSGSIZE, ETIMEDOUT, EOPNOTSUPP, ENOTRECOVERABLE,
+				     ENOMEM,   0 };
 static const int stat_errors[] = { ENOENT, EPROTO, EUCLEAN, EIO, ETIMEDOUT, 0 };
 
 struct prims {
@@ -23,6 +27,7 @@ struct prims {
 	struct tarn_seqlock *seqlock;
 	struct tarn_barrier *barrier;
 	struct tarn_event *event;
+	struct tarn_latest *latest, *frames;
 };
 
 static const struct tarn_mutex_opts mutex_opts;
@@ -35,6 +40,12 @@ static const struct tarn_once_opts once_opts;
 static const struct tarn_seqlock_opts seqlock_opts;
 static const struct tarn_barrier_opts barrier_opts = { .count = 3 };
 static const struct tarn_event_opts event_opts = { .flags = TARN_EVENT_AUTO };
+
+enum { VALUE = 200, FRAME = 1000 };
+static const struct tarn_latest_opts latest_opts = { .size = VALUE, .holders = 3 };
+static const struct tarn_latest_opts frames_opts = { .size = FRAME,
+						     .holders = 2,
+						     .flags = TARN_LATEST_IN_PLACE };
 
 void victims_make_prims(struct tarn_region *region)
 {
@@ -50,6 +61,8 @@ void victims_make_prims(struct tarn_region *region)
 	must("sequence lock", tarn_seqlock_open(region, "seqlock", &seqlock_opts, &p.seqlock));
 	must("barrier", tarn_barrier_open(region, "barrier", &barrier_opts, &p.barrier));
 	must("event", tarn_event_open(region, "event", &event_opts, &p.event));
+	must("latest value", tarn_latest_open(region, "latest", &latest_opts, &p.latest));
+	must("latest value", tarn_latest_open(region, "frames", &frames_opts, &p.frames));
 	tarn_mutex_close(p.mutex);
 	tarn_sem_close(p.counted);
 	tarn_sem_close(p.owned);
@@ -60,6 +73,8 @@ void victims_make_prims(struct tarn_region *region)
 	tarn_seqlock_close(p.seqlock);
 	tarn_barrier_close(p.barrier);
 	tarn_event_close(p.event);
+	tarn_latest_close(p.latest);
+	tarn_latest_close(p.frames);
 }
 
 /* --- what they do ---------------------------------------------------------------------------- */
@@ -215,10 +230,67 @@ static void use_event(struct victim *v, struct prims *p, uint64_t random)
 	v->sink += tarn_event_is_set(p->event);
 }
 
+static void write_latest(struct victim *v, struct prims *p, uint64_t random)
+{
+	int64_t soon = tarn_deadline_after(SLICE_NS);
+	unsigned char value[VALUE];
+	void *data;
+
+	if (random % 2 == 0) {
+		memset(value, (int)random, sizeof(value));
+		(void)CALL(v, tarn_latest_write(p->latest, value, random % VALUE, soon, NULL),
+			   latest_errors);
+		return;
+	}
+	if (CALL(v, tarn_latest_loan(p->frames, soon, &data, NULL), latest_errors) < 0)
+		return;
+	memset(data, (int)random, FRAME);
+	if (random % 3 == 0)
+		tarn_latest_abort(p->frames);
+	else
+		(void)CALL(v, tarn_latest_publish(p->frames, random % FRAME), latest_errors);
+}
+
+static void read_latest(struct victim *v, struct tarn_latest *latest, uint64_t random)
+{
+	unsigned char value[FRAME];
+	const void *data;
+	uint64_t number;
+	size_t size;
+
+	if (random % 3 == 0 &&
+	    CALL(v, tarn_latest_read(latest, value, sizeof(value), &size, &number),
+		 latest_errors) == 0)
+		read_all(v, value, size);
+	else if (random % 3 == 1 &&
+		 CALL(v, tarn_latest_hold(latest, &data, &size, &number, NULL), latest_errors) == 0)
+		read_all(v, data, size);
+	else if (random % 64 == 2)
+		(void)CALL(v,
+			   tarn_latest_wait(latest, tarn_latest_number(latest),
+					    tarn_deadline_after(SLICE_NS), &number),
+			   latest_errors);
+	if (random % 4 != 0)
+		tarn_latest_release(latest);
+}
+
+static void use_latest(struct victim *v, struct prims *p, uint64_t random)
+{
+	struct tarn_latest_stat stat;
+
+	if (random % 4 == 0)
+		write_latest(v, p, random >> 16);
+	else
+		read_latest(v, random % 4 == 1 ? p->frames : p->latest, random >> 16);
+	if (CALL(v, tarn_latest_stat(p->latest, &stat), latest_errors) == 0)
+		v->sink += stat.number;
+}
+
 static void look(struct victim *v)
 {
-	static const char *const names[] = { "mutex", "counted", "owned",   "rwlock",  "cond",
-					     "spin",  "once",    "seqlock", "barrier", "event" };
+	static const char *const names[] = { "mutex", "counted", "owned",  "rwlock",
+					     "cond",  "spin",    "once",   "seqlock",
+					     "event", "barrier", "latest", "frames" };
 	struct tarn_lock_who who[16];
 	struct tarn_lock_stat stat;
 
@@ -234,7 +306,7 @@ static void act(struct victim *v, struct prims *p)
 {
 	uint64_t random = hostile_random(&v->random);
 
-	switch ((random >> 8) % 10) {
+	switch ((random >> 8) % 11) {
 	case 0:
 		if (p->mutex != NULL && p->cond != NULL)
 			use_mutex(v, p, random);
@@ -271,6 +343,10 @@ static void act(struct victim *v, struct prims *p)
 		if (p->event != NULL)
 			use_event(v, p, random);
 		break;
+	case 9:
+		if (p->latest != NULL && p->frames != NULL)
+			use_latest(v, p, random);
+		break;
 	default:
 		if (p->seqlock != NULL)
 			use_seqlock(v, p, random);
@@ -297,6 +373,8 @@ static void open_all(struct victim *v, struct prims *p)
 		   prim_open_errors);
 	(void)CALL(v, tarn_barrier_open(r, "barrier", NULL, &p->barrier), prim_open_errors);
 	(void)CALL(v, tarn_event_open(r, "event", &event_opts, &p->event), prim_open_errors);
+	(void)CALL(v, tarn_latest_open(r, "latest", &latest_opts, &p->latest), prim_open_errors);
+	(void)CALL(v, tarn_latest_open(r, "frames", &frames_opts, &p->frames), prim_open_errors);
 }
 
 static void close_all(struct victim *v, struct prims *p)
@@ -312,6 +390,8 @@ static void close_all(struct victim *v, struct prims *p)
 	tarn_seqlock_close(p->seqlock);
 	tarn_barrier_close(p->barrier);
 	tarn_event_close(p->event);
+	tarn_latest_close(p->latest);
+	tarn_latest_close(p->frames);
 }
 
 void victim_locker(struct hostile_arena *arena, unsigned index)
