@@ -5,6 +5,7 @@
 
 const struct bench_contestant *const bench_contestants[] = {
 	&bench_tarn_ring,
+	&bench_tarn_ring_stream,
 	&bench_tarn_ring_asleep,
 	&bench_tarn_section,
 	&bench_tarn_mutex,

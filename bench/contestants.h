@@ -19,6 +19,7 @@ extern const struct bench_contestant bench_vmsplice;
 extern const struct bench_contestant bench_io_uring; /* kernel_uring.c */
 
 extern const struct bench_contestant bench_tarn_ring; /* tarn_ring.c */
+extern const struct bench_contestant bench_tarn_ring_stream;
 extern const struct bench_contestant bench_tarn_ring_asleep;
 extern const struct bench_contestant bench_tarn_section; /* tarn_locks.c */
 extern const struct bench_contestant bench_tarn_mutex;

@@ -29,9 +29,13 @@ static void ring_open(struct bench *b)
 
 static void ring_attach(struct bench *b)
 {
-	bool sleeps = b->cell->contestant == &bench_tarn_ring_asleep;
+	const struct bench_contestant *me = b->cell->contestant;
 	const struct tarn_ring_opts opts = { .capacity = capacity_of(b),
-					     .flags = sleeps ? TARN_RING_NO_SPIN : 0 };
+					     .flags = me == &bench_tarn_ring_asleep
+							      ? TARN_RING_NO_SPIN
+						      : me == &bench_tarn_ring_stream
+							      ? TARN_RING_STREAM
+							      : 0 };
 	struct tarn_region *region = tarn_region_join(b);
 
 	for (unsigned i = 0; i < bench_channels(b); i++) {
@@ -214,6 +218,25 @@ static const struct bench_variant asleep_variants[] = {
 	{ BENCH_BLOCKING, BENCH_BIT(BENCH_ROUND_TRIP) | BENCH_BIT(BENCH_WAKE_UP), 0, BENCH_SIZE_MAX,
 	  blocking_run },
 	{ 0 },
+};
+
+static const struct bench_variant stream_variants[] = {
+	{ BENCH_BUSY, BENCH_BIT(BENCH_ONE_WAY), 0, BENCH_SIZE_MAX, busy_run },
+	{ BENCH_BLOCKING, BENCH_BIT(BENCH_ONE_WAY), 0, BENCH_SIZE_MAX, blocking_run },
+	{ BENCH_BATCH, BENCH_BIT(BENCH_ONE_WAY), 0, 65536, batch_run },
+	{ BENCH_IN_PLACE, BENCH_BIT(BENCH_ONE_WAY), 0, BENCH_SIZE_MAX, in_place_run },
+	{ 0 },
+};
+
+const struct bench_contestant bench_tarn_ring_stream = {
+	.name = "ring-stream",
+	.group = BENCH_TARN,
+	.what = "a ring whose sides let each other get ahead (TARN_RING_STREAM)",
+	.variants = stream_variants,
+	.open = ring_open,
+	.attach = ring_attach,
+	.detach = ring_detach,
+	.pages = TARN_REGION_PAGES,
 };
 
 const struct bench_contestant bench_tarn_ring_asleep = {

@@ -51,6 +51,11 @@ enum {
 	/* The _wait calls sleep at once: they cost the processor least, and a peer that answers
 	 * within microseconds is waited for as long as the kernel takes to switch. */
 	TARN_RING_NO_SPIN = 1u << 0,
+	/* Throughput before latency: who has caught up with the other side, and finds nothing, does
+	 * not look again for as long as an eighth of the ring takes, 50 microseconds at most; until
+	 * then calls say -EAGAIN, or wait, whatever has come. So both sides work some hundred KiB
+	 * apart, and not on the same cache lines. Once for each 1/64 of the ring. */
+	TARN_RING_STREAM = 1u << 1,
 };
 
 /* One record of a batch. */

@@ -13,6 +13,7 @@
 #define CAPACITY_DEFAULT (UINT64_C(4) << 20) /* more than an L2, less than an L3 */
 #define CAPACITY_MIN     UINT64_C(256)
 #define CAPACITY_MAX     (UINT64_C(1) << 32)
+#define REST_MAX_NS      INT64_C(50000)
 
 enum { TRIES = 100 }; /* lost to others in a row; a hostile peer could go on for ever */
 
@@ -41,9 +42,10 @@ static int check_opts(const struct tarn_ring_opts *opts, uint64_t *ret_capacity)
 		tarn__diag_hint(opts->diag, "ask for a larger capacity");
 		return -EINVAL;
 	}
-	if ((opts->flags & ~(uint32_t)TARN_RING_NO_SPIN) != 0)
+	if ((opts->flags & ~(uint32_t)(TARN_RING_NO_SPIN | TARN_RING_STREAM)) != 0)
 		return tarn__diag(opts->diag, -EINVAL,
-				  "flags 0x%" PRIx32 ": TARN_RING_NO_SPIN (1) is the only one",
+				  "flags 0x%" PRIx32
+				  ": TARN_RING_NO_SPIN (1) and TARN_RING_STREAM (2) are possible",
 				  opts->flags);
 	if (opts->reserved[0] != 0 || opts->reserved[1] != 0)
 		return tarn__diag(opts->diag, -EINVAL, "reserved options are not zero");
@@ -199,8 +201,9 @@ static int take_role(struct tarn_ring *ring)
 		/* acquire: the last consumer's, as in find_tail() */
 		ring->pos = atomic_load_explicit(&ring->my_pos->pos, memory_order_acquire);
 		ring->peek_count = 0;
-		ring->quick = ring->special == 0 ? UINT32_MAX : 0;
 	}
+	make_plain(ring, SPECIAL_REST);
+	ring->rested_at = ring->pos;
 	if (r < 0) /* release: nothing was done in the role */
 		atomic_store_explicit(&ring->mine->owner, 0, memory_order_release);
 	return r;
@@ -232,7 +235,7 @@ int tarn__ring_reclaim(struct tarn_ring *ring)
 					      memory_order_seq_cst);
 
 	set_fence(ring);
-	ring->special &= ~(uint32_t)SPECIAL_STALE;
+	make_plain(ring, SPECIAL_STALE);
 	r = (state & ~3u) == (ring->object.state & ~3u) ? take_role(ring) : -EUCLEAN;
 	if (r < 0)
 		make_special(ring, SPECIAL_STALE);
@@ -336,6 +339,18 @@ static struct tarn_ring *new_handle(struct tarn_region *region, enum tarn_ring_r
 	return ring;
 }
 
+/* How this handle waits. */
+static void set_manners(struct tarn_ring *ring, uint32_t flags)
+{
+	/* An eighth of the ring, at 16 bytes a nanosecond. */
+	int64_t rest = (int64_t)ring->capacity / 8 * RING_UNIT / 16;
+
+	if ((flags & TARN_RING_NO_SPIN) != 0)
+		ring->spin_ns = 0;
+	if ((flags & TARN_RING_STREAM) != 0)
+		ring->rest_ns = rest < REST_MAX_NS ? rest : REST_MAX_NS;
+}
+
 /* Geometry is read twice, by the check and here; the second copy must still keep I1. */
 static bool handle_sound(const struct tarn_ring *ring)
 {
@@ -363,8 +378,8 @@ static int open_entered(struct tarn_region *region, const char *name, enum tarn_
 		r = check_geometry((struct ring_shm *)(void *)object.base, &object, name, opts);
 	if (r == 0) {
 		ring = new_handle(region, role, &object);
-		if (ring != NULL && opts != NULL && (opts->flags & TARN_RING_NO_SPIN) != 0)
-			ring->spin_ns = 0;
+		if (ring != NULL && opts != NULL)
+			set_manners(ring, opts->flags);
 		r = ring == NULL ? -ENOMEM
 		    : handle_sound(ring)
 			    ? 0

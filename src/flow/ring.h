@@ -183,6 +183,9 @@ struct tarn_ring {
 	struct tarn__forkable forkable;
 	uint32_t empty_count; /* calls that found nothing, for the rate of liveness probes */
 	int64_t spin_ns;      /* how long to look before sleeping; adapts, but for 0 */
+	int64_t rest_ns;      /* how long a rest is; 0: none */
+	int64_t rest_until;   /* while SPECIAL_REST */
+	uint32_t rested_at;   /* the position at which this side last began to rest */
 	/* What follows may be the handle of the other side, of another thread. */
 	unsigned char apart[TARN__CACHE_LINE];
 };
@@ -191,6 +194,7 @@ struct tarn_ring {
 enum {
 	SPECIAL_STALE = 1u << 0, /* inherited over fork(): the role must be claimed anew */
 	SPECIAL_FENCE = 1u << 1, /* one of both sides could not register for membarrier */
+	SPECIAL_REST = 1u << 2,  /* it has caught up with the other side, and lets it get ahead */
 };
 
 static inline bool is_stale(const struct tarn_ring *ring)
@@ -202,6 +206,12 @@ static inline void make_special(struct tarn_ring *ring, uint32_t bit)
 {
 	ring->special |= bit;
 	ring->run = ring->quick = 0;
+}
+
+static inline void make_plain(struct tarn_ring *ring, uint32_t bit)
+{
+	ring->special &= ~bit;
+	ring->quick = ring->special == 0 ? UINT32_MAX : 0;
 }
 
 static inline struct record_shm *record_at(const struct tarn_ring *ring, uint32_t pos)
@@ -281,6 +291,15 @@ enum tarn_ring_peer tarn__ring_peer(struct tarn_ring *ring, bool probe);
 int tarn__ring_idle(struct tarn_ring *ring, bool probe);
 
 /* --- ring_wait.c --------------------------------------------------------------------------- */
+
+/* This side has found nothing to do. */
+void tarn__ring_rest(struct tarn_ring *ring);
+/* Is it not to look yet? */
+bool tarn__ring_rests_still(struct tarn_ring *ring);
+static inline bool rests(struct tarn_ring *ring)
+{
+	return TARN__UNLIKELY((ring->special & SPECIAL_REST) != 0) && tarn__ring_rests_still(ring);
+}
 
 /* Is there what this side waits for? */
 typedef bool tarn__ring_ready_fn(struct tarn_ring *ring);

@@ -53,6 +53,7 @@ __attribute__((noinline)) static int nothing(struct tarn_ring *ring, struct view
 {
 	int r = tarn__ring_idle(ring, false);
 
+	tarn__ring_rest(ring);
 	*ret_view = (struct view){ 0 }; /* nobody uses it; the compiler cannot know */
 	if (r == -EPIPE || r == -ENODATA) {
 		/* The last record may have come between the two looks. */
@@ -74,6 +75,10 @@ static TARN__ALWAYS_INLINE int look_first(struct tarn_ring *ring, struct view *r
 		r = tarn__ring_reclaim(ring);
 		if (r < 0)
 			return r;
+	}
+	if (rests(ring)) {
+		*ret_view = (struct view){ 0 };
+		return -EAGAIN;
 	}
 	r = look(ring, ring->pos, ret_view);
 	return TARN__LIKELY(r != -EAGAIN) ? r : nothing(ring, ret_view);
@@ -116,6 +121,10 @@ int tarn_ring_pop(struct tarn_ring *ring, void *buf, size_t buf_size, size_t *re
 {
 	uint32_t pos = ring->pos, mask = ring->mask;
 	const struct record_shm *record = record_at(ring, pos);
+
+	if (TARN__UNLIKELY(ring->quick == 0)) /* it may rest, and not look there */
+		return pop_slowly(ring, buf, buf_size, ret_size);
+
 	/* R1 <- W1 in publish() and push(): the record is complete. */
 	uint32_t word = atomic_load_explicit(&record->word, memory_order_acquire);
 	uint32_t size = word >> 2, units = units_of(size), waiting;
@@ -124,8 +133,7 @@ int tarn_ring_pop(struct tarn_ring *ring, void *buf, size_t buf_size, size_t *re
 	    TARN__UNLIKELY(size > buf_size) || TARN__UNLIKELY(!takes_size(ring, size)) ||
 	    /* relaxed: published with the word */
 	    TARN__UNLIKELY(atomic_load_explicit(&record->mark, memory_order_relaxed) != pos) ||
-	    TARN__UNLIKELY((pos & mask) + units > mask + 1) || /* I3 */
-	    TARN__UNLIKELY(units > ring->quick))
+	    TARN__UNLIKELY((pos & mask) + units > mask + 1)) /* I3 */
 		return pop_slowly(ring, buf, buf_size, ret_size);
 	copy_small(buf, record->payload, size);
 	*ret_size = size;

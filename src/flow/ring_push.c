@@ -60,7 +60,11 @@ __attribute__((noinline)) static int room_or_why(struct tarn_ring *ring, uint32_
 {
 	int r = refresh(ring, end);
 
-	return r == -EAGAIN ? tarn__ring_idle(ring, false) : r;
+	if (r != -EAGAIN)
+		return r;
+	if (end - ring->pos <= ring->capacity / 16) /* there are several more to come */
+		tarn__ring_rest(ring);
+	return tarn__ring_idle(ring, false);
 }
 
 static TARN__ALWAYS_INLINE void store_header(struct record_shm *record, uint32_t pos, uint32_t size,
@@ -157,6 +161,8 @@ static TARN__ALWAYS_INLINE int find_place(struct tarn_ring *ring, size_t size,
 
 	struct place place = place_at(ring, ring->pos, units_of((uint32_t)size));
 
+	if (rests(ring))
+		return -EAGAIN;
 	if (TARN__UNLIKELY(!has_room(ring, place.end))) {
 		int r = room_or_why(ring, place.end);
 

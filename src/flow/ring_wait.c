@@ -9,6 +9,11 @@
  * word; if it says asleep, it clears it and wakes. So there is one system call a sleep on each
  * side, and none while both are awake.
  *
+ * A side that was opened to stream (TARN_RING_STREAM) and has caught up rests before it looks
+ * again. Right behind the producer, a consumer reads lines that the other processor has just
+ * written: each is fetched out of its cache, and taken back later. Some hundred KiB apart, both
+ * work in the cache that they share.
+ *
  * After a crash: a sleeper that dies leaves its word set; the other side clears it at its next
  * call, at the price of one wake in vain. A waker that dies between clearing and waking is
  * noticed by the beacon, or when the slice ends.
@@ -20,7 +25,28 @@
 #define SPIN_MIN_NS 1000
 #define SPIN_MAX_NS 50000 /* about what a sleep and a wake cost */
 
-enum { PAUSES = 16 }; /* between two looks at the clock */
+enum {
+	PAUSES = 16,      /* between two looks at the clock */
+	RESTS_A_LAP = 64, /* at most: a single record after a stream is seen at once, mostly */
+};
+
+void tarn__ring_rest(struct tarn_ring *ring)
+{
+	if (TARN__LIKELY(ring->rest_ns == 0) ||
+	    ring->pos - ring->rested_at < ring->capacity / RESTS_A_LAP)
+		return;
+	ring->rested_at = ring->pos;
+	ring->rest_until = tarn__plat_now() + ring->rest_ns;
+	make_special(ring, SPECIAL_REST);
+}
+
+bool tarn__ring_rests_still(struct tarn_ring *ring)
+{
+	if (tarn__plat_now() < ring->rest_until)
+		return true;
+	make_plain(ring, SPECIAL_REST);
+	return false;
+}
 
 void tarn__ring_wake(struct ring_side_shm *side)
 {
@@ -80,6 +106,11 @@ int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t
 	uint32_t peer, value = WAIT_ASLEEP;
 	int r = 0;
 
+	while (rests(ring)) {
+		if (ring->rest_until > deadline)
+			make_plain(ring, SPECIAL_REST);
+		tarn__plat_pause();
+	}
 	if (ring->spin_ns != 0 && spin(ring, ready, deadline))
 		return 0;
 	/* relaxed: published by the next store */

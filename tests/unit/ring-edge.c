@@ -124,7 +124,7 @@ static void words_are_for_failures_alone(void **state)
 static void a_handle_that_never_spins_waits_all_the_same(void **state)
 {
 	struct tarn_diag diag = { .what = "" };
-	const struct tarn_ring_opts unknown = { .flags = 2, .diag = &diag };
+	const struct tarn_ring_opts unknown = { .flags = 4, .diag = &diag };
 	const struct tarn_ring_opts asleep = { .capacity = 256, .flags = TARN_RING_NO_SPIN };
 	uint64_t record = 1;
 	size_t size;
@@ -132,7 +132,7 @@ static void a_handle_that_never_spins_waits_all_the_same(void **state)
 	(void)state;
 	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_PRODUCER, &unknown, &producer),
 			 -EINVAL);
-	assert_non_null(strstr(diag.what, "0x2"));
+	assert_non_null(strstr(diag.what, "0x4"));
 	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_CONSUMER, &asleep, &consumer), 0);
 	/* of the handle: the other side spins, unless it says so, too */
 	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_PRODUCER, &small, &producer), 0);
@@ -145,6 +145,55 @@ static void a_handle_that_never_spins_waits_all_the_same(void **state)
 	assert_int_equal(tarn_ring_pop_wait(consumer, &record, sizeof(record), TARN_FOREVER, &size),
 			 0);
 	assert_int_equal(consumer->spin_ns, 0);
+}
+
+static int push_one(void)
+{
+	static unsigned char record[100];
+
+	return tarn_ring_push(producer, record, sizeof(record));
+}
+
+static int pop_one(void)
+{
+	unsigned char record[100];
+	size_t size;
+
+	return tarn_ring_pop(consumer, record, sizeof(record), &size);
+}
+
+/* It finds nothing for a while, once for each 1/64 of the ring, and loses nothing. */
+static void who_streams_and_has_caught_up_rests(void **state)
+{
+	const struct tarn_ring_opts stream = { .capacity = 1 << 16, .flags = TARN_RING_STREAM };
+	unsigned char record[100] = { 0 };
+	size_t size;
+
+	(void)state;
+	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_CONSUMER, &stream, &consumer), 0);
+	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_PRODUCER, &stream, &producer), 0);
+	consumer->rest_ns = producer->rest_ns = INT64_C(100000000); /* in time to be seen */
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(push_one(), 0);
+		assert_int_equal(pop_one(), 0);
+		if (i < 5) /* less than 1/64: no rest */
+			assert_int_equal(pop_one(), -EAGAIN);
+	}
+	assert_int_equal(pop_one(), -EAGAIN);
+	assert_int_equal(push_one(), 0);
+	assert_int_equal(pop_one(), -EAGAIN); /* it rests */
+	assert_int_equal(tarn_ring_pop_wait(consumer, record, sizeof(record),
+					    tarn_deadline_after(1000000), &size),
+			 0); /* no longer than until the deadline */
+	assert_int_equal(pop_one(), -EAGAIN);
+	assert_int_equal(push_one(), 0);
+	assert_int_equal(pop_one(), 0); /* not again so soon */
+
+	while (push_one() == 0)
+		;
+	assert_int_equal(pop_one(), 0);
+	assert_int_equal(push_one(), -EAGAIN);
+	assert_int_equal(tarn_ring_push_wait(producer, record, sizeof(record), TARN_FOREVER), 0);
 }
 
 static uint64_t seed = 1;
@@ -264,6 +313,7 @@ int main(void)
 		TEST(a_past_deadline_tries_once),
 		TEST(words_are_for_failures_alone),
 		TEST(a_handle_that_never_spins_waits_all_the_same),
+		TEST(who_streams_and_has_caught_up_rests),
 		TEST(old_bytes_are_never_taken_for_records),
 	};
 
