@@ -285,8 +285,7 @@ static inline int begin(struct prim *prim)
 
 	if (TARN__UNLIKELY(!tarn__section_start(prim->sec.shm, me, &seq)))
 		return -EUCLEAN;
-	prim->next_held = me->held;
-	me->held = prim;
+	tarn__prim_hold(prim, me);
 	return tarn__prim_verdict(prim);
 }
 
@@ -411,7 +410,7 @@ void tarn__prims_thread_ends(struct thread *me)
 
 /* --- waiting ------------------------------------------------------------------------------- */
 
-void tarn__prim_ring_slowly(struct prim *prim, int count)
+int tarn__prim_ring_slowly(struct prim *prim, int count)
 {
 	struct section_shm *shm = prim->sec.shm;
 	/* seq_cst: as in tarn__prim_ring() */
@@ -425,6 +424,7 @@ void tarn__prim_ring_slowly(struct prim *prim, int count)
 		(void)atomic_compare_exchange_strong_explicit(&shm->sleep, &sleep, sleep & ~1u,
 							      memory_order_relaxed,
 							      memory_order_relaxed);
+	return 0;
 }
 
 void tarn__prim_sleeps(struct section_shm *shm)

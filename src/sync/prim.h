@@ -185,6 +185,14 @@ enum prim_fast {
 	FAST_NOT,
 	FAST_BACK, /* ours, but not by the short way: unlock(shm, 0), then the long one */
 };
+/* The lock is ours: it is the one that this thread took last. */
+static inline void tarn__prim_hold(struct prim *prim, struct thread *me)
+{
+	/* Stored only if it is another: the next exchange waits for stores. */
+	if (TARN__UNLIKELY(prim->next_held != me->held))
+		prim->next_held = me->held;
+	me->held = prim;
+}
 /* Where it is free, and there is nothing to be told: have it. */
 static inline enum prim_fast tarn__prim_lock_fast(struct prim *prim)
 {
@@ -198,25 +206,30 @@ static inline enum prim_fast tarn__prim_lock_fast(struct prim *prim)
 	if (TARN__UNLIKELY(tarn__prim_verdict(prim) < 0) ||
 	    TARN__UNLIKELY(!tarn__section_start(shm, me, &seq)))
 		return FAST_BACK;
-	prim->next_held = me->held;
-	me->held = prim;
+	tarn__prim_hold(prim, me);
 	return FAST_MINE;
 }
 void tarn__prim_forget(struct prim *prim); /* not the one locked last */
-/* The lock is ours. */
-static inline void tarn__prim_unlock(struct prim *prim)
+/* The lock is ours, and forgotten: give it back. Does somebody sleep on its word? */
+static inline bool tarn__prim_let_go(struct prim *prim)
 {
 	struct section_shm *shm = prim->sec.shm;
 
-	if (TARN__LIKELY(tarn__self.held == prim))
-		tarn__self.held = prim->next_held;
-	else
-		tarn__prim_forget(prim);
 	/* relaxed: written under the lock, which is ours */
 	settle(shm, atomic_load_explicit(&shm->seq, memory_order_relaxed) | 1);
 	/* relaxed: published by unlock(); if we die before, by whoever takes our place */
 	atomic_store_explicit(&shm->tid, 0, memory_order_relaxed);
-	unlock(shm, 0);
+	return unlock_asleep(shm, 0);
+}
+/* The lock is ours. */
+static inline void tarn__prim_unlock(struct prim *prim)
+{
+	if (TARN__LIKELY(tarn__self.held == prim))
+		tarn__self.held = prim->next_held;
+	else
+		tarn__prim_forget(prim);
+	if (TARN__UNLIKELY(tarn__prim_let_go(prim)))
+		tarn__section_wake(prim->sec.shm, 1);
 }
 /* -EOWNERDEAD, in words: it is ours, and what it guards may be half changed. */
 int tarn__prim_say_died(struct prim *prim, struct tarn_diag *diag);
@@ -244,14 +257,17 @@ int tarn__prim_await(struct prim *prim, int64_t deadline, tarn__prim_try_fn *try
 bool tarn__prim_spin(struct prim *prim, const _Atomic uint32_t *word, uint32_t value);
 /* Say that this thread is about to sleep; B3 -> B4, the look that follows. */
 void tarn__prim_sleeps(struct section_shm *shm);
-void tarn__prim_ring_slowly(struct prim *prim, int count);
-/* Something was given back that @count may wait for. */
-static inline void tarn__prim_ring(struct prim *prim, int count)
+/* Does anybody say that it sleeps on the bell? */
+static inline bool tarn__prim_asleep(const struct prim *prim)
 {
 	/* seq_cst: B2 <- B1, the caller's exchange before this */
-	if (TARN__UNLIKELY(
-		    (atomic_load_explicit(&prim->sec.shm->sleep, memory_order_seq_cst) & 1) != 0))
-		tarn__prim_ring_slowly(prim, count);
+	return (atomic_load_explicit(&prim->sec.shm->sleep, memory_order_seq_cst) & 1) != 0;
+}
+int tarn__prim_ring_slowly(struct prim *prim, int count);
+/* Something was given back that @count may wait for. 0, for a caller that ends with this. */
+static inline int tarn__prim_ring(struct prim *prim, int count)
+{
+	return TARN__LIKELY(!tarn__prim_asleep(prim)) ? 0 : tarn__prim_ring_slowly(prim, count);
 }
 
 /* --- seats */
@@ -263,21 +279,30 @@ static inline void store_other(_Atomic uint32_t *to, uint32_t value)
 	if (TARN__UNLIKELY(atomic_load_explicit(to, memory_order_relaxed) != value))
 		atomic_store_explicit(to, value, memory_order_relaxed);
 }
-/* Sit down on seat @at if it is free. */
+/* Sit down on the seat if it is free. */
+static inline bool tarn__seat_sit(struct prim *prim, struct seat_shm *seat)
+{
+	uint32_t free = 0;
+
+	/* seq_cst: T2 <- T1 in tarn__seat_give(), and B4 */
+	if (TARN__UNLIKELY(!atomic_compare_exchange_strong_explicit(
+		    &seat->id, &free, id_of(&prim->sec), memory_order_seq_cst,
+		    memory_order_relaxed)))
+		return false;
+	/* for the eye */
+	store_other(&seat->tid, tarn__self.tid);
+	store_other(&seat->token, tarn__self.token);
+	return true;
+}
+/* The same of seat @at, which may well not be free. */
 static inline bool tarn__seat_take(struct prim *prim, uint32_t at, uint32_t value)
 {
 	struct seat_shm *seat = &prim->seats[at];
-	uint32_t free = 0;
 
 	/* relaxed: decided by the exchange */
 	if (atomic_load_explicit(&seat->id, memory_order_relaxed) != 0 ||
-	    /* seq_cst: T2 <- T1 in tarn__seat_give(), and B4 */
-	    !atomic_compare_exchange_strong_explicit(&seat->id, &free, id_of(&prim->sec),
-						     memory_order_seq_cst, memory_order_relaxed))
+	    !tarn__seat_sit(prim, seat))
 		return false;
-	/* relaxed, all: for the eye, and a guess */
-	store_other(&seat->tid, tarn__self.tid);
-	store_other(&seat->token, tarn__self.token);
 	store_other(&seat->value, value);
 	store_other(&prim->hint, at);
 	return true;

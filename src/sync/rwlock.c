@@ -119,12 +119,14 @@ static bool sit_down_anew(struct prim *prim, uint32_t at)
 	return sit_down(prim, at);
 }
 
-__attribute__((noinline)) static void wake_writer(struct seat_shm *seat)
+__attribute__((noinline)) static int wake_writer(struct seat_shm *seat)
 {
 	(void)tarn__plat_futex_wake(&seat->id, 1);
+	return 0;
 }
 
-static inline void get_up(struct prim *prim, uint32_t at)
+/* 0, for a caller that ends with this, as the others of this kind: it saves no register. */
+static inline int get_up(struct prim *prim, uint32_t at)
 {
 	struct seat_shm *seat = &prim->seats[at];
 
@@ -132,10 +134,7 @@ static inline void get_up(struct prim *prim, uint32_t at)
 	atomic_store_explicit(&seat->token, 0, memory_order_relaxed);
 	(void)tarn__seat_give(prim, at);
 	/* R1: a writer that comes later finds the seat empty */
-	if (TARN__UNLIKELY(lock_of(prim) != 0))
-		wake_writer(seat);
-	else
-		tarn__prim_ring(prim, 1);
+	return TARN__LIKELY(lock_of(prim) == 0) ? tarn__prim_ring(prim, 1) : wake_writer(seat);
 }
 
 /* All that this thread reads. */
@@ -145,10 +144,23 @@ static void get_up_for_good(struct prim *prim)
 		get_up(prim, (uint32_t)at);
 }
 
-static inline void stop_writing(struct prim *prim)
+__attribute__((noinline)) static int wake_all(struct prim *prim, bool writer)
 {
-	tarn__prim_unlock(prim);
-	tarn__prim_ring(prim, INT32_MAX);
+	if (writer)
+		tarn__section_wake(prim->sec.shm, 1);
+	return tarn__prim_ring(prim, INT32_MAX);
+}
+
+static inline int stop_writing(struct prim *prim)
+{
+	if (TARN__LIKELY(tarn__self.held == prim))
+		tarn__self.held = prim->next_held;
+	else
+		tarn__prim_forget(prim);
+
+	bool writer = tarn__prim_let_go(prim);
+
+	return TARN__LIKELY(!writer && !tarn__prim_asleep(prim)) ? 0 : wake_all(prim, writer);
 }
 
 /* --- open ---------------------------------------------------------------------------------- */
@@ -513,10 +525,8 @@ __attribute__((noinline)) static int unlock_slowly(struct tarn_rwlock *lock)
 	struct prim *prim = &lock->prim;
 	int at;
 
-	if (tarn__prim_mine(prim)) {
-		stop_writing(prim);
-		return 0;
-	}
+	if (tarn__prim_mine(prim))
+		return stop_writing(prim);
 	at = own_seat(prim);
 	if (at < 0)
 		return -EPERM;
@@ -537,17 +547,14 @@ int tarn_rwlock_unlock(struct tarn_rwlock *lock)
 	struct prim *prim = &lock->prim;
 	uint32_t at = tarn__self.seat;
 
-	if (tarn__self.held == prim) {
-		stop_writing(prim);
-		return 0;
-	}
+	if (tarn__self.held == prim)
+		return stop_writing(prim);
 	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) || TARN__UNLIKELY(at >= prim->seat_count) ||
 	    TARN__UNLIKELY(!sits(prim, at)) ||
 	    /* relaxed: only this thread counts there */
 	    TARN__UNLIKELY(atomic_load_explicit(&prim->seats[at].value, memory_order_relaxed) != 0))
 		return unlock_slowly(lock);
-	get_up(prim, at);
-	return 0;
+	return get_up(prim, at);
 }
 
 int tarn_rwlock_consistent(struct tarn_rwlock *lock)

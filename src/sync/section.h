@@ -93,6 +93,9 @@
 #define SECTION_VERSION 1u
 #define SECTION_UNIT    16u
 
+/* Are two neighbours of four bytes, aligned to eight, stored at once, the first one lower? */
+#define WIDE_STORES (UINTPTR_MAX > 0xffffffffu && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
 /* section_shm.lock: set aside. A slot that no member has. */
 #define LOCK_ASIDE (0x3ffu << 1)
 
@@ -263,13 +266,18 @@ static inline bool take(struct section_shm *shm, uint32_t expected, uint32_t id)
 
 void tarn__section_wake(struct section_shm *shm, int count);
 
-/* Give the word back; @value is 0, or LOCK_ASIDE. */
-static inline void unlock(struct section_shm *shm, uint32_t value)
+/* Give the word back; @value is 0, or LOCK_ASIDE. Does somebody sleep on it? */
+static inline bool unlock_asleep(struct section_shm *shm, uint32_t value)
 {
 	/* S1 -> S2 in take(): everything done inside is visible. seq_cst: B1 of prim.h. */
 	uint32_t old = atomic_exchange_explicit(&shm->lock, value, memory_order_seq_cst);
 
-	if (TARN__UNLIKELY((old & TARN__ID_FLAG) != 0))
+	return (old & TARN__ID_FLAG) != 0;
+}
+
+static inline void unlock(struct section_shm *shm, uint32_t value)
+{
+	if (TARN__UNLIKELY(unlock_asleep(shm, value)))
 		tarn__section_wake(shm, value == 0 ? 1 : INT32_MAX);
 }
 
@@ -376,7 +384,7 @@ static inline bool tarn__tx_listened(const struct tx *of)
  */
 static inline void settle(struct section_shm *shm, uint32_t seq)
 {
-#if UINTPTR_MAX > 0xffffffffu && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#if WIDE_STORES
 	/* V1 -> V2 in version_of(), leader_open() */
 	atomic_store_explicit((_Atomic uint64_t *)(void *)&shm->seq, (uint32_t)(seq + 1),
 			      memory_order_release);

@@ -163,7 +163,7 @@ static inline bool wait_fast(struct prim *prim)
 
 	if (prim->seat_count == 0)
 		return TARN__LIKELY(id_of(&prim->sec) != 0) && count_down(prim) == 1;
-	return TARN__LIKELY(tarn__prim_is_ready(prim)) && tarn__seat_take(prim, at, 0);
+	return TARN__LIKELY(tarn__prim_is_ready(prim)) && tarn__seat_sit(prim, &prim->seats[at]);
 }
 
 int tarn_sem_wait(struct tarn_sem *sem, int64_t deadline, struct tarn_diag *diag)
@@ -218,16 +218,24 @@ static int give_seat(struct prim *prim)
 	return -EPERM;
 }
 
+/* The first call of a child of fork(). */
+__attribute__((noinline)) static int post_anew(struct tarn_sem *sem)
+{
+	int r = tarn__prim_ready(&sem->prim, NULL);
+
+	return r < 0 ? r : tarn_sem_post(sem);
+}
+
+/* Its calls are in its last place: it saves no register before the exchange. */
 int tarn_sem_post(struct tarn_sem *sem)
 {
 	struct prim *prim = &sem->prim;
-	int r = TARN__LIKELY(id_of(&prim->sec) != 0) ? 0 : tarn__prim_ready(prim, NULL);
+	int r;
 
-	if (r == 0)
-		r = prim->seat_count == 0 ? count_up(prim) : give_seat(prim);
-	if (r == 0)
-		tarn__prim_ring(prim, 1);
-	return r;
+	if (TARN__UNLIKELY(id_of(&prim->sec) == 0))
+		return post_anew(sem);
+	r = prim->seat_count == 0 ? count_up(prim) : give_seat(prim);
+	return r < 0 ? r : tarn__prim_ring(prim, 1);
 }
 
 uint32_t tarn_sem_value(const struct tarn_sem *sem)

@@ -72,12 +72,7 @@ static int words(struct prim *prim, int r, struct tarn_diag *diag)
 /* The lock is ours. */
 static inline int begin(struct prim *prim, struct tarn_diag *diag)
 {
-	struct thread *me = &tarn__self;
-
-	/* Stored only if it is another: the next exchange waits for stores. */
-	if (TARN__UNLIKELY(prim->next_held != me->held))
-		prim->next_held = me->held;
-	me->held = prim;
+	tarn__prim_hold(prim, &tarn__self);
 	return TARN__LIKELY(tarn__prim_verdict(prim) == 0) ? 0 : tarn__prim_say_died(prim, diag);
 }
 
