@@ -25,7 +25,9 @@
  * dead writer's lock is taken by the next writer, or by a reader, which settles what a section
  * would roll back, so that recovered says it, and unlocks at once.
  *
- * token of a seat is 0 before it is given back, so a thread finds only its own by it.
+ * id and tid of a seat are taken and given back at once, and so a thread knows its own by them.
+ * One that was taken from the dead is free, and still has the tid. Where four bytes are the most
+ * that is exchanged at once, tid is stored after id was taken, and is 0 before it is given back.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -76,9 +78,61 @@ static inline bool sits(const struct prim *prim, uint32_t at)
 	const struct seat_shm *seat = &prim->seats[at];
 
 	/* relaxed, both: only this thread could have made it so */
-	return atomic_load_explicit(&seat->token, memory_order_relaxed) == tarn__self.token &&
+	return atomic_load_explicit(&seat->tid, memory_order_relaxed) == tarn__self.tid &&
 	       atomic_load_explicit(&seat->id, memory_order_relaxed) == id_of(&prim->sec);
 }
+
+#if WIDE_SWAPS
+static inline bool swap_both(struct seat_shm *seat, uint64_t *seen, uint64_t value)
+{
+	/* seq_cst: R1 -> R2 */
+	return atomic_compare_exchange_strong_explicit((_Atomic uint64_t *)(void *)&seat->id, seen,
+						       value, memory_order_seq_cst,
+						       memory_order_relaxed);
+}
+
+static inline bool take_seat(struct seat_shm *seat, uint32_t id)
+{
+	uint64_t seen = 0, mine = (uint64_t)tarn__self.tid << 32 | id;
+
+	return TARN__LIKELY(swap_both(seat, &seen, mine)) ||
+	       ((uint32_t)seen == 0 && swap_both(seat, &seen, mine));
+}
+
+/* False: it is not this thread's. */
+static inline bool give_seat(struct seat_shm *seat, uint32_t id)
+{
+	uint64_t mine = (uint64_t)tarn__self.tid << 32 | id;
+
+	return swap_both(seat, &mine, 0);
+}
+#else
+static inline bool take_seat(struct seat_shm *seat, uint32_t id)
+{
+	uint32_t free = 0;
+
+	/* seq_cst: R1 -> R2 */
+	if (!atomic_compare_exchange_strong_explicit(&seat->id, &free, id, memory_order_seq_cst,
+						     memory_order_relaxed))
+		return false;
+	/* relaxed: for this thread, and for the eye */
+	atomic_store_explicit(&seat->tid, tarn__self.tid, memory_order_relaxed);
+	return true;
+}
+
+static inline bool give_seat(struct seat_shm *seat, uint32_t id)
+{
+	/* relaxed, both: only this thread could have made it so */
+	if (atomic_load_explicit(&seat->tid, memory_order_relaxed) != tarn__self.tid ||
+	    atomic_load_explicit(&seat->id, memory_order_relaxed) != id)
+		return false;
+	/* relaxed: published with the seat */
+	atomic_store_explicit(&seat->tid, 0, memory_order_relaxed);
+	/* seq_cst: R1 -> R2 */
+	return atomic_compare_exchange_strong_explicit(&seat->id, &id, 0, memory_order_seq_cst,
+						       memory_order_relaxed);
+}
+#endif
 
 /* The seat of this thread, or -1. */
 static int own_seat(const struct prim *prim)
@@ -95,17 +149,9 @@ static int own_seat(const struct prim *prim)
 static inline bool sit_down(struct prim *prim, uint32_t at)
 {
 	struct seat_shm *seat = &prim->seats[at];
-	const struct thread *me = &tarn__self;
-	uint32_t free = 0;
 
-	/* seq_cst: R1 -> R2 */
-	if (TARN__UNLIKELY(!atomic_compare_exchange_strong_explicit(
-		    &seat->id, &free, id_of(&prim->sec), memory_order_seq_cst,
-		    memory_order_relaxed)))
+	if (TARN__UNLIKELY(!take_seat(seat, id_of(&prim->sec))))
 		return false;
-	/* relaxed, all: read by this thread, and by others for the eye */
-	atomic_store_explicit(&seat->token, me->token, memory_order_relaxed);
-	store_other(&seat->tid, me->tid);
 	store_other(&seat->value, 0);
 	return true;
 }
@@ -125,23 +171,27 @@ __attribute__((noinline)) static int wake_writer(struct seat_shm *seat)
 	return 0;
 }
 
-/* 0, for a caller that ends with this, as the others of this kind: it saves no register. */
+/* Seat @at was given back. 0, for a caller that ends with this, as the others of this kind: it
+ * saves no register. */
+static inline int left(struct prim *prim, uint32_t at)
+{
+	/* R1: a writer that comes later finds the seat empty */
+	return TARN__LIKELY(lock_of(prim) == 0) ? tarn__prim_ring(prim, 1)
+						: wake_writer(&prim->seats[at]);
+}
+
+/* From a seat of this thread's. */
 static inline int get_up(struct prim *prim, uint32_t at)
 {
-	struct seat_shm *seat = &prim->seats[at];
-
-	/* relaxed: published with the seat */
-	atomic_store_explicit(&seat->token, 0, memory_order_relaxed);
-	(void)tarn__seat_give(prim, at);
-	/* R1: a writer that comes later finds the seat empty */
-	return TARN__LIKELY(lock_of(prim) == 0) ? tarn__prim_ring(prim, 1) : wake_writer(seat);
+	(void)give_seat(&prim->seats[at], id_of(&prim->sec));
+	return left(prim, at);
 }
 
 /* All that this thread reads. */
 static void get_up_for_good(struct prim *prim)
 {
 	for (int at = own_seat(prim); at >= 0; at = own_seat(prim))
-		get_up(prim, (uint32_t)at);
+		(void)get_up(prim, (uint32_t)at);
 }
 
 __attribute__((noinline)) static int wake_all(struct prim *prim, bool writer)
@@ -293,7 +343,7 @@ static int try_read(struct prim *prim, struct await *w, void *arg)
 	seen = lock_of(prim);
 	if (seen == 0)
 		return 1;
-	get_up(prim, (uint32_t)at);
+	(void)get_up(prim, (uint32_t)at);
 	w->peer = seen & ~TARN__ID_FLAG;
 	return 0;
 }
@@ -327,7 +377,7 @@ __attribute__((noinline)) static int read_slowly(struct prim *prim, int64_t dead
 __attribute__((noinline)) static int read_later(struct prim *prim, int64_t deadline, bool wait,
 						struct tarn_diag *diag)
 {
-	get_up(prim, tarn__self.seat);
+	(void)get_up(prim, tarn__self.seat);
 	return read_slowly(prim, deadline, wait, diag);
 }
 
@@ -538,7 +588,7 @@ __attribute__((noinline)) static int unlock_slowly(struct tarn_rwlock *lock)
 	if (times != 0)
 		atomic_store_explicit(more, times - 1, memory_order_relaxed);
 	else
-		get_up(prim, (uint32_t)at);
+		return get_up(prim, (uint32_t)at);
 	return 0;
 }
 
@@ -550,11 +600,12 @@ int tarn_rwlock_unlock(struct tarn_rwlock *lock)
 	if (tarn__self.held == prim)
 		return stop_writing(prim);
 	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) || TARN__UNLIKELY(at >= prim->seat_count) ||
-	    TARN__UNLIKELY(!sits(prim, at)) ||
-	    /* relaxed: only this thread counts there */
-	    TARN__UNLIKELY(atomic_load_explicit(&prim->seats[at].value, memory_order_relaxed) != 0))
+	    /* relaxed: only this thread counts there, if it is its seat */
+	    TARN__UNLIKELY(atomic_load_explicit(&prim->seats[at].value, memory_order_relaxed) !=
+			   0) ||
+	    TARN__UNLIKELY(!give_seat(&prim->seats[at], id_of(&prim->sec))))
 		return unlock_slowly(lock);
-	return get_up(prim, at);
+	return left(prim, at);
 }
 
 int tarn_rwlock_consistent(struct tarn_rwlock *lock)

@@ -95,6 +95,12 @@
 
 /* Are two neighbours of four bytes, aligned to eight, stored at once, the first one lower? */
 #define WIDE_STORES (UINTPTR_MAX > 0xffffffffu && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+/* Are they exchanged at once, without a library? */
+#ifdef __GCC_HAVE_SYNC_COMPARE_AND_SWAP_8
+#define WIDE_SWAPS (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+#else
+#define WIDE_SWAPS 0
+#endif
 
 /* section_shm.lock: set aside. A slot that no member has. */
 #define LOCK_ASIDE (0x3ffu << 1)
