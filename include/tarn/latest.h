@@ -141,12 +141,12 @@ TARN_API void tarn_latest_abort(struct tarn_latest *latest);
  * Return: 0, or
  *   -ENODATA  nothing was written yet
  *   -ENOBUFS  it is larger than @buf_size
- *   -EAGAIN   the region is only looked on, and the writer was faster a thousand times in a row
- *   -EUSERS   it takes a hold, and as many hold one as may; diag of tarn_latest_hold() tells who.
- *             A hold is taken where values are filled in place (TARN_LATEST_IN_PLACE), and where
- *             writers are faster than copies
- *   -EBUSY    it takes a hold, and this handle has one: release it first
- *   -EPERM    it takes a hold, and the region was opened to look on
+ *   -EAGAIN   the writer was faster a thousand times in a row, and no hold can be had: the region
+ *             is only looked on, this handle holds a value, or as many hold one as may
+ *   -EUSERS   of a value that is filled in place (TARN_LATEST_IN_PLACE), which takes a hold: as
+ *             many hold one as may; diag of tarn_latest_hold() tells who
+ *   -EBUSY    of such a value: this handle holds one; release it first
+ *   -EPERM    of such a value: the region was opened to look on
  *   -EUCLEAN  the object's words contradict each other
  *   -EIO      the file was truncated
  * Since: 0.1

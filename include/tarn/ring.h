@@ -54,7 +54,8 @@ enum {
 	/* Throughput before latency: who has caught up with the other side, and finds nothing, does
 	 * not look again for as long as an eighth of the ring takes, 50 microseconds at most; until
 	 * then calls say -EAGAIN, or wait, whatever has come. So both sides work some hundred KiB
-	 * apart, and not on the same cache lines. Once for each 1/64 of the ring. */
+	 * apart, and not on the same cache lines. Once for each 1/64 of the ring. The _wait calls
+	 * spin meanwhile, so not together with TARN_RING_NO_SPIN. */
 	TARN_RING_STREAM = 1u << 1,
 };
 

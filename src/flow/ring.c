@@ -42,6 +42,12 @@ static int check_opts(const struct tarn_ring_opts *opts, uint64_t *ret_capacity)
 		tarn__diag_hint(opts->diag, "ask for a larger capacity");
 		return -EINVAL;
 	}
+	if (opts->flags == (TARN_RING_NO_SPIN | TARN_RING_STREAM))
+		return tarn__diag(opts->diag, -EINVAL,
+				  "flags 0x%" PRIx32
+				  ": who is not to spin cannot stream: its waits "
+				  "would spin through each rest",
+				  opts->flags);
 	if ((opts->flags & ~(uint32_t)(TARN_RING_NO_SPIN | TARN_RING_STREAM)) != 0)
 		return tarn__diag(opts->diag, -EINVAL,
 				  "flags 0x%" PRIx32

@@ -53,7 +53,8 @@ __attribute__((noinline)) static int nothing(struct tarn_ring *ring, struct view
 {
 	int r = tarn__ring_idle(ring, false);
 
-	tarn__ring_rest(ring);
+	if (r == -EAGAIN)
+		tarn__ring_rest(ring);
 	*ret_view = (struct view){ 0 }; /* nobody uses it; the compiler cannot know */
 	if (r == -EPIPE || r == -ENODATA) {
 		/* The last record may have come between the two looks. */

@@ -62,9 +62,10 @@ __attribute__((noinline)) static int room_or_why(struct tarn_ring *ring, uint32_
 
 	if (r != -EAGAIN)
 		return r;
-	if (end - ring->pos <= ring->capacity / 16) /* there are several more to come */
+	r = tarn__ring_idle(ring, false);
+	if (r == -EAGAIN && end - ring->pos <= ring->capacity / 16) /* several more are to come */
 		tarn__ring_rest(ring);
-	return tarn__ring_idle(ring, false);
+	return r;
 }
 
 static TARN__ALWAYS_INLINE void store_header(struct record_shm *record, uint32_t pos, uint32_t size,

@@ -33,7 +33,7 @@ enum {
 void tarn__ring_rest(struct tarn_ring *ring)
 {
 	if (TARN__LIKELY(ring->rest_ns == 0) ||
-	    ring->pos - ring->rested_at < ring->capacity / RESTS_A_LAP)
+	    ring->pos - ring->rested_at <= ring->capacity / RESTS_A_LAP)
 		return;
 	ring->rested_at = ring->pos;
 	ring->rest_until = tarn__plat_now() + ring->rest_ns;
@@ -99,6 +99,15 @@ static bool spin(struct tarn_ring *ring, tarn__ring_ready_fn *ready, int64_t dea
 	return false;
 }
 
+/* The rest, or what the deadline leaves of it. */
+static void sit_out(struct tarn_ring *ring, int64_t deadline)
+{
+	if (ring->rest_until > deadline)
+		make_plain(ring, SPECIAL_REST);
+	while (rests(ring))
+		tarn__plat_pause();
+}
+
 int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t wake_at,
 		    int64_t deadline)
 {
@@ -106,10 +115,9 @@ int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t
 	uint32_t peer, value = WAIT_ASLEEP;
 	int r = 0;
 
-	while (rests(ring)) {
-		if (ring->rest_until > deadline)
-			make_plain(ring, SPECIAL_REST);
-		tarn__plat_pause();
+	if (TARN__UNLIKELY((ring->special & SPECIAL_REST) != 0)) {
+		sit_out(ring, deadline);
+		return 0; /* nobody has looked yet */
 	}
 	if (ring->spin_ns != 0 && spin(ring, ready, deadline))
 		return 0;

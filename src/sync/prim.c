@@ -413,7 +413,7 @@ void tarn__prims_thread_ends(struct thread *me)
 int tarn__prim_ring_slowly(struct prim *prim, int count)
 {
 	struct section_shm *shm = prim->sec.shm;
-	/* seq_cst: as in tarn__prim_ring() */
+	/* seq_cst: as in tarn__prim_asleep() */
 	uint32_t sleep = atomic_load_explicit(&shm->sleep, memory_order_seq_cst);
 
 	/* seq_cst: whoever falls asleep on the new value has looked after what was given back */

@@ -49,10 +49,10 @@
  *
  * Ordering:
  *   those of section.h
- *   B1 -> B2  what is given back, then sleep is read: tarn__prim_ring()'s callers, seq_cst
+ *   B1 -> B2  what is given back, then sleep is read: tarn__prim_asleep(), seq_cst
  *   B3 -> B4  sleep is written, then what is wanted is looked at: tarn__prim_await(), seq_cst;
  *             so one of the two sees the other
- *   T1 -> T2  tarn__seat_give() publishes what was done there; tarn__seat_take() sees it
+ *   T1 -> T2  tarn__seat_give() publishes what was done there; tarn__seat_sit() sees it
  *
  * Invariants (tarn__prim_check() tests them):
  *   I1  units fit the object; flags say the kind that the directory says
@@ -210,6 +210,13 @@ static inline enum prim_fast tarn__prim_lock_fast(struct prim *prim)
 	return FAST_MINE;
 }
 void tarn__prim_forget(struct prim *prim); /* not the one locked last */
+static inline void tarn__prim_drop(struct prim *prim)
+{
+	if (TARN__LIKELY(tarn__self.held == prim))
+		tarn__self.held = prim->next_held;
+	else
+		tarn__prim_forget(prim);
+}
 /* The lock is ours, and forgotten: give it back. Does somebody sleep on its word? */
 static inline bool tarn__prim_let_go(struct prim *prim)
 {
@@ -224,10 +231,7 @@ static inline bool tarn__prim_let_go(struct prim *prim)
 /* The lock is ours. */
 static inline void tarn__prim_unlock(struct prim *prim)
 {
-	if (TARN__LIKELY(tarn__self.held == prim))
-		tarn__self.held = prim->next_held;
-	else
-		tarn__prim_forget(prim);
+	tarn__prim_drop(prim);
 	if (TARN__UNLIKELY(tarn__prim_let_go(prim)))
 		tarn__section_wake(prim->sec.shm, 1);
 }
@@ -312,7 +316,7 @@ static inline bool tarn__seat_give(struct prim *prim, uint32_t at)
 {
 	uint32_t id = id_of(&prim->sec);
 
-	/* seq_cst: T1 -> T2 in tarn__seat_take(), and B1 */
+	/* seq_cst: T1 -> T2 in tarn__seat_sit(), and B1 */
 	return atomic_compare_exchange_strong_explicit(&prim->seats[at].id, &id, 0,
 						       memory_order_seq_cst, memory_order_relaxed);
 }

@@ -178,7 +178,8 @@ static void clean(struct tarn_section *section, uint32_t seq)
 		settle(shm, seq);
 	if (tarn__listened(shm))
 		tarn__listen_publish(section);
-	/* relaxed: published by unlock(); if we die before, done again by whoever comes next */
+	/* It may have been committed by a member whose words have four bytes, and not emptied.
+	 * relaxed: published by unlock(); if we die before, done again by whoever comes next */
 	atomic_store_explicit(&shm->count, 0, memory_order_relaxed);
 	atomic_store_explicit(&shm->leader, place_of(section), memory_order_relaxed);
 	atomic_store_explicit(&shm->tid, 0, memory_order_relaxed);

@@ -203,10 +203,7 @@ __attribute__((noinline)) static int wake_all(struct prim *prim, bool writer)
 
 static inline int stop_writing(struct prim *prim)
 {
-	if (TARN__LIKELY(tarn__self.held == prim))
-		tarn__self.held = prim->next_held;
-	else
-		tarn__prim_forget(prim);
+	tarn__prim_drop(prim);
 
 	bool writer = tarn__prim_let_go(prim);
 

@@ -51,7 +51,7 @@
  *   waited .. seen_hi, waiters  whoever waits; for the eye, and to find deadlocks
  *
  * Ordering:
- *   S1 -> S2  unlock() gives the word back                   take() takes it
+ *   S1 -> S2  unlock_asleep() gives the word back            take() takes it
  *   V1 -> V2  settle() makes seq even                        version_of(), leader_open() read it
  *   V3 -> V4  store_bytes(): bytes, stored after seq was odd load_bytes(), then seq again
  * Log before store, store before commit: these need only the order of one thread's
@@ -265,7 +265,7 @@ static inline uint32_t place_of(const struct tarn_section *section)
 
 static inline bool take(struct section_shm *shm, uint32_t expected, uint32_t id)
 {
-	/* S2 <- S1 in unlock(): what the last owner did is visible. seq_cst for rwlock.c. */
+	/* S2 <- S1 in unlock_asleep(): what the last owner did is visible. seq_cst for rwlock.c. */
 	return atomic_compare_exchange_strong_explicit(&shm->lock, &expected, id,
 						       memory_order_seq_cst, memory_order_relaxed);
 }

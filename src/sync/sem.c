@@ -218,7 +218,7 @@ static int give_seat(struct prim *prim)
 	return -EPERM;
 }
 
-/* The first call of a child of fork(). */
+/* The first call of a child of fork(); or that of an observer, who may not. */
 __attribute__((noinline)) static int post_anew(struct tarn_sem *sem)
 {
 	int r = tarn__prim_ready(&sem->prim, NULL);

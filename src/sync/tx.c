@@ -9,7 +9,7 @@
  *     take()     the lock is ours
  *     start()    seq odd: from now on the journal, which is empty, counts
  *     stores     entry, count, store
- *     settle()   seq even: committed, or undone
+ *     settle()   seq even, and the journal empty: committed, or undone
  *     let_go()   private state is reset; the lock is given back
  *
  * Where the thread is inside of one section only, which is nearly always, the handle's tx is left

@@ -53,7 +53,7 @@ static void hold_one(int me)
 	tarn_latest_release(handles[me]);
 }
 
-/* P0 reads and holds, the others write twice. */
+/* P0 reads and holds, the others write. */
 static void hold_and_write(int me)
 {
 	if (me == 0) {

@@ -147,53 +147,95 @@ static void a_handle_that_never_spins_waits_all_the_same(void **state)
 	assert_int_equal(consumer->spin_ns, 0);
 }
 
+/* Numbered, and of so many bytes. */
+static struct {
+	uint64_t pushed, popped;
+	size_t size;
+} numbered;
+
 static int push_one(void)
 {
-	static unsigned char record[100];
+	uint64_t record[16] = { numbered.pushed };
+	int r = tarn_ring_push(producer, record, numbered.size);
 
-	return tarn_ring_push(producer, record, sizeof(record));
+	numbered.pushed += r == 0;
+	return r;
 }
 
 static int pop_one(void)
 {
-	unsigned char record[100];
+	uint64_t record[16];
 	size_t size;
+	int r = tarn_ring_pop(consumer, record, sizeof(record), &size);
 
-	return tarn_ring_pop(consumer, record, sizeof(record), &size);
+	if (r < 0)
+		return r;
+	assert_int_equal(size, numbered.size);
+	assert_int_equal(record[0], numbered.popped++);
+	return 0;
 }
 
-/* It finds nothing for a while, once for each 1/64 of the ring, and loses nothing. */
-static void who_streams_and_has_caught_up_rests(void **state)
+/* It finds nothing until that is over, and once for each 1/64 of the ring. */
+static void stream(uint32_t size)
 {
-	const struct tarn_ring_opts stream = { .capacity = 1 << 16, .flags = TARN_RING_STREAM };
-	unsigned char record[100] = { 0 };
-	size_t size;
+	uint64_t record[16];
+	size_t got;
 
-	(void)state;
-	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_CONSUMER, &stream, &consumer), 0);
-	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_PRODUCER, &stream, &producer), 0);
-	consumer->rest_ns = producer->rest_ns = INT64_C(100000000); /* in time to be seen */
-	for (int i = 0; i < 20; i++) {
+	numbered.size = size;
+	consumer->rested_at = consumer->pos;
+	while (consumer->pos - consumer->rested_at <= consumer->capacity / 64) {
+		assert_int_equal(pop_one(), -EAGAIN); /* no rest yet */
 		assert_int_equal(push_one(), 0);
 		assert_int_equal(pop_one(), 0);
-		if (i < 5) /* less than 1/64: no rest */
-			assert_int_equal(pop_one(), -EAGAIN);
 	}
 	assert_int_equal(pop_one(), -EAGAIN);
+	consumer->rest_until = INT64_MAX;
 	assert_int_equal(push_one(), 0);
 	assert_int_equal(pop_one(), -EAGAIN); /* it rests */
-	assert_int_equal(tarn_ring_pop_wait(consumer, record, sizeof(record),
-					    tarn_deadline_after(1000000), &size),
-			 0); /* no longer than until the deadline */
+	assert_int_equal(tarn_ring_pop_wait(consumer, record, sizeof(record), INT64_MIN, &got), 0);
+	assert_int_equal(record[0], numbered.popped++); /* no longer than until the deadline */
 	assert_int_equal(pop_one(), -EAGAIN);
 	assert_int_equal(push_one(), 0);
 	assert_int_equal(pop_one(), 0); /* not again so soon */
 
 	while (push_one() == 0)
 		;
+	producer->rest_until = INT64_MAX;
 	assert_int_equal(pop_one(), 0);
 	assert_int_equal(push_one(), -EAGAIN);
-	assert_int_equal(tarn_ring_push_wait(producer, record, sizeof(record), TARN_FOREVER), 0);
+	memset(record, 0, sizeof(record));
+	record[0] = numbered.pushed++;
+	assert_int_equal(tarn_ring_push_wait(producer, record, size, INT64_MIN), 0);
+	while (pop_one() == 0)
+		;
+	assert_int_equal(numbered.popped, numbered.pushed);
+	consumer->rest_until = producer->rest_until = 0;
+	assert_int_equal(tarn_ring_finish(producer), 0);
+	assert_int_equal(pop_one(), -ENODATA);
+	assert_int_equal(pop_one(), -ENODATA); /* there is nobody to let ahead */
+}
+
+static void who_streams_and_has_caught_up_rests(void **state)
+{
+	struct tarn_diag diag = { .what = "" };
+	const struct tarn_ring_opts opts = { .capacity = 1 << 16, .flags = TARN_RING_STREAM };
+	const struct tarn_ring_opts both = { .flags = TARN_RING_STREAM | TARN_RING_NO_SPIN,
+					     .diag = &diag };
+
+	(void)state;
+	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_PRODUCER, &both, &producer),
+			 -EINVAL);
+	assert_non_null(strstr(diag.what, "cannot stream"));
+	for (uint32_t size = 8; size <= 100; size += 92) {
+		assert_int_equal(tarn_ring_open(region, "r", TARN_RING_CONSUMER, &opts, &consumer),
+				 0);
+		assert_int_equal(tarn_ring_open(region, "r", TARN_RING_PRODUCER, &opts, &producer),
+				 0);
+		stream(size);
+		tarn_ring_close(producer);
+		tarn_ring_close(consumer);
+		producer = consumer = NULL;
+	}
 }
 
 static uint64_t seed = 1;
