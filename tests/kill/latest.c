@@ -294,28 +294,28 @@ static int whole(struct kill_world *world, struct harness_report *report)
 	return survivor_whole(world, region, OBJECTS, report);
 }
 
-OP(check_one)
+/* What became of @changed; the other one is as it was. */
+static int judge(struct kill_world *world, struct harness_report *report,
+		 struct tarn_latest **changed, struct tarn_latest **other)
 {
 	int outcome = ready(world, report), r;
 
 	if (outcome == 0)
-		outcome = newest(one, report);
+		outcome = newest(*changed, report);
 	if (outcome < 0)
 		return KILL_VIOLATION;
-	r = newest(frames, report) < 0 ? KILL_VIOLATION : whole(world, report);
+	r = newest(*other, report) < 0 ? KILL_VIOLATION : whole(world, report);
 	return r < 0 ? KILL_VIOLATION : outcome;
+}
+
+OP(check_one)
+{
+	return judge(world, report, &one, &frames);
 }
 
 OP(check_frames)
 {
-	int outcome = ready(world, report), r;
-
-	if (outcome == 0)
-		outcome = newest(frames, report);
-	if (outcome < 0)
-		return KILL_VIOLATION;
-	r = newest(one, report) < 0 ? KILL_VIOLATION : whole(world, report);
-	return r < 0 ? KILL_VIOLATION : outcome;
+	return judge(world, report, &frames, &one);
 }
 
 /* It is there, or not; made, it works. */

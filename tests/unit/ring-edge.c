@@ -210,6 +210,8 @@ static void stream(uint32_t size)
 		;
 	assert_int_equal(numbered.popped, numbered.pushed);
 	consumer->rest_until = producer->rest_until = 0;
+	consumer->rested_at = consumer->pos - consumer->capacity; /* one is due, and a long one */
+	consumer->rest_ns = INT64_MAX / 4;
 	assert_int_equal(tarn_ring_finish(producer), 0);
 	assert_int_equal(pop_one(), -ENODATA);
 	assert_int_equal(pop_one(), -ENODATA); /* there is nobody to let ahead */
