@@ -17,6 +17,14 @@
 
 enum { TRIES = 100 }; /* lost to others in a row; a hostile peer could go on for ever */
 
+void tarn__ring_copy_pieces(void *to, const void *from, size_t size)
+{
+	for (size_t done = 0, piece; done < size; done += piece) {
+		piece = size - done < COPY_PIECE ? size - done : COPY_PIECE;
+		memcpy((char *)to + done, (const char *)from + done, piece);
+	}
+}
+
 static uint32_t record_max_of(uint64_t capacity)
 {
 	/* Half of the ring less a header: fits behind any position, whatever must be skipped. */
@@ -340,6 +348,10 @@ static struct tarn_ring *new_handle(struct tarn_region *region, enum tarn_ring_r
 	ring->record_max = shm->record_max;
 	ring->size_min = ring->record_size;
 	ring->size_span = ring->record_size != 0 ? 0 : ring->record_max;
+	if (ring->size_min <= SMALL)
+		ring->quick_span = ring->size_span < SMALL - ring->size_min
+					   ? ring->size_span
+					   : SMALL - ring->size_min;
 	ring->forkable.forked = ring_forked;
 	ring->spin_ns = 20000;
 	return ring;

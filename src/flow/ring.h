@@ -158,8 +158,9 @@ struct tarn_ring {
 	 * the one behind them: a record of so many needs no other look. 0 while special or
 	 * reserved. */
 	uint32_t run;
-	uint32_t quick;   /* consumer: the same as a yes or no, UINT32_MAX or 0 */
-	uint32_t special; /* SPECIAL_ bits */
+	uint32_t quick;      /* consumer: the same as a yes or no, UINT32_MAX or 0 ... */
+	uint32_t quick_span; /* ... for records of up to so many bytes more than size_min */
+	uint32_t special;    /* SPECIAL_ bits */
 
 	/* producer */
 	uint32_t head;    /* the consumer's, when last read */
@@ -190,6 +191,8 @@ struct tarn_ring {
 	unsigned char apart[TARN__CACHE_LINE];
 };
 
+enum { SMALL = 64 }; /* bytes of a payload that is copied without a call */
+
 /* tarn_ring.special */
 enum {
 	SPECIAL_STALE = 1u << 0, /* inherited over fork(): the role must be claimed anew */
@@ -211,13 +214,56 @@ static inline void make_special(struct tarn_ring *ring, uint32_t bit)
 static inline void make_plain(struct tarn_ring *ring, uint32_t bit)
 {
 	ring->special &= ~bit;
-	ring->quick = ring->special == 0 ? UINT32_MAX : 0;
+	ring->quick = ring->special == 0 && ring->size_min <= SMALL ? UINT32_MAX : 0;
 }
 
 static inline struct record_shm *record_at(const struct tarn_ring *ring, uint32_t pos)
 {
 	return (struct record_shm *)(void *)(ring->records +
 					     (size_t)(pos & ring->mask) * RING_UNIT);
+}
+
+/* Are word and mark loaded and stored at once? */
+#define WIDE_HEADERS (UINTPTR_MAX > 0xffffffffu && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
+static TARN__ALWAYS_INLINE void store_header(struct record_shm *record, uint32_t pos, uint32_t word,
+					     memory_order order)
+{
+#if WIDE_HEADERS
+	atomic_store_explicit((_Atomic uint64_t *)(void *)&record->word, (uint64_t)pos << 32 | word,
+			      order);
+#else
+	/* relaxed: published by a word */
+	atomic_store_explicit(&record->mark, pos, memory_order_relaxed);
+	atomic_store_explicit(&record->word, word, order);
+#endif
+}
+
+static TARN__ALWAYS_INLINE uint32_t load_header(const struct record_shm *record, uint32_t *ret_mark)
+{
+	/* R1 <- W1 in publish() and push(): the record is complete. */
+	uint32_t word = atomic_load_explicit(&record->word, memory_order_acquire);
+
+	/* relaxed: published with the word */
+	*ret_mark = atomic_load_explicit(&record->mark, memory_order_relaxed);
+	return word;
+}
+
+/* Bytes of the data at @pos; if anything else is there, more than any has. */
+static TARN__ALWAYS_INLINE uint64_t size_at(const struct record_shm *record, uint32_t pos)
+{
+#if WIDE_HEADERS
+	/* R1 <- W1, as above. What is more or less than it should be is in bits above the size. */
+	uint64_t both = atomic_load_explicit((const _Atomic uint64_t *)(const void *)&record->word,
+					     memory_order_acquire);
+	uint64_t rest = both - ((uint64_t)pos << 32 | RECORD_DATA);
+
+	return rest >> 2 | rest << 62;
+#else
+	uint32_t mark, word = load_header(record, &mark);
+
+	return (word & 3u) == RECORD_DATA && mark == pos ? word >> 2 : UINT64_MAX;
+#endif
 }
 
 /* Units of a record of @size bytes, its header included. */
@@ -230,8 +276,6 @@ static inline bool takes_size(const struct tarn_ring *ring, size_t size)
 {
 	return size - ring->size_min <= ring->size_span;
 }
-
-enum { SMALL = 64 }; /* bytes of a payload that is copied without a call */
 
 struct half_word {
 	uint32_t bytes;
@@ -273,12 +317,35 @@ static TARN__ALWAYS_INLINE void copy_small(unsigned char *to, const unsigned cha
 	}
 }
 
+/* From 2 KiB on memcpy() is one string instruction, which AMD's processors make twenty times as
+ * slow where the target lies so little further on in its page than the source in its own (Zen 3
+ * and 4; glibc's bug 30994). In pieces it is not. */
+enum {
+	COPY_BY_STRING = 2048,
+	COPY_PAGE = 4096,
+	COPY_SLOW_FROM = 1,
+	COPY_SLOW_TO = 31,
+	COPY_PIECE = 1024,
+};
+
+static inline bool copies_slowly(const void *to, const void *from, size_t size)
+{
+	uintptr_t ahead = ((uintptr_t)to - (uintptr_t)from) % COPY_PAGE;
+
+	return TARN__UNLIKELY(size >= COPY_BY_STRING) &&
+	       ahead - COPY_SLOW_FROM <= COPY_SLOW_TO - COPY_SLOW_FROM;
+}
+
+void tarn__ring_copy_pieces(void *to, const void *from, size_t size);
+
 static TARN__ALWAYS_INLINE void copy(void *to, const void *from, size_t size)
 {
 	if (TARN__LIKELY(size <= SMALL))
 		copy_small(to, from, size);
-	else
+	else if (TARN__LIKELY(!copies_slowly(to, from, size)))
 		memcpy(to, from, size);
+	else
+		tarn__ring_copy_pieces(to, from, size);
 }
 
 /* --- ring.c -------------------------------------------------------------------------------- */

@@ -18,25 +18,19 @@ struct view {
 };
 
 /* The record at @pos, or behind a skip there. 0, -EAGAIN, -EUCLEAN. */
-static TARN__ALWAYS_INLINE int look(const struct tarn_ring *ring, uint32_t pos,
-				    struct view *ret_view)
+__attribute__((noinline)) static int look_again(const struct tarn_ring *ring, uint32_t pos,
+						struct view *ret_view)
 {
 	for (int i = 0; i < 2; i++) {
-		struct record_shm *record = record_at(ring, pos);
-		/* R1 <- W1 in publish() and push(): the record is complete. */
-		uint32_t word = atomic_load_explicit(&record->word, memory_order_acquire);
-		uint32_t size = word >> 2;
-		uint32_t units = units_of(size);
-		uint32_t left = ring->capacity - (pos & ring->mask);
+		uint32_t mark, word = load_header(record_at(ring, pos), &mark), size = word >> 2;
+		uint32_t units = units_of(size), left = ring->capacity - (pos & ring->mask);
 
 		if (word == 0)
 			return i == 0 ? -EAGAIN : -EUCLEAN;
-		/* relaxed: published with the word */
-		if (TARN__UNLIKELY(atomic_load_explicit(&record->mark, memory_order_relaxed) !=
-				   pos))
+		if (mark != pos)
 			return -EUCLEAN; /* I3 */
-		if (TARN__LIKELY((word & 3u) == RECORD_DATA)) {
-			if (TARN__UNLIKELY(!takes_size(ring, size)) || TARN__UNLIKELY(units > left))
+		if ((word & 3u) == RECORD_DATA) {
+			if (!takes_size(ring, size) || units > left)
 				return -EUCLEAN; /* I3, I5 */
 			*ret_view = (struct view){ .pos = pos, .size = size, .end = pos + units };
 			return 0;
@@ -46,6 +40,20 @@ static TARN__ALWAYS_INLINE int look(const struct tarn_ring *ring, uint32_t pos,
 		pos += units;
 	}
 	return -EUCLEAN; /* two skips in a row */
+}
+
+/* The same. What looks amiss is looked at again, to say what it is. */
+static TARN__ALWAYS_INLINE int look(const struct tarn_ring *ring, uint32_t pos,
+				    struct view *ret_view)
+{
+	uint64_t size = size_at(record_at(ring, pos), pos);
+	uint32_t units = units_of((uint32_t)size);
+
+	if (TARN__UNLIKELY(size - ring->size_min > ring->size_span) ||
+	    TARN__UNLIKELY((pos & ring->mask) + units > ring->capacity)) /* I3, I5 */
+		return look_again(ring, pos, ret_view);
+	*ret_view = (struct view){ pos, (uint32_t)size, pos + units };
+	return 0;
 }
 
 /* Nothing is there, as it seems. */
@@ -120,21 +128,18 @@ __attribute__((noinline)) static int popped_slowly(struct tarn_ring *ring, uint3
  * again in the long one, to say what it is. */
 int tarn_ring_pop(struct tarn_ring *ring, void *buf, size_t buf_size, size_t *ret_size)
 {
-	uint32_t pos = ring->pos, mask = ring->mask;
+	uint32_t pos = ring->pos;
 	const struct record_shm *record = record_at(ring, pos);
 
 	if (TARN__UNLIKELY(ring->quick == 0)) /* it may rest, and not look there */
 		return pop_slowly(ring, buf, buf_size, ret_size);
 
-	/* R1 <- W1 in publish() and push(): the record is complete. */
-	uint32_t word = atomic_load_explicit(&record->word, memory_order_acquire);
-	uint32_t size = word >> 2, units = units_of(size), waiting;
+	uint64_t size = size_at(record, pos);
+	uint32_t units = units_of((uint32_t)size), waiting;
 
-	if (TARN__UNLIKELY((word & 3u) != RECORD_DATA) || TARN__UNLIKELY(size > SMALL) ||
-	    TARN__UNLIKELY(size > buf_size) || TARN__UNLIKELY(!takes_size(ring, size)) ||
-	    /* relaxed: published with the word */
-	    TARN__UNLIKELY(atomic_load_explicit(&record->mark, memory_order_relaxed) != pos) ||
-	    TARN__UNLIKELY((pos & mask) + units > mask + 1)) /* I3 */
+	if (TARN__UNLIKELY(size - ring->size_min > ring->quick_span) ||
+	    TARN__UNLIKELY(size > buf_size) ||
+	    TARN__UNLIKELY((pos & ring->mask) + units > ring->capacity)) /* I3, I5 */
 		return pop_slowly(ring, buf, buf_size, ret_size);
 	copy_small(buf, record->payload, size);
 	*ret_size = size;

@@ -37,6 +37,11 @@ static TARN__ALWAYS_INLINE struct place place_at(const struct tarn_ring *ring, u
 	return (struct place){ .skip = skip, .pos = pos + skip, .end = pos + skip + units };
 }
 
+static inline uint32_t word_of_skip(uint32_t units)
+{
+	return (units - 1) * RING_UNIT << 2 | RECORD_SKIP;
+}
+
 /* Is [.., end] free, the unit at end included? */
 static inline bool has_room(const struct tarn_ring *ring, uint32_t end)
 {
@@ -66,14 +71,6 @@ __attribute__((noinline)) static int room_or_why(struct tarn_ring *ring, uint32_
 	if (r == -EAGAIN && end - ring->pos <= ring->capacity / 16) /* several more are to come */
 		tarn__ring_rest(ring);
 	return r;
-}
-
-static TARN__ALWAYS_INLINE void store_header(struct record_shm *record, uint32_t pos, uint32_t size,
-					     uint32_t kind, memory_order order)
-{
-	/* relaxed: published by a word */
-	atomic_store_explicit(&record->mark, pos, memory_order_relaxed);
-	atomic_store_explicit(&record->word, size << 2 | kind, order);
 }
 
 /* The word at @end is 0 before anything in front of it is published (I4). */
@@ -125,14 +122,14 @@ static TARN__ALWAYS_INLINE int publish(struct tarn_ring *ring, struct place firs
 {
 	terminate(ring, end);
 	if (TARN__UNLIKELY(first.skip != 0)) {
-		store_header(record_at(ring, first.pos), first.pos, size, RECORD_DATA,
+		store_header(record_at(ring, first.pos), first.pos, size << 2 | RECORD_DATA,
 			     memory_order_relaxed);
-		/* W1 -> R1 in look() */
-		store_header(record_at(ring, ring->pos), ring->pos, (first.skip - 1) * RING_UNIT,
-			     RECORD_SKIP, memory_order_release);
+		/* W1 -> R1 in size_at() and load_header() */
+		store_header(record_at(ring, ring->pos), ring->pos, word_of_skip(first.skip),
+			     memory_order_release);
 	} else {
-		/* W1 -> R1 in look() */
-		store_header(record_at(ring, first.pos), first.pos, size, RECORD_DATA,
+		/* W1 -> R1 in size_at() and load_header() */
+		store_header(record_at(ring, first.pos), first.pos, size << 2 | RECORD_DATA,
 			     memory_order_release);
 	}
 	ring->pos = end;
@@ -196,8 +193,8 @@ int tarn_ring_push(struct tarn_ring *ring, const void *data, size_t size)
 	    TARN__UNLIKELY(!takes_size(ring, size)))
 		return push_slowly(ring, data, size);
 	copy_small(record->payload, data, size);
-	/* W1 -> R1 in look() */
-	store_header(record, pos, (uint32_t)size, RECORD_DATA, memory_order_release);
+	/* W1 -> R1 in size_at() and load_header() */
+	store_header(record, pos, (uint32_t)size << 2 | RECORD_DATA, memory_order_release);
 	ring->pos = pos + units;
 	ring->run = run - units;
 	/* release: for a successor, in the order in which it was done */
@@ -210,34 +207,59 @@ int tarn_ring_push(struct tarn_ring *ring, const void *data, size_t size)
 	return 0;
 }
 
+/* A record of a batch, at @at or behind a skip there. The position behind it, or @at: no room. */
+static uint32_t push_another(struct tarn_ring *ring, uint32_t at, const void *data, uint32_t size)
+{
+	struct place place = place_at(ring, at, units_of(size));
+
+	if (!has_room(ring, place.end) && refresh(ring, place.end) < 0)
+		return at;
+	copy(record_at(ring, place.pos)->payload, data, size);
+	store_header(record_at(ring, place.pos), place.pos, size << 2 | RECORD_DATA,
+		     memory_order_relaxed);
+	if (place.skip != 0)
+		store_header(record_at(ring, at), at, word_of_skip(place.skip),
+			     memory_order_relaxed);
+	return place.end;
+}
+
+/* So many units from @pos on are free, as far as is known, and before the end of the ring. */
+static inline uint32_t run_at(const struct tarn_ring *ring, uint32_t pos)
+{
+	uint32_t left = ring->capacity - (pos & ring->mask);
+	uint32_t room = ring->head + ring->capacity - 1 - pos;
+
+	return left < room ? left : room;
+}
+
 /* Of a batch, all but the first: as many as there is room for behind @end. */
 static size_t push_more(struct tarn_ring *ring, const struct tarn_buf *bufs, size_t count,
 			uint32_t *end)
 {
-	const uint32_t mask = ring->mask, capacity = ring->capacity;
-	const uint32_t size_min = ring->size_min, size_span = ring->size_span;
+	const uint32_t mask = ring->mask, size_min = ring->size_min, size_span = ring->size_span;
 	unsigned char *const records = ring->records;
-	uint32_t pos = *end, full = ring->head + capacity;
+	uint32_t pos = *end, run = run_at(ring, pos);
 	size_t done;
 
 	for (done = 0; done < count && bufs[done].size - size_min <= size_span; done++) {
-		uint32_t size = (uint32_t)bufs[done].size, units = units_of(size);
-		uint32_t left = capacity - (pos & mask), skip = left < units ? left : 0;
-		struct record_shm *record;
+		uint32_t size = (uint32_t)bufs[done].size, units = units_of(size), next;
 
-		if (TARN__UNLIKELY((int32_t)(full - (pos + skip + units)) <= 0)) {
-			if (refresh(ring, pos + skip + units) < 0)
-				break;
-			full = ring->head + capacity;
+		if (TARN__LIKELY(size <= SMALL) && TARN__LIKELY(units <= run)) {
+			struct record_shm *record =
+				(struct record_shm *)(void *)(records +
+							      (size_t)(pos & mask) * RING_UNIT);
+
+			copy_small(record->payload, bufs[done].data, size);
+			store_header(record, pos, size << 2 | RECORD_DATA, memory_order_relaxed);
+			pos += units;
+			run -= units;
+			continue;
 		}
-		record = (struct record_shm *)(void *)(records +
-						       (size_t)((pos + skip) & mask) * RING_UNIT);
-		copy(record->payload, bufs[done].data, size);
-		store_header(record, pos + skip, size, RECORD_DATA, memory_order_relaxed);
-		if (TARN__UNLIKELY(skip != 0))
-			store_header(record_at(ring, pos), pos, (skip - 1) * RING_UNIT, RECORD_SKIP,
-				     memory_order_relaxed);
-		pos += skip + units;
+		next = push_another(ring, pos, bufs[done].data, size);
+		if (next == pos)
+			break;
+		pos = next;
+		run = run_at(ring, pos);
 	}
 	*end = pos;
 	return done;

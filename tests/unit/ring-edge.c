@@ -349,6 +349,27 @@ static void old_bytes_are_never_taken_for_records(void **state)
 	}
 }
 
+/* Where memcpy() would be slow they are copied in pieces: from each place beside the other. */
+static void copies_are_the_same_wherever_both_lie(void **state)
+{
+	static unsigned char from[3 * COPY_PAGE], to[3 * COPY_PAGE];
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(from); i++)
+		from[i] = (unsigned char)(i * 7 + i / 251);
+	for (uint32_t at = 0; at < 2 * TARN__CACHE_LINE; at++)
+		for (uint32_t size = 1020; size <= 5000; size += 331) {
+			memset(to, 0, sizeof(to));
+			copy(to + at, from, size);
+			assert_memory_equal(to + at, from, size);
+			assert_int_equal(to[at + size], 0);
+		}
+	assert_true(copies_slowly(to + COPY_PAGE + 8, to, COPY_BY_STRING));
+	assert_false(copies_slowly(to + COPY_PAGE + 8, to, COPY_BY_STRING - 1));
+	assert_false(copies_slowly(to, to, COPY_BY_STRING));
+	assert_false(copies_slowly(to + 32, to, COPY_BY_STRING));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_region, drop_region)
@@ -359,6 +380,7 @@ int main(void)
 		TEST(a_handle_that_never_spins_waits_all_the_same),
 		TEST(who_streams_and_has_caught_up_rests),
 		TEST(old_bytes_are_never_taken_for_records),
+		TEST(copies_are_the_same_wherever_both_lie),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
