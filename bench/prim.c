@@ -38,18 +38,24 @@ static struct shared {
 	LINE pthread_spinlock_t spin;
 	LINE pthread_cond_t cond; /* style: as above */
 	LINE pthread_barrier_t barrier;
+	LINE pthread_barrier_t alone;
+	LINE pthread_mutex_t recursive;
+	LINE unsigned char bytes[64];
 	LINE uint64_t word;
 	LINE uint64_t rounds;
 } * shared;
 
 static struct tarn_region *region;
-static struct tarn_mutex *mutex;
+static struct tarn_mutex *mutex, *recursive;
 static struct tarn_sem *counted, *owned, *turn[2];
 static struct tarn_rwlock *rwlock;
 static struct tarn_spin *spin;
 static struct tarn_cond *cond;
-static struct tarn_barrier *barrier;
-static int sysv = -1;
+static struct tarn_barrier *barrier, *barrier_alone;
+static struct tarn_event *automatic;
+static struct tarn_once *once;
+static struct tarn_seqlock *seqlock;
+static int sysv = -1; /* a lock, and two to hand over */
 
 static void must(const char *what, int r)
 {
@@ -61,12 +67,13 @@ static void must(const char *what, int r)
 
 /* --- set up -------------------------------------------------------------------------------- */
 
-static void make_mutex(pthread_mutex_t *m, bool robust)
+static void make_mutex(pthread_mutex_t *m, bool robust, int type)
 {
 	pthread_mutexattr_t attr;
 
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_settype(&attr, type);
 	if (robust)
 		pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
 	pthread_mutex_init(m, &attr);
@@ -84,7 +91,7 @@ static void make_sysv(void)
 		int val;
 	} one = { 1 };
 
-	sysv = semget(IPC_PRIVATE, 1, 0600);
+	sysv = semget(IPC_PRIVATE, 3, 0600); /* 0 at first */
 	must("semget", sysv < 0 ? -errno : 0);
 	must("semctl", semctl(sysv, 0, SETVAL, one) < 0 ? -errno : 0);
 	atexit(drop_sysv);
@@ -96,8 +103,9 @@ static void make_pthread(void)
 	pthread_condattr_t cond_attr;
 	pthread_barrierattr_t barrier_attr;
 
-	make_mutex(&shared->mutex, false);
-	make_mutex(&shared->robust, true);
+	make_mutex(&shared->mutex, false, PTHREAD_MUTEX_NORMAL);
+	make_mutex(&shared->robust, true, PTHREAD_MUTEX_NORMAL);
+	make_mutex(&shared->recursive, false, PTHREAD_MUTEX_RECURSIVE);
 	pthread_rwlockattr_init(&rwlock_attr);
 	pthread_rwlockattr_setpshared(&rwlock_attr, PTHREAD_PROCESS_SHARED);
 	pthread_rwlock_init(&shared->rwlock, &rwlock_attr);
@@ -107,6 +115,7 @@ static void make_pthread(void)
 	pthread_barrierattr_init(&barrier_attr);
 	pthread_barrierattr_setpshared(&barrier_attr, PTHREAD_PROCESS_SHARED);
 	pthread_barrier_init(&shared->barrier, &barrier_attr, 2);
+	pthread_barrier_init(&shared->alone, &barrier_attr, 1);
 	pthread_spin_init(&shared->spin, PTHREAD_PROCESS_SHARED);
 }
 
@@ -117,7 +126,13 @@ static void make_tarn(void)
 	const struct tarn_cond_opts cond_opts = { .waiters = 8 };
 	const struct tarn_barrier_opts barrier_opts = { .count = 2 };
 
+	const struct tarn_barrier_opts alone_opts = { .count = 1 };
+	const struct tarn_event_opts event_opts = { .flags = TARN_EVENT_AUTO };
+	const struct tarn_once_opts once_opts = { 0 };
+	const struct tarn_seqlock_opts seqlock_opts = { 0 };
+
 	const struct tarn_mutex_opts normal = { .type = TARN_MUTEX_NORMAL };
+	const struct tarn_mutex_opts again = { .type = TARN_MUTEX_RECURSIVE };
 	const struct tarn_sem_opts one = { .value = 1 }, none = { .value = 0 };
 	const struct tarn_sem_opts owner = { .value = 1, .flags = TARN_SEM_OWNED };
 
@@ -130,6 +145,11 @@ static void make_tarn(void)
 	must("spin lock", tarn_spin_open(region, "spin", &spin_opts, &spin));
 	must("condition variable", tarn_cond_open(region, "cond", &cond_opts, &cond));
 	must("barrier", tarn_barrier_open(region, "barrier", &barrier_opts, &barrier));
+	must("barrier", tarn_barrier_open(region, "alone", &alone_opts, &barrier_alone));
+	must("mutex", tarn_mutex_open(region, "recursive", &again, &recursive));
+	must("event", tarn_event_open(region, "event", &event_opts, &automatic));
+	must("once", tarn_once_open(region, "once", &once_opts, &once));
+	must("sequence lock", tarn_seqlock_open(region, "seqlock", &seqlock_opts, &seqlock));
 }
 
 static void make_all(void)
@@ -269,6 +289,132 @@ static void pass_pthread_spin(uint64_t i)
 	pthread_spin_unlock(&shared->spin);
 }
 
+/* Twice, as whoever asks for such a lock does. */
+static void pass_recursive(uint64_t i)
+{
+	check(tarn_mutex_lock(recursive, TARN_FOREVER, NULL));
+	check(tarn_mutex_lock(recursive, TARN_FOREVER, NULL));
+	change(i);
+	check(tarn_mutex_unlock(recursive));
+	check(tarn_mutex_unlock(recursive));
+}
+
+static void pass_pthread_recursive(uint64_t i)
+{
+	pthread_mutex_lock(&shared->recursive);
+	pthread_mutex_lock(&shared->recursive);
+	change(i);
+	pthread_mutex_unlock(&shared->recursive);
+	pthread_mutex_unlock(&shared->recursive);
+}
+
+static void pass_signal(uint64_t i)
+{
+	change(i);
+	check(tarn_cond_signal(cond));
+}
+
+static void pass_pthread_signal(uint64_t i)
+{
+	change(i);
+	pthread_cond_signal(&shared->cond);
+}
+
+static void pass_barrier(uint64_t i)
+{
+	change(i);
+	check(tarn_barrier_wait(barrier_alone, TARN_FOREVER, NULL));
+}
+
+static void pass_pthread_barrier(uint64_t i)
+{
+	change(i);
+	pthread_barrier_wait(&shared->alone);
+}
+
+static void pass_event(uint64_t i)
+{
+	check(tarn_event_set(automatic));
+	change(i);
+	check(tarn_event_wait(automatic, TARN_FOREVER, NULL));
+}
+
+static void posix_as_event(uint64_t i)
+{
+	sem_post(&shared->sem);
+	change(i);
+	while (sem_wait(&shared->sem) < 0)
+		;
+}
+
+static int nothing_to_do(void *arg, bool again)
+{
+	(void)arg, (void)again;
+	return 0;
+}
+
+static void pass_once(uint64_t i)
+{
+	check(tarn_once_run(once, TARN_FOREVER, nothing_to_do, NULL, NULL));
+	change(i);
+}
+
+static void do_nothing(void)
+{
+}
+
+/* There is none for processes. */
+static void pass_pthread_once(uint64_t i)
+{
+	static pthread_once_t done = PTHREAD_ONCE_INIT;
+
+	pthread_once(&done, do_nothing);
+	change(i);
+}
+
+static void pass_seq_read(uint64_t i)
+{
+	unsigned char copy[sizeof(shared->bytes)];
+
+	check(tarn_seqlock_read(seqlock, copy, shared->bytes, sizeof(copy), TARN_FOREVER));
+	change(i + copy[0]);
+}
+
+static void pass_locked_read(uint64_t i)
+{
+	unsigned char copy[sizeof(shared->bytes)];
+
+	pthread_rwlock_rdlock(&shared->rwlock);
+	memcpy(copy, shared->bytes, sizeof(copy));
+	pthread_rwlock_unlock(&shared->rwlock);
+	change(i + copy[0]);
+}
+
+static void pass_seq_write(uint64_t i)
+{
+	unsigned char bytes[sizeof(shared->bytes)] = { (unsigned char)i };
+
+	check(tarn_seqlock_write(seqlock, shared->bytes, bytes, sizeof(bytes), TARN_FOREVER, NULL));
+}
+
+static void pass_locked_write(uint64_t i)
+{
+	unsigned char bytes[sizeof(shared->bytes)] = { (unsigned char)i };
+
+	pthread_mutex_lock(&shared->mutex);
+	memcpy(shared->bytes, bytes, sizeof(bytes));
+	pthread_mutex_unlock(&shared->mutex);
+}
+
+static void pass_robust_write(uint64_t i)
+{
+	unsigned char bytes[sizeof(shared->bytes)] = { (unsigned char)i };
+
+	pthread_mutex_lock(&shared->robust);
+	memcpy(shared->bytes, bytes, sizeof(bytes));
+	pthread_mutex_unlock(&shared->robust);
+}
+
 /* --- to and fro ---------------------------------------------------------------------------- */
 
 /* What each of two does in a round; one of them begins, and what is left over is taken away. */
@@ -316,6 +462,30 @@ static void posix_stop(void)
 {
 	while (sem_wait(&shared->sems[0]) < 0)
 		;
+}
+
+static void sysv_by(int which, short by)
+{
+	struct sembuf op = { .sem_num = (unsigned short)(1 + which), .sem_op = by };
+
+	while (semop(sysv, &op, 1) < 0)
+		;
+}
+
+static void sysv_step(int me)
+{
+	sysv_by(me, -1);
+	sysv_by(!me, 1);
+}
+
+static void sysv_start(void)
+{
+	sysv_by(0, 1);
+}
+
+static void sysv_stop(void)
+{
+	sysv_by(0, -1);
 }
 
 /* By turns: whose it is says a word, and each waits until it is its own. */
@@ -384,7 +554,7 @@ static double to_and_fro(const struct duet *duet)
 
 /* --- groups -------------------------------------------------------------------------------- */
 
-enum { WHO_MAX = 5, BLOCKS = 20, BLOCK = 5000 };
+enum { WHO_MAX = 6, BLOCKS = 20, BLOCK = 5000 };
 
 struct contestant {
 	const char *who;
@@ -394,16 +564,27 @@ struct contestant {
 
 static const struct group {
 	const char *test;
-	int tarn; /* so many of them are Tarn's, the first ones */
+	int tarn;  /* so many of them are Tarn's, the first ones */
+	bool lone; /* not contended: it makes no sense, or is another test */
 	struct contestant of[WHO_MAX];
 } groups[] = {
 	{ "mutex",
 	  1,
+	  false,
 	  { { "mutex", pass_mutex, false },
 	    { "shared mutex", pass_pthread, false },
-	    { "robust mutex", pass_robust, false } } },
+	    { "robust mutex", pass_robust, false },
+	    { "POSIX semaphore", pass_posix, false },
+	    { "System V semaphore", pass_sysv, true },
+	    { "System V, undo", pass_sysv_undo, true } } },
+	{ "mutex, locked twice",
+	  1,
+	  false,
+	  { { "recursive mutex", pass_recursive, false },
+	    { "shared recursive mutex", pass_pthread_recursive, false } } },
 	{ "semaphore",
 	  2,
+	  false,
 	  { { "counted", pass_counted, false },
 	    { "owned", pass_owned, false },
 	    { "POSIX", pass_posix, false },
@@ -411,13 +592,46 @@ static const struct group {
 	    { "System V, undo", pass_sysv_undo, true } } },
 	{ "rwlock, reading",
 	  1,
+	  false,
 	  { { "rwlock", pass_read, false }, { "shared rwlock", pass_pthread_read, false } } },
 	{ "rwlock, writing",
 	  1,
+	  false,
 	  { { "rwlock", pass_write, false }, { "shared rwlock", pass_pthread_write, false } } },
 	{ "spin lock",
 	  1,
+	  false,
 	  { { "spin lock", pass_spin, false }, { "shared spin lock", pass_pthread_spin, false } } },
+	{ "signal, nobody waits",
+	  1,
+	  true,
+	  { { "cond", pass_signal, false }, { "shared cond", pass_pthread_signal, false } } },
+	{ "barrier of one",
+	  1,
+	  true,
+	  { { "barrier", pass_barrier, false },
+	    { "shared barrier", pass_pthread_barrier, false } } },
+	{ "event, set and waited for",
+	  1,
+	  true,
+	  { { "automatic event", pass_event, false },
+	    { "POSIX semaphore", posix_as_event, false } } },
+	{ "once, done already",
+	  1,
+	  true,
+	  { { "once", pass_once, false },
+	    { "pthread_once (threads)", pass_pthread_once, false } } },
+	{ "64 bytes, read",
+	  1,
+	  false,
+	  { { "sequence lock", pass_seq_read, false },
+	    { "shared rwlock", pass_locked_read, false } } },
+	{ "64 bytes, written",
+	  1,
+	  false,
+	  { { "sequence lock", pass_seq_write, false },
+	    { "shared mutex", pass_locked_write, false },
+	    { "robust mutex", pass_robust_write, false } } },
 };
 
 static double values[WHO_MAX][ROUND_MAX];
@@ -483,7 +697,7 @@ static void bench_group(const struct group *group, int rounds)
 		alone(group, i);
 	snprintf(test, sizeof(test), "%s, alone", group->test);
 	tell(group, test, "ns", rounds, false);
-	for (int processes = 2; processes <= 4; processes *= 2) {
+	for (int processes = 2; processes <= 4 && !group->lone; processes *= 2) {
 		for (int i = 0; i < rounds; i++)
 			for (int w = 0; w < count_of(group); w++)
 				values[w][i] =
@@ -493,25 +707,28 @@ static void bench_group(const struct group *group, int rounds)
 	}
 }
 
-static void bench_duet(const char *test, const struct duet duets[2], int rounds)
-{
-	struct group group = { test,
-			       1,
-			       { { duets[0].who, NULL, false }, { duets[1].who, NULL, false } } };
+enum { DUETS = 3 };
 
+static void bench_duet(const char *test, const struct duet duets[DUETS], int rounds)
+{
+	struct group group = { .test = test, .tarn = 1 };
+
+	for (int w = 0; w < DUETS; w++)
+		group.of[w].who = duets[w].who;
 	for (int i = 0; i < rounds; i++)
-		for (int w = 0; w < 2; w++)
+		for (int w = 0; w < count_of(&group); w++)
 			values[w][i] = to_and_fro(&duets[w]);
 	tell(&group, test, "us", rounds, false);
 }
 
 static const struct {
 	const char *test;
-	struct duet duets[2];
+	struct duet duets[DUETS];
 } turns[] = {
 	{ "semaphore, to and fro",
 	  { { "counted", sem_step, sem_start, sem_stop, nothing },
-	    { "POSIX", posix_step, posix_start, posix_stop, nothing } } },
+	    { "POSIX", posix_step, posix_start, posix_stop, nothing },
+	    { "System V", sysv_step, sysv_start, sysv_stop, nothing } } },
 	{ "condition variable, by turns",
 	  { { "cond", cond_step, nothing, nothing, nothing },
 	    { "shared cond", pthread_cond_step, nothing, nothing, nothing } } },

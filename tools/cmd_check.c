@@ -26,7 +26,8 @@ static const struct out_col check_cols[] = {
 	{ "found", "FOUND", OUT_WORD, "its value", false },
 	{ "expected", "EXPECTED", OUT_WORD, "the value, or the bound, that the rule allows",
 	  false },
-	{ "repairable", "REPAIRABLE", OUT_BOOL, "the next open, or tarn gc, puts it right", false },
+	{ "repairable", "REPAIRABLE", OUT_BOOL,
+	  "the next open, tarn gc or tarn recover --yes puts it right", false },
 	{ "rule", "RULE", OUT_TEXT, "what does not hold, in words", false },
 	{ "unseen", NULL, OUT_BOOL, "it could not be looked at, for what the rule says is not so",
 	  false },
@@ -187,7 +188,8 @@ static const struct cli_example check_examples[] = {
 
 static const struct cli_exit_note check_exits[] = {
 	{ 0, "every rule holds" },
-	{ 1, "there are findings, and each of them is put right by the next open or by tarn gc" },
+	{ 1, "there are findings, and each of them is put right by the next open, by tarn gc or by "
+	     "tarn recover --yes" },
 	{ 3, "there is no such region" },
 	{ 4, "permission denied, or an arena could not be looked at: its section is held, or was "
 	     "left by "

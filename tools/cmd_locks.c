@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@
 #include "out.h"
 #include "scan.h"
 
-enum { WHO_MAX = 256, LOCKS_MAX = 4096, MEMBERS_MAX = 1024 };
+enum { WHO_MAX = 256, LOCKS_MAX = 4096, MEMBERS_MAX = 1024, LOOKS = 20, NAP_MORE_NS = 100000 };
 
 static const struct cli_opt locks_opts[] = {
 	{ 'a', "all", NULL, "also those that nobody has and nobody waits for" },
@@ -40,12 +41,17 @@ static const struct out_col locks_cols[] = {
 	  false },
 	{ "pid", "PID", OUT_SIGNED, "process of its first holder, in its own PID namespace",
 	  false },
-	{ "tid", "TID", OUT_SIGNED, "its thread", false },
+	{ "tid", "TID", OUT_SIGNED, "its thread; null where it is not known: of a spin lock",
+	  false },
 	{ "command", "COMMAND", OUT_TEXT, "the name of its program", false },
 	{ "held_ns", "HELD", OUT_AGE,
-	  "since when at least; null where nobody has waited, so that nobody wrote it down",
+	  "for how long at least; null where nobody has waited, so that nobody wrote it down, and "
+	  "it was not looked at twice either",
 	  false },
-	{ "waiters", "WAITERS", OUT_COUNT, "threads that wait", false },
+	{ "waiters", "WAITERS", OUT_COUNT,
+	  "living threads that wait, of those that there was room to write down", false },
+	{ "more_waiters", NULL, OUT_BOOL,
+	  "all 8 places to write that down are taken: others may wait, too", false },
 	{ "deadlock", "DEADLOCK", OUT_COUNT, "number of the circle of waits that it is part of",
 	  OUT_IF_ROOM },
 	{ "threads", NULL, OUT_LIST, "who has it, and who waits", false },
@@ -58,7 +64,7 @@ static const struct out_list locks_list = { "items", locks_cols };
 static const struct out_col thread_cols[] = {
 	{ "role", NULL, OUT_TEXT, "holds, shares, waits or sits", false },
 	{ "pid", NULL, OUT_SIGNED, "its process, in its own PID namespace", false },
-	{ "tid", NULL, OUT_SIGNED, "its thread id", false },
+	{ "tid", NULL, OUT_SIGNED, "its thread id; null where it is not known", false },
 	{ "command", NULL, OUT_TEXT, "the name of its program", false },
 	{ "alive", NULL, OUT_BOOL, "by the kernel's lock", false },
 	{ 0 },
@@ -71,8 +77,9 @@ struct lock {
 	char name[4300];
 	const char *kind;
 	struct tarn_lock_stat stat;
-	uint32_t version; /* of a section */
-	int64_t held_ns;  /* -1: not known */
+	int64_t held_ns;        /* at least; -1: not known */
+	int64_t seen_ns;        /* when it was looked at */
+	int64_t since[WHO_MAX]; /* who was met at each look since */
 	uint32_t who_count;
 	struct tarn_lock_who *who;
 	char (*comms)[16];
@@ -132,20 +139,6 @@ static int remember_comm(const struct tarn_member_stat *stat, void *arg)
 	return 0;
 }
 
-/* A section's version tells whether it was given away and taken again between two looks. */
-static uint32_t version_of(struct tarn_region *region, const char *object)
-{
-	struct tarn_section_stat stat = { .version = 0 };
-	struct tarn_section *section;
-
-	if (tarn_section_open(region, object, NULL, &section) < 0)
-		return 0;
-	if (tarn_section_stat(section, &stat) < 0)
-		stat.version = 0;
-	tarn_section_close(section);
-	return stat.version;
-}
-
 static int take_lock(struct locks *locks, const struct tarn_object_stat *object, struct lock *lock)
 {
 	int r;
@@ -156,16 +149,20 @@ static int take_lock(struct locks *locks, const struct tarn_object_stat *object,
 	lock->comms = calloc(WHO_MAX, sizeof(*lock->comms));
 	if (lock->who == NULL || lock->comms == NULL)
 		return -ENOMEM;
+	lock->seen_ns = now_ns();
 	r = tarn_lock_stat(locks->region, object->name, &lock->stat, lock->who, WHO_MAX);
 	if (r < 0)
 		return r;
+
+	int64_t after = now_ns();
+
+	for (int i = 0; i < WHO_MAX; i++)
+		lock->since[i] = after;
 	lock->who_count = lock->stat.who_count < WHO_MAX ? lock->stat.who_count : WHO_MAX;
 	for (uint32_t i = 0; i < lock->who_count; i++)
 		if (lock->who[i].slot < MEMBERS_MAX)
 			memcpy(lock->comms[i], locks->comms[lock->who[i].slot],
 			       sizeof(lock->comms[i]));
-	if (object->kind == TARN_OBJECT_SECTION)
-		lock->version = version_of(locks->region, object->name);
 	if (lock->stat.since_ns != 0 && is_held(lock))
 		lock->held_ns = now_ns() - lock->stat.since_ns;
 	return 0;
@@ -261,9 +258,21 @@ static int collect(struct locks *locks)
 
 /* --- circles ------------------------------------------------------------------------------- */
 
+/* Which of a process's threads has a spin lock is not known, but where there is only one. */
+static bool has_one_thread(int32_t pid)
+{
+	char path[40];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	return stat(path, &st) == 0 && st.st_nlink == 3;
+}
+
 static bool same(const struct tarn_lock_who *a, const struct tarn_lock_who *b)
 {
-	return a->pid == b->pid && a->tid == b->tid && a->tid != 0;
+	if (a->pid != b->pid || b->tid == 0)
+		return false;
+	return a->tid == b->tid || (a->tid == 0 && has_one_thread(a->pid));
 }
 
 /* Whoever has one of several permits may give it back: that somebody waits for another is no
@@ -347,42 +356,87 @@ static void nap(int64_t ns)
 	nanosleep(&time, NULL);
 }
 
-static bool needs_second_look(const struct locks *locks)
+/* How often to look again; 0: nothing is to be found. A version says by itself whether an owner has
+ * given it back meanwhile; spin locks, permits and readers have none. */
+static int looks_needed(const struct locks *locks)
 {
-	for (int i = 0; i < locks->count; i++)
-		if (locks->locks[i].held_ns < 0 && is_held(&locks->locks[i]) &&
-		    locks->locks[i].version != 0)
-			return true;
-	return false;
+	int looks = 0;
+
+	for (int i = 0; i < locks->count; i++) {
+		const struct lock *lock = &locks->locks[i];
+
+		if (!is_held(lock) || lock->held_ns > locks->over_ns)
+			continue;
+		if (lock->stat.version == 0)
+			return LOOKS;
+		looks = 1;
+	}
+	return looks;
 }
 
-/* A section whose version is the same after that time was not left meanwhile. */
-static int look_twice(struct locks *locks)
+/* Who has @lock at this look had it at those before, too: since then. */
+static void keep_since(struct lock *lock, const struct lock *before)
 {
-	struct lock *first = locks->locks;
+	if (lock->stat.version != before->stat.version)
+		return;
+	for (uint32_t i = 0; i < lock->who_count; i++)
+		for (uint32_t k = 0; k < before->who_count; k++)
+			if (lock->who[i].role == before->who[k].role &&
+			    lock->who[i].slot == before->who[k].slot &&
+			    lock->who[i].pid == before->who[k].pid &&
+			    lock->who[i].tid == before->who[k].tid)
+				lock->since[i] = before->since[k];
+}
+
+static int look_again(struct locks *locks)
+{
+	struct lock *before = locks->locks;
 	int count = locks->count, code;
 
-	if (locks->over_ns < 0 || !needs_second_look(locks))
-		return CLI_OK;
-	nap(locks->over_ns);
 	locks->locks = calloc(LOCKS_MAX + 1, sizeof(struct lock));
-	locks->count = 0;
 	if (locks->locks == NULL) {
-		locks->locks = first;
-		locks->count = count;
+		locks->locks = before;
 		return cli_error(locks->cli, "out of memory");
 	}
+	locks->count = 0;
 	code = collect(locks);
 	for (int i = 0; i < locks->count; i++)
 		for (int k = 0; k < count; k++)
-			if (locks->locks[i].version != 0 && locks->locks[i].held_ns < 0 &&
-			    is_held(&locks->locks[i]) &&
-			    locks->locks[i].version == first[k].version &&
-			    strcmp(locks->locks[i].name, first[k].name) == 0)
-				locks->locks[i].held_ns = locks->over_ns + 1;
+			if (strcmp(locks->locks[i].name, before[k].name) == 0)
+				keep_since(&locks->locks[i], &before[k]);
 	for (int k = 0; k < count; k++)
-		drop_lock(&first[k]);
-	free(first);
+		drop_lock(&before[k]);
+	free(before);
+	return code;
+}
+
+/* At least so long somebody had it: by the looks, or by what who waits has written down. */
+static void set_held(struct lock *lock)
+{
+	for (uint32_t i = 0; i < lock->who_count; i++) {
+		int64_t ns = lock->seen_ns - lock->since[i];
+
+		if ((lock->who[i].role == TARN_LOCK_HOLDS ||
+		     lock->who[i].role == TARN_LOCK_SHARES) &&
+		    ns > 0 && ns > lock->held_ns)
+			lock->held_ns = ns;
+	}
+}
+
+/* Over the time that is asked about; at uneven intervals, so that who takes and gives in turn is
+ * not always met as having it. */
+static int look_on(struct locks *locks)
+{
+	int looks = locks->over_ns >= 0 ? looks_needed(locks) : 0, code = CLI_OK;
+	uint64_t unreadable = locks->out.unreadable;
+
+	for (int i = 1; i <= looks && code == CLI_OK; i++) {
+		nap(locks->over_ns / (looks * (looks + 1) / 2) * i + NAP_MORE_NS);
+		code = look_again(locks);
+		locks->out.unreadable = unreadable; /* and not as often as looked */
+	}
+	for (int i = 0; i < locks->count; i++)
+		set_held(&locks->locks[i]);
 	return code;
 }
 
@@ -429,7 +483,8 @@ static void put_threads(struct out *out, const struct lock *lock)
 		out_row(out);
 		out_text(out, "role", role_name(lock->who[i].role));
 		out_number(out, "pid", (uint64_t)(int64_t)lock->who[i].pid);
-		out_number(out, "tid", (uint64_t)(int64_t)lock->who[i].tid);
+		out_number_if(out, "tid", (uint64_t)(int64_t)lock->who[i].tid,
+			      lock->who[i].tid != 0);
 		out_text(out, "command", lock->comms[i]);
 		out_bool(out, "alive", lock->who[i].alive);
 	}
@@ -448,8 +503,13 @@ static void put_children(struct out *out, const struct lock *lock)
 		out_text(out, "name", role_name(lock->who[i].role));
 		out_text(out, "state", lock->who[i].alive ? NULL : "dead");
 		out_number(out, "pid", (uint64_t)(int64_t)lock->who[i].pid);
-		out_number(out, "tid", (uint64_t)(int64_t)lock->who[i].tid);
+		out_number_if(out, "tid", (uint64_t)(int64_t)lock->who[i].tid,
+			      lock->who[i].tid != 0);
 		out_text(out, "command", lock->comms[i]);
+	}
+	if (lock->stat.more_waiters) {
+		out_child(out);
+		out_text(out, "name", "8 or more wait");
 	}
 }
 
@@ -459,18 +519,19 @@ static void put_lock(struct out *out, const struct lock *lock)
 	uint32_t waiters = 0;
 
 	for (uint32_t i = 0; i < lock->who_count; i++)
-		waiters += lock->who[i].role == TARN_LOCK_WAITS;
+		waiters += lock->who[i].role == TARN_LOCK_WAITS && lock->who[i].alive;
 	out_row(out);
 	out_text(out, "name", lock->name);
 	out_text(out, "kind", lock->kind);
 	out_text(out, "state", state_of(lock));
 	if (holder != NULL) {
 		out_number(out, "pid", (uint64_t)(int64_t)holder->pid);
-		out_number(out, "tid", (uint64_t)(int64_t)holder->tid);
+		out_number_if(out, "tid", (uint64_t)(int64_t)holder->tid, holder->tid != 0);
 		out_text(out, "command", lock->comms[holder - lock->who]);
 	}
 	out_number_if(out, "held_ns", (uint64_t)lock->held_ns, lock->held_ns >= 0);
 	out_number(out, "waiters", waiters);
+	out_bool(out, "more_waiters", lock->stat.more_waiters);
 	out_number_if(out, "deadlock", (uint64_t)lock->circle, lock->circle != 0);
 	put_threads(out, lock);
 	out_number_if(out, "free_permits", lock->stat.value, lock->stat.kind == TARN_OBJECT_SEM);
@@ -497,8 +558,9 @@ static void tell_circle(const struct locks *locks, int circle)
 						 "deadlock %d: process %d (%s), thread %d, has %s "
 						 "and waits for %s",
 						 circle, holder->pid,
-						 lock->comms[holder - lock->who], holder->tid,
-						 lock->name, locks->locks[k].name);
+						 lock->comms[holder - lock->who],
+						 locks->locks[k].who[w].tid, lock->name,
+						 locks->locks[k].name);
 	}
 }
 
@@ -548,7 +610,7 @@ static int locks_run(struct cli *cli)
 	else
 		code = collect(&locks);
 	if (code == CLI_OK)
-		code = look_twice(&locks);
+		code = look_on(&locks);
 	if (locks.locks != NULL)
 		code = cli_worse(code, find_circles(&locks));
 	if (locks.locks != NULL)
@@ -585,10 +647,21 @@ const struct cli_cmd cmd_locks = {
 		"Shows sections, mutexes, semaphores and whatever else of a region can be held: by "
 		"which process and thread, for how long, and below it who waits. Without operands "
 		"all regions of the host are looked at, and what nobody has is left out.\n\n"
-		"Since when something is held is known once somebody waits for it. With "
-		"--held-over a section without waiters is looked at twice, that time apart, and "
-		"its "
-		"version tells whether it was left meanwhile; so the answer may take that long.\n\n"
+		"Since when an owner has something is known once somebody has waited for it. With "
+		"--held-over it is looked at again over that time; so the answer may take that "
+		"long, and HELD is what was seen. Sections, mutexes, writers of an rwlock, once "
+		"and "
+		"sequence locks have a version that tells whether they were given back meanwhile. "
+		"Readers, permits with an owner and spin locks have none: they are looked at 20 "
+		"times, and a thread (of a spin lock, a process: it does not say which thread) "
+		"that "
+		"has given back and taken again between each two of these looks cannot be told "
+		"from "
+		"one that kept it. Who has a permit of a semaphore without owners is not known.\n\n"
+		"Up to 8 threads that wait for one lock are written down: where all these places "
+		"are "
+		"taken, 8 or more wait. Who spins for a spin lock is written down after 10 ms. A "
+		"writer that waits for readers to leave is shown as one who waits.\n\n"
 		"Threads that wait for each other in a circle, over several regions too, are a "
 		"deadlock: each is told on standard error, and the exit code is 1. Whether a "
 		"holder "

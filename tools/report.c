@@ -44,6 +44,7 @@ const struct cli_errno cli_errnos[] = {
 	{ ETIMEDOUT, CLI_TIMEOUT, "ETIMEDOUT", "the time allowed is over" },
 	{ ENOENT, CLI_ABSENT, "ENOENT", "there is no such thing" },
 	{ ESRCH, CLI_ABSENT, "ESRCH", "there is no such process" },
+	{ ERANGE, CLI_ABSENT, "ERANGE", "beyond the end of an array" },
 	{ ENOTUNIQ, CLI_USAGE, "ENOTUNIQ", "several things have that name" },
 	{ ESTALE, CLI_FAILURE, "ESTALE", "not what it was when it was looked at" },
 	{ EEXIST, CLI_FAILURE, "EEXIST", "it exists already" },

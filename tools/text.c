@@ -111,6 +111,10 @@ const char *text_age(int64_t ns, char buf[24])
 	long seconds = ns > 0 ? (long)(ns / 1000000000) : 0;
 	unsigned i = 0;
 
+	if (ns > 0 && seconds < 10) {
+		snprintf(buf, 24, "%ld.%lds", seconds, (long)(ns / 100000000) % 10);
+		return buf;
+	}
 	while (seconds < steps[i].seconds)
 		i++;
 	snprintf(buf, 24, "%ld%c", seconds / units[i], steps[i].unit);

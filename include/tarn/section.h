@@ -398,7 +398,8 @@ TARN_API TARN_NODISCARD int tarn_section_stat(struct tarn_section *section,
  * tarn_section_recover - roll back what a dead owner of section @name left, or mend one that is
  * set aside.
  * @name:  NULL: every section of the region; and primitives (tarn/mutex.h, and so on), which have
- *         no journal: one that was set aside is freed, and the next one is told -EOWNERDEAD
+ *         no journal: one that was set aside is freed, and the next one is told -EOWNERDEAD;
+ *         permits and read locks of the dead are given back
  * @flags: TARN_SECTION_FORCE: undo the entries of the journal that can be undone, drop the
  *         others, and free the section; what it guards may be inconsistent
  * @diag:  which check failed

@@ -353,7 +353,7 @@ static void forget_hold(struct tarn_latest *latest)
 {
 	tarn_latest_release(latest);
 	if (has_seat(latest))
-		(void)tarn__seat_give(&latest->prim, latest->seat);
+		(void)tarn__seat_give(&latest->prim, &latest->prim.seats[latest->seat]);
 	latest->seated = false;
 }
 

@@ -36,6 +36,12 @@ void tarn__audit_report(struct tarn__audit *audit, const char *field, const char
 	report(audit, field, rule, found, expected, false);
 }
 
+void tarn__audit_mendable(struct tarn__audit *audit, const char *field, const char *rule,
+			  uint64_t found, uint64_t expected)
+{
+	report(audit, field, rule, found, expected, true);
+}
+
 static void check_super(struct tarn__audit *a, struct tarn_region *region)
 {
 	struct super_shm copy;

@@ -250,6 +250,9 @@ struct tarn__audit {
 /* @field of what is checked breaks @rule. */
 void tarn__audit_report(struct tarn__audit *audit, const char *field, const char *rule,
 			uint64_t found, uint64_t expected);
+/* The same of what tarn_section_recover() puts right without force. */
+void tarn__audit_mendable(struct tarn__audit *audit, const char *field, const char *rule,
+			  uint64_t found, uint64_t expected);
 
 /* Test superblock, members and directory; objects are the business of the layers above. */
 int tarn__region_check_self(struct tarn_region *region, tarn_report_fn *fn, void *arg);

@@ -246,13 +246,12 @@ static bool is_mine(const struct prim *prim, uint32_t at)
 
 static int my_seat(const struct prim *prim)
 {
-	/* relaxed: a guess, shared by threads */
-	uint32_t hint = atomic_load_explicit(&prim->hint, memory_order_relaxed);
+	uint32_t guess = tarn__seat_guess(prim);
 
 	if (!tarn__prim_is_ready(prim))
 		return -1;
-	if (hint < prim->seat_count && is_mine(prim, hint))
-		return (int)hint;
+	if (is_mine(prim, guess))
+		return (int)guess;
 	for (uint32_t at = 0; at < prim->seat_count; at++)
 		if (is_mine(prim, at))
 			return (int)at;
@@ -323,7 +322,7 @@ static void get_up(struct prim *prim, uint32_t at)
 	/* release, both: not after the seat is free */
 	atomic_store_explicit(&prim->seats[at].token, 0, memory_order_release);
 	atomic_store_explicit(&prim->seats[at].value, 0, memory_order_release);
-	(void)tarn__seat_give(prim, at);
+	(void)tarn__seat_give(prim, &prim->seats[at]);
 }
 
 /* The seat of this thread, or an error. */

@@ -278,7 +278,7 @@ static void get_up(struct prim *prim, uint32_t at)
 {
 	/* release: not after the seat is free */
 	atomic_store_explicit(&prim->seats[at].value, EMPTY, memory_order_release);
-	(void)tarn__seat_give(prim, at);
+	(void)tarn__seat_give(prim, &prim->seats[at]);
 }
 
 /* Leave the signal on seat @at to whom it was meant for, too. */
@@ -307,7 +307,7 @@ static bool inherit(struct prim *prim, struct turn *turn)
 		atomic_store_explicit(&seat->tid, tarn__self.tid, memory_order_relaxed);
 		atomic_store_explicit(&seat->token, tarn__self.token, memory_order_relaxed);
 		if (change(&prim->seats[turn->at].value, turn->value, EMPTY)) {
-			(void)tarn__seat_give(prim, turn->at);
+			(void)tarn__seat_give(prim, &prim->seats[turn->at]);
 			turn->at = at;
 		} else {
 			hand_on(prim, at); /* we have been signalled, too */
@@ -419,7 +419,7 @@ static int wait_without(struct prim *prim, const struct guard *guard, int64_t de
 	r = let_go(guard);
 	if (r < 0) { /* its tx was undone; but it is not in there any more */
 		if (change(&prim->seats[turn.at].value, turn.value, EMPTY))
-			(void)tarn__seat_give(prim, turn.at);
+			(void)tarn__seat_give(prim, &prim->seats[turn.at]);
 		else
 			hand_on(prim, turn.at);
 		return r;
@@ -531,22 +531,34 @@ static void signal_all(struct prim *prim)
 		nobody(shm, sleep);
 }
 
+/* Somebody may wait; or it is the first call of a child of fork(), or that of an observer. */
+__attribute__((noinline)) static int signal_slowly(struct prim *prim, bool all)
+{
+	int r = tarn__prim_ready(prim, NULL);
+
+	if (r < 0 || !asleep(prim))
+		return r;
+	if (all)
+		signal_all(prim);
+	else
+		signal_one(prim);
+	return 0;
+}
+
 int tarn_cond_signal(struct tarn_cond *cond)
 {
 	struct prim *prim = &cond->prim;
-	int r = TARN__LIKELY(tarn__prim_is_ready(prim)) ? 0 : tarn__prim_ready(prim, NULL);
 
-	if (r == 0 && asleep(prim))
-		signal_one(prim);
-	return r;
+	if (TARN__UNLIKELY(id_of(&prim->sec) == 0) || TARN__UNLIKELY(asleep(prim)))
+		return signal_slowly(prim, false);
+	return 0;
 }
 
 int tarn_cond_broadcast(struct tarn_cond *cond)
 {
 	struct prim *prim = &cond->prim;
-	int r = TARN__LIKELY(tarn__prim_is_ready(prim)) ? 0 : tarn__prim_ready(prim, NULL);
 
-	if (r == 0 && asleep(prim))
-		signal_all(prim);
-	return r;
+	if (TARN__UNLIKELY(id_of(&prim->sec) == 0) || TARN__UNLIKELY(asleep(prim)))
+		return signal_slowly(prim, true);
+	return 0;
 }

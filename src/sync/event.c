@@ -85,21 +85,34 @@ static int try_event(struct prim *prim, struct await *w, void *arg)
 	return (seen & IS_SET) != 0 || (seen & ~(uint32_t)IS_SET) != (*begun & ~(uint32_t)IS_SET);
 }
 
-int tarn_event_wait(struct tarn_event *event, int64_t deadline, struct tarn_diag *diag)
+/* @begun: state when the wait began. */
+__attribute__((noinline)) static int wait_slowly(struct prim *prim, uint32_t begun,
+						 int64_t deadline, struct tarn_diag *diag)
 {
-	struct prim *prim = &event->prim;
-	/* acquire: as in try_event() */
-	uint32_t begun = atomic_load_explicit(&prim->sec.shm->state, memory_order_acquire);
-	int r = TARN__LIKELY(tarn__prim_is_ready(prim)) ? 0 : tarn__prim_ready(prim, diag);
+	int r = tarn__prim_ready(prim, diag);
 
 	if (r < 0)
 		return r;
-	if (TARN__LIKELY((begun & IS_SET) != 0) && try_event(prim, NULL, &begun) == 1)
-		return 0;
 	r = tarn__prim_await(prim, deadline, try_event, &begun);
 	if (r == -ETIMEDOUT)
 		return tarn__diag(diag, r, "event %s: not set until the deadline", prim->sec.name);
 	return r < 0 ? tarn__diag(diag, r, "event %s: %s", prim->sec.name, strerror(-r)) : 0;
+}
+
+int tarn_event_wait(struct tarn_event *event, int64_t deadline, struct tarn_diag *diag)
+{
+	struct prim *prim = &event->prim;
+	_Atomic uint32_t *state = &prim->sec.shm->state;
+	/* acquire: T2 <- T1, what was done before the set is visible */
+	uint32_t begun = atomic_load_explicit(state, memory_order_acquire), seen = begun;
+
+	if (TARN__UNLIKELY(id_of(&prim->sec) == 0) || TARN__UNLIKELY((begun & IS_SET) == 0) ||
+	    (TARN__LIKELY(is_auto(prim)) && /* acquire: as above */
+	     TARN__UNLIKELY(!atomic_compare_exchange_strong_explicit(
+		     state, &seen, begun & ~(uint32_t)IS_SET, memory_order_acquire,
+		     memory_order_relaxed))))
+		return wait_slowly(prim, begun, deadline, diag);
+	return 0;
 }
 
 int tarn_event_try(struct tarn_event *event)
@@ -123,13 +136,12 @@ bool tarn_event_is_set(const struct tarn_event *event)
 
 /* --- set ----------------------------------------------------------------------------------- */
 
-int tarn_event_set(struct tarn_event *event)
+__attribute__((noinline)) static int set_slowly(struct prim *prim)
 {
-	struct prim *prim = &event->prim;
 	_Atomic uint32_t *state = &prim->sec.shm->state;
 	/* relaxed: decided by the exchange */
 	uint32_t seen = atomic_load_explicit(state, memory_order_relaxed);
-	int r = TARN__LIKELY(id_of(&prim->sec) != 0) ? 0 : tarn__prim_ready(prim, NULL);
+	int r = tarn__prim_ready(prim, NULL);
 
 	if (r < 0)
 		return r;
@@ -150,6 +162,25 @@ int tarn_event_set(struct tarn_event *event)
 	atomic_fetch_or_explicit(state, IS_SET, memory_order_seq_cst);
 	tarn__prim_ring(prim, INT32_MAX);
 	return 0;
+}
+
+int tarn_event_set(struct tarn_event *event)
+{
+	struct prim *prim = &event->prim;
+	_Atomic uint32_t *state = &prim->sec.shm->state;
+	/* relaxed: decided by the exchange */
+	uint32_t seen = atomic_load_explicit(state, memory_order_relaxed);
+	/* as in set_slowly() */
+	uint32_t set = (seen & IS_SET) != 0 ? seen : (seen + ONCE_MORE) | IS_SET;
+
+	/* seq_cst: T1 -> T2, and B1 -> B2 */
+	if (TARN__UNLIKELY(id_of(&prim->sec) == 0) ||
+	    TARN__UNLIKELY(!atomic_compare_exchange_strong_explicit(
+		    state, &seen, set, memory_order_seq_cst, memory_order_relaxed)))
+		return set_slowly(prim);
+	if ((seen & IS_SET) != 0)
+		return 0;
+	return tarn__prim_ring(prim, is_auto(prim) ? 1 : INT32_MAX);
 }
 
 int tarn_event_reset(struct tarn_event *event)

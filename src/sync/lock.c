@@ -165,13 +165,13 @@ void tarn__wait_cross_out(struct wait *w)
 }
 
 /* When this owner was first seen; the first to wait for it says so. */
-static void stamp(struct section_shm *shm, int64_t now)
+void tarn__wait_stamp(struct section_shm *shm, int64_t now)
 {
 	/* relaxed, all: for the eye */
 	uint32_t seq = atomic_load_explicit(&shm->seq, memory_order_relaxed);
 
-	if (atomic_load_explicit(&shm->seen_seq, memory_order_relaxed) == seq &&
-	    atomic_load_explicit(&shm->seen_hi, memory_order_relaxed) != 0)
+	if ((seq & 1) == 0 || (atomic_load_explicit(&shm->seen_seq, memory_order_relaxed) == seq &&
+			       atomic_load_explicit(&shm->seen_hi, memory_order_relaxed) != 0))
 		return;
 	atomic_store_explicit(&shm->seen_lo, (uint32_t)now, memory_order_relaxed);
 	atomic_store_explicit(&shm->seen_hi, (uint32_t)((uint64_t)now >> 32) | 1u << 31,
@@ -306,7 +306,7 @@ static int sleep_on(struct wait *w, uint32_t seen)
 		atomic_fetch_add_explicit(&w->section->shm->waited, 1, memory_order_relaxed);
 	tarn__wait_write_down(w, !w->slept);
 	w->slept = true;
-	stamp(w->section->shm, now);
+	tarn__wait_stamp(w->section->shm, now);
 	r = tarn__region_sleep(w->section->region, lock, seen | TARN__ID_FLAG,
 			       seen & ~TARN__ID_FLAG, slice < w->deadline ? slice : w->deadline);
 	w->probe = tarn__plat_now() >= slice;

@@ -104,9 +104,11 @@ int tarn__prim_handle(struct tarn_region *region, const struct tarn__object *obj
 	ret_prim->kind = kind;
 	ret_prim->flags = shm->flags & PRIM_FLAGS_MASK;
 	ret_prim->seats = (struct seat_shm *)(void *)shm->journal;
-	/* Read twice, by the check and here: not more than there is, whatever it says now. */
+	/* Read twice, by the check and here: not more than there is, whatever it says now. A writer
+	 * looks at the first reader's seat without asking whether there is one. */
 	ret_prim->seat_count = shm->units;
-	if (ret_prim->seat_count > (object->size - sizeof(*shm)) / SECTION_UNIT)
+	if (ret_prim->seat_count > (object->size - sizeof(*shm)) / SECTION_UNIT ||
+	    (ret_prim->seat_count == 0 && kind == TARN_OBJECT_RWLOCK))
 		return tarn__diag(diag, -EUCLEAN, "%s %s: its header is damaged (units)",
 				  tarn__prim_noun(kind), name);
 	sec->shm = shm;
@@ -116,9 +118,11 @@ int tarn__prim_handle(struct tarn_region *region, const struct tarn__object *obj
 	memcpy(sec->name, name, strnlen(name, TARN_OBJECT_NAME_MAX));
 	atomic_init(&sec->id, region->id);
 	atomic_init(&sec->spins, SPINS_FIRST);
-	atomic_init(&ret_prim->hint, ret_prim->seat_count != 0
-					     ? tarn__id_slot(region->id) % ret_prim->seat_count
-					     : 0);
+	atomic_init(&ret_prim->last,
+		    ret_prim->seat_count != 0
+			    ? &ret_prim->seats[tarn__id_slot(region->id) % ret_prim->seat_count]
+			    : NULL);
+	ret_prim->next_held = &tarn__held_none;
 	sec->tx.leader = sec;
 	return 0;
 }
@@ -175,7 +179,7 @@ static void prim_forked(struct tarn__forkable *self)
 	struct prim *prim = prim_of(self);
 
 	atomic_init(&prim->sec.id, 0);
-	prim->next_held = NULL;
+	prim->next_held = &tarn__held_none;
 	prim->depth = 0;
 }
 
@@ -285,7 +289,7 @@ static inline int begin(struct prim *prim)
 
 	if (TARN__UNLIKELY(!tarn__section_start(prim->sec.shm, me, &seq)))
 		return -EUCLEAN;
-	tarn__prim_hold(prim, me);
+	(void)tarn__prim_hold(prim, me); /* it is ready */
 	return tarn__prim_verdict(prim);
 }
 
@@ -352,8 +356,12 @@ int tarn__prim_say_who(struct prim *prim, int r, uint32_t id, uint32_t tid, cons
 	if (diag == NULL)
 		return r;
 	tarn__section_who(&prim->sec, id, tid, &who);
-	tarn__diag(diag, r, "%s %s: process %" PRId32 ", thread %" PRId32 " %s", prim->sec.noun,
-		   prim->sec.name, who.pid, who.tid, does);
+	if (who.tid == 0) /* of a spin lock it is not known */
+		tarn__diag(diag, r, "%s %s: a thread of process %" PRId32 " %s", prim->sec.noun,
+			   prim->sec.name, who.pid, does);
+	else
+		tarn__diag(diag, r, "%s %s: process %" PRId32 ", thread %" PRId32 " %s",
+			   prim->sec.noun, prim->sec.name, who.pid, who.tid, does);
 	tarn__diag_hint(diag, "see whether it is stopped, or waits for this one");
 	return r;
 }
@@ -362,21 +370,14 @@ void tarn__prim_answer(struct prim *prim)
 {
 	struct section_shm *shm = prim->sec.shm;
 
-	/* relaxed, both: written under the lock, which is ours */
-	atomic_store_explicit(&shm->answered,
-			      atomic_load_explicit(&shm->recovered, memory_order_relaxed),
-			      memory_order_relaxed);
+	/* A1 -> A2 in tarn_seqlock_begin(), whose readers have no lock */
+	atomic_store_explicit(&shm->inconsistent, 0, memory_order_release);
 }
 
 /* Let go as the dead do: the next one is told. */
 static void abandon(struct prim *prim)
 {
-	struct section_shm *shm = prim->sec.shm;
-
-	/* relaxed, both: written under the lock, which is ours */
-	atomic_store_explicit(&shm->recovered,
-			      atomic_load_explicit(&shm->recovered, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	tarn__count_recovered(prim->sec.shm);
 	prim->depth = 0;
 	tarn__prim_unlock(prim);
 	tarn__prim_ring(prim, INT32_MAX);
@@ -401,7 +402,7 @@ static void get_up(struct tarn_region *region, void *arg)
 
 void tarn__prims_thread_ends(struct thread *me)
 {
-	while (me->held != NULL)
+	while (tarn__thread_has_locks(me))
 		abandon(me->held);
 	if (me->seated)
 		tarn__regions_each(get_up, NULL);
@@ -522,6 +523,7 @@ static int sleep_on(struct prim *prim, struct await *w, uint32_t bell, int64_t n
 		atomic_fetch_add_explicit(&shm->waited, 1, memory_order_relaxed);
 	tarn__wait_write_down(&w->w, !w->w.slept);
 	w->w.slept = true;
+	tarn__wait_stamp(shm, now);
 	r = tarn__region_sleep(prim->sec.region, &shm->bell, bell, w->peer,
 			       slice < w->w.deadline ? slice : w->w.deadline);
 	w->w.probe = tarn__plat_now() >= slice;
@@ -587,11 +589,9 @@ static uint32_t after(const struct prim *prim, uint32_t at)
 static int find_free(struct prim *prim)
 {
 	uint32_t count = prim->seat_count;
-	/* relaxed: a guess, shared by threads */
-	uint32_t at = atomic_load_explicit(&prim->hint, memory_order_relaxed);
+	uint32_t at = tarn__seat_guess(prim);
 
 	for (uint32_t i = 0; i < count; i++, at = after(prim, at)) {
-		at = at < count ? at : 0;
 		/* seq_cst: B4 <- B3 in announce() */
 		if (atomic_load_explicit(&prim->seats[at].id, memory_order_seq_cst) == 0)
 			return (int)at;
@@ -623,4 +623,38 @@ int tarn__seat_find(struct prim *prim, bool probe, uint32_t *ret_peer)
 		}
 	}
 	return found;
+}
+
+void tarn__lock_free_seats(struct tarn_region *region, const struct tarn__object *object,
+			   uint32_t kind)
+{
+	struct prim prim;
+
+	if (!tarn__seats_mendable(kind) ||
+	    tarn__prim_handle(region, object, kind, "", &prim, NULL) < 0)
+		return;
+
+	struct section_shm *shm = prim.sec.shm;
+	/* relaxed: decided by the exchange */
+	uint32_t used = atomic_load_explicit(&shm->state, memory_order_relaxed);
+
+	/* relaxed: as many as there are is what rwlock.c makes of more, too */
+	if (kind == TARN_OBJECT_RWLOCK && used > prim.seat_count)
+		(void)atomic_compare_exchange_strong_explicit(&shm->state, &used, prim.seat_count,
+							      memory_order_relaxed,
+							      memory_order_relaxed);
+	for (uint32_t at = 0; at < prim.seat_count; at++) {
+		/* relaxed: decided by the exchange */
+		uint32_t id = atomic_load_explicit(&prim.seats[at].id, memory_order_relaxed);
+
+		if (id == 0 || !tarn__seat_dead(&prim, id, true) ||
+		    /* seq_cst: T1 -> T2, what the dead did there is visible, and B1 -> B2 */
+		    !atomic_compare_exchange_strong_explicit(
+			    &prim.seats[at].id, &id, 0, memory_order_seq_cst, memory_order_relaxed))
+			continue;
+		/* relaxed: for the eye */
+		atomic_fetch_add_explicit(&shm->aborted, 1, memory_order_relaxed);
+		(void)tarn__plat_futex_wake(&prim.seats[at].id, 1); /* a writer that drains it */
+		tarn__prim_ring(&prim, 1);
+	}
 }

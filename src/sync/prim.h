@@ -11,7 +11,7 @@
  *    64 +---------------------------------------------+
  *       | lock state bell sleep                       |
  *   128 +---------------------------------------------+
- *       | seq .. tid token .. recovered .. answered   |
+ *       | seq tid token .. recovered .. inconsistent  |
  *   192 +---------------------------------------------+
  *       | waited .. , 8 waiters                       |  as in a section
  *   384 +---------------------------------------------+
@@ -22,8 +22,8 @@
  *
  * The lock: that of a section, with the same waiting, the same search for circles, the same
  * word for what is set aside. Nothing is undone when its owner dies, since nothing was logged.
- * Instead whoever takes it over counts that in recovered, and as long as answered is another
- * number, everyone who locks is told -EOWNERDEAD; *_consistent() makes them equal.
+ * Instead whoever takes it over says that it is inconsistent, and counts it in recovered; as long
+ * as that is said everyone who locks is told -EOWNERDEAD; *_consistent() takes it back.
  *
  * Seats: a word each that names the member who sits there, 0 nobody. A permit, a read lock, a
  * place in a queue is a seat, taken and given back by one exchange, which says in the same
@@ -38,7 +38,7 @@
  * Who writes what:
  *   magic .. check        the creator, before the object has a name
  *   lock, seq, tid ...    as in a section: section.h
- *   answered              who has the lock
+ *   inconsistent          who has the lock
  *   state                 each kind's own: see its file
  *   aborted               counts seats of the dead that were freed; for the eye
  *   bell                  who gives something back
@@ -104,12 +104,13 @@ struct prim {
 	struct tarn_section sec; /* as lock.c, recover.c and deadlock.c know it; units is 0 */
 	struct seat_shm *seats;
 	uint32_t seat_count;
-	uint32_t kind;           /* enum tarn_object_kind */
-	uint32_t flags;          /* the kind's own */
-	uint32_t depth;          /* of a recursive lock, beyond the first; written by who has it */
-	_Atomic uint32_t hint;   /* the seat that was last taken or given back by this handle */
+	uint32_t kind;  /* enum tarn_object_kind */
+	uint32_t flags; /* the kind's own */
+	uint32_t depth; /* of a recursive lock, beyond the first; written by who has it */
+	/* The seat that was last taken or given back by this handle, a guess; NULL: it has none. */
+	_Atomic(struct seat_shm *) last;
 	_Atomic uint32_t misses; /* how often in a row spinning has not paid off */
-	struct prim *next_held;  /* by the same thread */
+	struct prim *next_held;  /* by the same thread; see tarn__prim_hold() */
 	/* Get the calling thread, which ends, up from its seats; NULL: it may keep them. Called for
 	 * each handle once tarn__self.seated was set. */
 	void (*thread_ends)(struct prim *prim);
@@ -167,14 +168,12 @@ static inline bool tarn__prim_mine(const struct prim *prim)
 int tarn__prim_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag);
 /* Has this thread the lock, by whichever handle? */
 bool tarn__prim_held(const struct prim *prim);
-/* -EOWNERDEAD while a death was not answered, or 0. */
+/* -EOWNERDEAD while it is inconsistent, or 0. */
 static inline int tarn__prim_verdict(const struct prim *prim)
 {
-	const struct section_shm *shm = prim->sec.shm;
-
-	/* relaxed, both: written under the lock */
-	return TARN__LIKELY(atomic_load_explicit(&shm->recovered, memory_order_relaxed) ==
-			    atomic_load_explicit(&shm->answered, memory_order_relaxed))
+	/* relaxed: written under the lock */
+	return TARN__LIKELY(atomic_load_explicit(&prim->sec.shm->inconsistent,
+						 memory_order_relaxed) == 0)
 		       ? 0
 		       : -EOWNERDEAD;
 }
@@ -185,13 +184,19 @@ enum prim_fast {
 	FAST_NOT,
 	FAST_BACK, /* ours, but not by the short way: unlock(shm, 0), then the long one */
 };
-/* The lock is ours: it is the one that this thread took last. */
-static inline void tarn__prim_hold(struct prim *prim, struct thread *me)
+/* The lock is ours: it is the one that this thread took last. False: the thread is not ready, and
+ * nothing was done. */
+static inline bool tarn__prim_hold(struct prim *prim, struct thread *me)
 {
-	/* Stored only if it is another: the next exchange waits for stores. */
-	if (TARN__UNLIKELY(prim->next_held != me->held))
+	/* Stored only if it is another: the next exchange waits for stores. It is never NULL, so
+	 * that the same look says whether the thread is ready. */
+	if (TARN__UNLIKELY(prim->next_held != me->held)) {
+		if (TARN__UNLIKELY(me->held == NULL))
+			return false;
 		prim->next_held = me->held;
+	}
 	me->held = prim;
+	return true;
 }
 /* Where it is free, and there is nothing to be told: have it. */
 static inline enum prim_fast tarn__prim_lock_fast(struct prim *prim)
@@ -206,7 +211,7 @@ static inline enum prim_fast tarn__prim_lock_fast(struct prim *prim)
 	if (TARN__UNLIKELY(tarn__prim_verdict(prim) < 0) ||
 	    TARN__UNLIKELY(!tarn__section_start(shm, me, &seq)))
 		return FAST_BACK;
-	tarn__prim_hold(prim, me);
+	(void)tarn__prim_hold(prim, me); /* it is ready */
 	return FAST_MINE;
 }
 void tarn__prim_forget(struct prim *prim); /* not the one locked last */
@@ -240,7 +245,7 @@ int tarn__prim_say_died(struct prim *prim, struct tarn_diag *diag);
 /* "NOUN NAME: process, thread DOES", for member @id. @r. */
 int tarn__prim_say_who(struct prim *prim, int r, uint32_t id, uint32_t tid, const char *does,
 		       struct tarn_diag *diag);
-/* The lock is ours: it is answered. */
+/* The lock is ours: it is consistent. */
 void tarn__prim_answer(struct prim *prim);
 /* The thread ends: others get what it has as from the dead. */
 void tarn__prims_thread_ends(struct thread *me);
@@ -283,22 +288,35 @@ static inline void store_other(_Atomic uint32_t *to, uint32_t value)
 	if (TARN__UNLIKELY(atomic_load_explicit(to, memory_order_relaxed) != value))
 		atomic_store_explicit(to, value, memory_order_relaxed);
 }
+static inline struct seat_shm *tarn__seat_last(const struct prim *prim)
+{
+	/* relaxed: a guess, shared by threads */
+	return atomic_load_explicit(&prim->last, memory_order_relaxed);
+}
+/* Its number, where there are seats. */
+static inline uint32_t tarn__seat_guess(const struct prim *prim)
+{
+	return (uint32_t)(tarn__seat_last(prim) - prim->seats);
+}
+static inline void tarn__seat_keep(struct prim *prim, struct seat_shm *seat)
+{
+	if (TARN__UNLIKELY(tarn__seat_last(prim) != seat)) /* relaxed: as above */
+		atomic_store_explicit(&prim->last, seat, memory_order_relaxed);
+}
 /* Sit down on the seat if it is free. */
 static inline bool tarn__seat_sit(struct prim *prim, struct seat_shm *seat)
 {
-	uint32_t free = 0;
+	uint32_t free = 0, tid = tarn__self.tid; /* before the exchange, which waits for it */
 
 	/* seq_cst: T2 <- T1 in tarn__seat_give(), and B4 */
 	if (TARN__UNLIKELY(!atomic_compare_exchange_strong_explicit(
 		    &seat->id, &free, id_of(&prim->sec), memory_order_seq_cst,
 		    memory_order_relaxed)))
 		return false;
-	/* for the eye */
-	store_other(&seat->tid, tarn__self.tid);
-	store_other(&seat->token, tarn__self.token);
+	store_other(&seat->tid, tid); /* for the eye */
 	return true;
 }
-/* The same of seat @at, which may well not be free. */
+/* The same of seat @at, which may well not be free; and say which thread it is. */
 static inline bool tarn__seat_take(struct prim *prim, uint32_t at, uint32_t value)
 {
 	struct seat_shm *seat = &prim->seats[at];
@@ -307,18 +325,19 @@ static inline bool tarn__seat_take(struct prim *prim, uint32_t at, uint32_t valu
 	if (atomic_load_explicit(&seat->id, memory_order_relaxed) != 0 ||
 	    !tarn__seat_sit(prim, seat))
 		return false;
+	store_other(&seat->token, tarn__self.token);
 	store_other(&seat->value, value);
-	store_other(&prim->hint, at);
+	tarn__seat_keep(prim, seat);
 	return true;
 }
-/* Get up from seat @at, if this member sits there. */
-static inline bool tarn__seat_give(struct prim *prim, uint32_t at)
+/* Get up from the seat, if this member sits there. */
+static inline bool tarn__seat_give(struct prim *prim, struct seat_shm *seat)
 {
 	uint32_t id = id_of(&prim->sec);
 
 	/* seq_cst: T1 -> T2 in tarn__seat_sit(), and B1 */
-	return atomic_compare_exchange_strong_explicit(&prim->seats[at].id, &id, 0,
-						       memory_order_seq_cst, memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(&seat->id, &id, 0, memory_order_seq_cst,
+						       memory_order_relaxed);
 }
 /* Is member @id, who sits somewhere, dead? @probe: ask the kernel whatever slot and beacon say. An
  * id that no member could have is that of nobody, and dead. */
@@ -326,6 +345,11 @@ bool tarn__seat_dead(struct prim *prim, uint32_t id, bool probe);
 /* Any free seat, beginning with the one last used: its number, or -1. Those of the dead are freed
  * first where there is no other. */
 int tarn__seat_find(struct prim *prim, bool probe, uint32_t *ret_peer);
+/* Is it enough for the seats of this kind that those of the dead are freed? */
+static inline bool tarn__seats_mendable(uint32_t kind)
+{
+	return kind == TARN_OBJECT_SEM || kind == TARN_OBJECT_RWLOCK;
+}
 
 /* --- mutex.c ------------------------------------------------------------------------------- */
 

@@ -26,13 +26,13 @@ static void check_lock(struct tarn__audit *a, struct prim *prim)
 	uint32_t lock = load(&shm->lock), owner = lock & ~TARN__ID_FLAG, seq = load(&shm->seq);
 
 	if (owner == LOCK_ASIDE)
-		tarn__audit_report(a, "lock", "is not set aside (tarn_section_recover)", lock, 0);
+		tarn__audit_mendable(a, "lock", "is not set aside (tarn_section_recover)", lock, 0);
 	else if (!is_member(prim, owner)) /* I2 */
-		tarn__audit_report(a, "lock", "names a member slot", tarn__id_slot(owner),
-				   prim->sec.region->member_max - 1);
+		tarn__audit_mendable(a, "lock", "names a member slot", tarn__id_slot(owner),
+				     prim->sec.region->member_max - 1);
 	else if (owner == 0 && (seq & 1) != 0 && load(&shm->lock) == lock &&
 		 load(&shm->seq) == seq) /* I3 */
-		tarn__audit_report(a, "seq", "is even while nobody has the lock", seq, seq + 1);
+		tarn__audit_mendable(a, "seq", "is even while nobody has the lock", seq, seq + 1);
 }
 
 static bool may_be_aside(uint32_t kind)
@@ -60,8 +60,10 @@ static void check_seats(struct tarn__audit *a, const struct prim *prim)
 		if (id == LOCK_ASIDE && may_be_aside(prim->kind))
 			continue;
 		if (!is_member(prim, id) || (id & TARN__ID_FLAG) != 0) { /* I2 */
-			tarn__audit_report(a, "seat", "names a member slot", tarn__id_slot(id),
-					   prim->sec.region->member_max - 1);
+			(tarn__seats_mendable(prim->kind) ? tarn__audit_mendable
+							  : tarn__audit_report)(
+				a, "seat", "names a member slot", tarn__id_slot(id),
+				prim->sec.region->member_max - 1);
 			return;
 		}
 		if (!value_fits(prim, at, id)) {
@@ -90,7 +92,8 @@ int tarn__prim_check(struct tarn_region *region, const struct tarn__object *obje
 	if (kind == TARN_OBJECT_ONCE && state > 1)
 		tarn__audit_report(&audit, "state", "is undone or done", state, 1);
 	if (kind == TARN_OBJECT_RWLOCK && state > prim.seat_count)
-		tarn__audit_report(&audit, "state", "is a number of seats", state, prim.seat_count);
+		tarn__audit_mendable(&audit, "state", "is a number of seats", state,
+				     prim.seat_count);
 	return audit.r;
 }
 
@@ -161,9 +164,24 @@ static void read_prim(struct prim *prim, struct list *list, struct tarn_lock_sta
 		stat->value = state & 1;
 	if (prim->kind == TARN_OBJECT_RWLOCK)
 		stat->value = 0;
+	if (prim->kind == TARN_OBJECT_RWLOCK)
+		stat->damaged |= state > prim->seat_count;
 	stat->recover_count += load(&shm->aborted);
-	stat->owner_died = load(&shm->recovered) != load(&shm->answered);
+	stat->owner_died = load(&shm->inconsistent) != 0;
 	add_seats(list, prim, stat);
+}
+
+/* A writer that waits for readers to leave has the lock by then; it is one who waits. */
+static bool drains(const struct prim *prim, const struct tarn_section_stat *found)
+{
+	const struct tarn_section_who *owner = &found->owner;
+
+	if (prim == NULL || prim->kind != TARN_OBJECT_RWLOCK || !found->held || !owner->alive)
+		return false;
+	for (uint32_t i = 0; i < found->waiter_count; i++)
+		if (found->waiters[i].slot == owner->slot && found->waiters[i].tid == owner->tid)
+			return true;
+	return false;
 }
 
 /* Of a section, and of the lock and the waiters that every primitive has. */
@@ -177,7 +195,13 @@ static void read_lock(struct tarn_section *section, struct prim *prim, struct li
 	stat->recover_count = found.recover_count;
 	stat->set_aside = found.set_aside;
 	stat->damaged = found.damaged;
-	stat->since_ns = found.since_ns;
+	stat->more_waiters = found.waiter_count == TARN_SECTION_WAITERS;
+	if (drains(prim, &found)) {
+		found.held = false;
+	} else if (found.held) {
+		stat->since_ns = found.since_ns;
+		stat->version = prim == NULL || prim->kind != TARN_OBJECT_SPIN ? found.version : 0;
+	}
 	if (found.held)
 		add(list, &found.owner, TARN_LOCK_HOLDS);
 	if (prim != NULL)

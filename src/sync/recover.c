@@ -161,11 +161,14 @@ int tarn__section_clear_leader(struct tarn_section *section)
 	return r;
 }
 
-static void count_recovered(struct section_shm *shm)
+void tarn__count_recovered(struct section_shm *shm)
 {
-	/* relaxed, both: for the eye; the lock is ours */
+	/* relaxed, all: the lock is ours, and what is counted is for the eye */
 	uint32_t count = atomic_load_explicit(&shm->recovered, memory_order_relaxed);
 
+	/* A section is as it was. */
+	if (shm->magic != SECTION_MAGIC)
+		atomic_store_explicit(&shm->inconsistent, 1, memory_order_relaxed);
 	atomic_store_explicit(&shm->recovered, count + 1, memory_order_relaxed);
 }
 
@@ -200,7 +203,7 @@ int tarn__section_roll_back(struct tarn_section *section)
 		}
 		if (place == place_of(section))
 			tarn__listen_undone(section, count, seq, true);
-		count_recovered(shm);
+		tarn__count_recovered(shm);
 	}
 	clean(section, seq);
 	return 0;
@@ -303,8 +306,8 @@ static int mend(struct tarn_section *section, uint32_t seen, uint32_t flags, str
 	bool force = (flags & TARN_SECTION_FORCE) != 0;
 	int r = 0;
 
-	if ((seq & 1) == 0)
-		r = 0; /* the lock word alone was wrong */
+	if ((seq & 1) == 0 || shm->magic != SECTION_MAGIC)
+		r = 0; /* the lock word alone was wrong, or it is a primitive: no journal */
 	else if (own)
 		r = tarn__journal_undo(section, count, seq);
 	else
@@ -319,13 +322,13 @@ static int mend(struct tarn_section *section, uint32_t seen, uint32_t flags, str
 	}
 	if (r < 0 && own)
 		undo_forced(section, count, seq);
-	if ((seq & 1) != 0 && own)
+	if ((seq & 1) != 0 && own && shm->magic == SECTION_MAGIC)
 		tarn__listen_undone(section, count, seq, r == 0);
 	else if (r < 0)
 		tarn__listen_unknown(section);
 	/* A spin lock has an owner without its version being odd. */
 	if ((seq & 1) != 0 || shm->flags >> 16 == TARN_OBJECT_SPIN)
-		count_recovered(shm);
+		tarn__count_recovered(shm);
 	clean(section, seq);
 	unlock(shm, 0);
 	return 0;
@@ -346,7 +349,7 @@ static int recover_leader(struct tarn_section *section, uint32_t flags, struct t
 	uint32_t leader_seq = atomic_load_explicit(&shm->leader_seq, memory_order_relaxed);
 	int r = 0;
 
-	if ((seq & 1) == 0 || place == place_of(section) ||
+	if ((seq & 1) == 0 || place == place_of(section) || shm->magic != SECTION_MAGIC ||
 	    tarn__section_at(section->region, (uint64_t)place * TARN__CACHE_LINE, &leader) < 0)
 		return 0; /* mend() says what is wrong */
 	if (leader_open(&leader, leader_seq) &&
@@ -416,6 +419,7 @@ static int recover_entered(struct tarn_region *region, const char *name, uint32_
 			if (one == 0) {
 				one = recover_one(&section, flags, diag);
 				tarn__listen_drop(&section);
+				tarn__lock_free_seats(region, &object, entry.kind);
 			}
 			tarn__object_drop(region, &object);
 			r = one < 0 && one != -EBUSY ? one : r;
@@ -429,6 +433,7 @@ static int recover_entered(struct tarn_region *region, const char *name, uint32_
 	if (r == 0) {
 		r = recover_one(&section, flags, diag);
 		tarn__listen_drop(&section);
+		tarn__lock_free_seats(region, &object, (uint32_t)kind);
 	}
 	tarn__object_drop(region, &object);
 	return r;

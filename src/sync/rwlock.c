@@ -12,7 +12,8 @@
  *
  * Who waits for what:
  *   a writer for a writer   on lock, as in a section
- *   a writer for a reader   on the id of its seat; who gets up and sees a lock taken wakes it there
+ *   a writer for a reader   on the id of its seat; who gets up and sees a lock wakes it there.
+ *                           Asleep it is one of the waiters, beside its own id in lock
  *   a reader for a writer   on bell, which the writer's unlock rings for all
  *   a reader for a seat     on bell, which who gets up rings for one where there is no writer
  *
@@ -161,7 +162,7 @@ static bool sit_down_anew(struct prim *prim, uint32_t at)
 {
 	use_seat(prim, at);
 	tarn__self.seated = true;
-	tarn__self.seat = at;
+	tarn__self.seat = at + 1;
 	return sit_down(prim, at);
 }
 
@@ -236,7 +237,7 @@ int tarn_rwlock_open(struct tarn_region *region, const char *name,
 	if (r < 0)
 		return r;
 	/* Seats are taken from the first one on: that is how far a writer looks. */
-	atomic_init(&prim->hint, 0);
+	atomic_init(&prim->last, prim->seats);
 	*ret_lock = (struct tarn_rwlock *)prim;
 	return 0;
 }
@@ -374,18 +375,18 @@ __attribute__((noinline)) static int read_slowly(struct prim *prim, int64_t dead
 __attribute__((noinline)) static int read_later(struct prim *prim, int64_t deadline, bool wait,
 						struct tarn_diag *diag)
 {
-	(void)get_up(prim, tarn__self.seat);
+	(void)get_up(prim, tarn__self.seat - 1);
 	return read_slowly(prim, deadline, wait, diag);
 }
 
 /* The seat that this thread had last, if nobody sits there and nobody writes. */
-static inline int read_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
+static TARN__ALWAYS_INLINE int read_lock(struct prim *prim, int64_t deadline, bool wait,
+					 struct tarn_diag *diag)
 {
-	uint32_t at = tarn__self.seat;
+	uint32_t at = tarn__self.seat - 1; /* of a thread that is not ready, beyond all */
 
-	if (TARN__UNLIKELY(!tarn__self.seated) || TARN__UNLIKELY(!tarn__prim_is_ready(prim)) ||
-	    TARN__UNLIKELY(at >= seats_used(prim)) || TARN__UNLIKELY(lock_of(prim) != 0) ||
-	    TARN__UNLIKELY(!sit_down(prim, at)))
+	if (TARN__UNLIKELY(id_of(&prim->sec) == 0) || TARN__UNLIKELY(at >= seats_used(prim)) ||
+	    TARN__UNLIKELY(lock_of(prim) != 0) || TARN__UNLIKELY(!sit_down(prim, at)))
 		return read_slowly(prim, deadline, wait, diag);
 	if (TARN__UNLIKELY(lock_of(prim) != 0))
 		return read_later(prim, deadline, wait, diag);
@@ -429,6 +430,7 @@ __attribute__((noinline)) static int drain_seat(struct prim *prim, uint32_t at, 
 						bool wait)
 {
 	struct tarn_region *region = prim->sec.region;
+	struct wait w = { .section = &prim->sec };
 	bool probe = !wait;
 	uint32_t id;
 	int r = 0;
@@ -443,14 +445,19 @@ __attribute__((noinline)) static int drain_seat(struct prim *prim, uint32_t at, 
 		if (bury(prim, at, id, probe || now >= deadline))
 			continue;
 		if (TARN__UNLIKELY(tarn_segment_damaged(region->seg)))
-			return -EIO;
-		if (!wait || now >= deadline)
-			return wait ? -ETIMEDOUT : -EAGAIN;
+			r = -EIO;
+		else if (!wait || now >= deadline)
+			r = wait ? -ETIMEDOUT : -EAGAIN;
+		if (r < 0)
+			break;
+		tarn__wait_write_down(&w, !w.slept);
+		w.slept = true;
 		r = tarn__region_sleep(region, &prim->seats[at].id, id, id,
 				       slice < deadline ? slice : deadline);
 		probe = tarn__plat_now() >= slice;
 		r = r == -ETIMEDOUT ? 0 : r;
 	}
+	tarn__wait_cross_out(&w);
 	return r;
 }
 
@@ -469,14 +476,29 @@ static int drain(struct prim *prim, int64_t deadline, bool wait, uint32_t *ret_a
 	return r;
 }
 
-static inline bool anybody_sits(const struct prim *prim)
+/* On any seat; by lines, since there are many where many ever read. */
+__attribute__((noinline)) static bool others_sit(const struct prim *prim)
 {
-	uint32_t used = seats_used(prim);
+	uint32_t used = seats_used(prim), at = 0;
 
-	for (uint32_t at = 0; at < used; at++)
+	for (; at + SEATS_A_LINE <= used; at += SEATS_A_LINE)
+		if (TARN__UNLIKELY((sitter(prim, at) | sitter(prim, at + 1) | sitter(prim, at + 2) |
+				    sitter(prim, at + 3)) != 0))
+			return true;
+	for (; at < used; at++)
 		if (TARN__UNLIKELY(sitter(prim, at) != 0))
 			return true;
 	return false;
+}
+
+static_assert(SEATS_A_LINE == 4, "as others_sit() looks");
+
+static inline bool anybody_sits(const struct prim *prim)
+{
+	return TARN__UNLIKELY(sitter(prim, 0) != 0) ||
+	       /* seq_cst: as in seats_used() */
+	       (atomic_load_explicit(&prim->sec.shm->state, memory_order_seq_cst) > 1 &&
+		others_sit(prim));
 }
 
 static int writer_words(struct prim *prim, int r, uint32_t at, struct tarn_diag *diag)
@@ -527,7 +549,8 @@ __attribute__((noinline)) static int write_anew(struct prim *prim, int64_t deadl
 	return write_slowly(prim, deadline, wait, diag);
 }
 
-static inline int write_lock(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
+static TARN__ALWAYS_INLINE int write_lock(struct prim *prim, int64_t deadline, bool wait,
+					  struct tarn_diag *diag)
 {
 	enum prim_fast fast = tarn__prim_lock_fast(prim);
 
@@ -592,11 +615,11 @@ __attribute__((noinline)) static int unlock_slowly(struct tarn_rwlock *lock)
 int tarn_rwlock_unlock(struct tarn_rwlock *lock)
 {
 	struct prim *prim = &lock->prim;
-	uint32_t at = tarn__self.seat;
+	uint32_t at = tarn__self.seat - 1; /* as in read_lock() */
 
 	if (tarn__self.held == prim)
 		return stop_writing(prim);
-	if (TARN__UNLIKELY(!tarn__prim_is_ready(prim)) || TARN__UNLIKELY(at >= prim->seat_count) ||
+	if (TARN__UNLIKELY(id_of(&prim->sec) == 0) || TARN__UNLIKELY(at >= prim->seat_count) ||
 	    /* relaxed: only this thread counts there, if it is its seat */
 	    TARN__UNLIKELY(atomic_load_explicit(&prim->seats[at].value, memory_order_relaxed) !=
 			   0) ||

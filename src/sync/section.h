@@ -138,10 +138,10 @@ struct section_shm {
 	_Atomic uint32_t token;
 	_Atomic uint32_t aborted;
 	_Atomic uint32_t recovered;
-	_Atomic uint32_t dirty;    /* offset of a dirty map, in units of 64 bytes; 0 none */
-	_Atomic uint32_t log;      /* the same of a change log */
-	_Atomic uint32_t followed; /* seq of the last tx that was logged for followers, too */
-	_Atomic uint32_t answered; /* of primitives, prim.h; 0 in a section */
+	_Atomic uint32_t dirty;        /* offset of a dirty map, in units of 64 bytes; 0 none */
+	_Atomic uint32_t log;          /* the same of a change log */
+	_Atomic uint32_t followed;     /* seq of the last tx that was logged for followers, too */
+	_Atomic uint32_t inconsistent; /* of primitives, prim.h; 0 in a section */
 	uint8_t pad2[16];
 
 	_Atomic uint32_t waited;
@@ -173,7 +173,7 @@ static_assert(offsetof(struct section_shm, recovered) == 156, "layout");
 static_assert(offsetof(struct section_shm, dirty) == 160, "layout");
 static_assert(offsetof(struct section_shm, log) == 164, "layout");
 static_assert(offsetof(struct section_shm, followed) == 168, "layout");
-static_assert(offsetof(struct section_shm, answered) == 172, "layout");
+static_assert(offsetof(struct section_shm, inconsistent) == 172, "layout");
 static_assert(offsetof(struct section_shm, waited) == 192, "layout");
 static_assert(offsetof(struct section_shm, seen_seq) == 196, "layout");
 static_assert(offsetof(struct section_shm, seen_lo) == 200, "layout");
@@ -248,6 +248,9 @@ bool tarn__lock_next(struct tarn_region *region, uint32_t *index, struct tarn__o
 		     struct entry *ret_entry);
 int tarn__lock_handle(struct tarn_region *region, const struct tarn__object *object, uint32_t kind,
 		      const char *name, struct tarn_section *ret_section, struct tarn_diag *diag);
+/* Of a primitive whose seats are permits or read locks: free those of the dead, and of nobody. */
+void tarn__lock_free_seats(struct tarn_region *region, const struct tarn__object *object,
+			   uint32_t kind);
 /* A handle for the section at @off of the region. 0, -ENOENT, -EUCLEAN. */
 int tarn__section_at(struct tarn_region *region, uint64_t off, struct tarn_section *ret_section);
 /* Bytes of the heap that are there: what the superblock says, and no more than the file has. */
@@ -317,6 +320,8 @@ struct wait {
 /* Before each sleep; @first: it is the first one of this wait. */
 void tarn__wait_write_down(struct wait *w, bool first);
 void tarn__wait_cross_out(struct wait *w);
+/* Say since when this owner was seen, if somebody has the lock. */
+void tarn__wait_stamp(struct section_shm *shm, int64_t now);
 /* Do slot and beacon of the member @owner say that it lives? Cheap, and a hint. */
 bool tarn__section_seems_alive(const struct tarn_section *section, uint32_t owner);
 
@@ -485,6 +490,9 @@ int tarn__section_clear_leader(struct tarn_section *section);
 /* The lock is ours, taken from the dead: undo what they left. 0, or -ENOTRECOVERABLE and the lock
  * is given back as LOCK_ASIDE. */
 int tarn__section_roll_back(struct tarn_section *section);
+/* Somebody has died who had the lock, which is ours: count that, and of a primitive say that it is
+ * inconsistent. */
+void tarn__count_recovered(struct section_shm *shm);
 
 /* --- listen.c, dirty.c: under the lock of the section, but for the last two ----------------- */
 

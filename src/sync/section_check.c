@@ -33,8 +33,8 @@ static uint32_t load(const _Atomic uint32_t *word)
 	return atomic_load_explicit(word, memory_order_acquire);
 }
 
-/* Of one whose owner is dead or that is set aside: I4, I5. */
-static void check_tx(struct tarn__audit *a, struct tarn_section *section, uint32_t lock)
+/* Of one whose owner is dead or that is set aside: I4, I5. False: what is wrong was said. */
+static bool check_tx(struct tarn__audit *a, struct tarn_section *section, uint32_t lock)
 {
 	struct section_shm *shm = section->shm;
 	uint32_t seq = load(&shm->seq), count = load(&shm->count), leader = load(&shm->leader);
@@ -43,14 +43,14 @@ static void check_tx(struct tarn__audit *a, struct tarn_section *section, uint32
 	const char *fault = NULL;
 
 	if ((seq & 1) == 0)
-		return;
+		return true;
 	if (leader == place_of(section))
 		fault = tarn__journal_fault(section, count, seq, &unit);
 	else if (tarn__section_at(section->region, (uint64_t)leader * TARN__CACHE_LINE, &other) < 0)
 		fault = "is the offset of a section"; /* I5 */
 	/* Whoever has recovered it meanwhile goes on to change it. */
 	if (load(&shm->lock) != lock || load(&shm->seq) != seq || fault == NULL)
-		return;
+		return true;
 	if (leader != place_of(section))
 		tarn__audit_report(a, "leader", fault, leader, place_of(section));
 	else if (count > section->units)
@@ -58,6 +58,7 @@ static void check_tx(struct tarn__audit *a, struct tarn_section *section, uint32
 				   section->units);
 	else
 		tarn__audit_report(a, "journal", fault, unit, count);
+	return false;
 }
 
 static void check_lock(struct tarn__audit *a, struct tarn_section *section)
@@ -67,13 +68,14 @@ static void check_lock(struct tarn__audit *a, struct tarn_section *section)
 	uint32_t seq = load(&shm->seq), count = load(&shm->count), leader = load(&shm->leader);
 
 	if (owner == LOCK_ASIDE) {
-		tarn__audit_report(a, "lock", "is not set aside (tarn_section_recover)", lock, 0);
-		check_tx(a, section, lock);
+		(check_tx(a, section, lock) ? tarn__audit_mendable : tarn__audit_report)(
+			a, "lock", "is not set aside (tarn_section_recover)", lock, 0);
 		return;
 	}
 	if (owner != 0 && tarn__id_slot(owner) >= section->region->member_max) { /* I2 */
-		tarn__audit_report(a, "lock", "names a member slot", tarn__id_slot(owner),
-				   section->region->member_max - 1);
+		(check_tx(a, section, lock) ? tarn__audit_mendable : tarn__audit_report)(
+			a, "lock", "names a member slot", tarn__id_slot(owner),
+			section->region->member_max - 1);
 		return;
 	}
 	if (owner == 0) { /* I3 */
@@ -91,7 +93,7 @@ static void check_lock(struct tarn__audit *a, struct tarn_section *section)
 		return;
 	}
 	if (!tarn__section_owned(section, lock))
-		check_tx(a, section, lock);
+		(void)check_tx(a, section, lock);
 }
 
 int tarn__section_check(struct tarn_region *region, const struct tarn__object *object,

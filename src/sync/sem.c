@@ -154,16 +154,25 @@ __attribute__((noinline)) static int wait_slowly(struct prim *prim, int64_t dead
 	return r < 0 ? error_words(prim, r, diag) : 0;
 }
 
-/* Where it counts, one of the permits; else the one that was last taken or given back by this
- * handle. Who counts need not say who it is, but be a member. */
-static inline bool wait_fast(struct prim *prim)
+/* One try: of the permits where it counts, else of the one that was last taken or given back by
+ * this handle. Who counts need not say who it is, but be a member. */
+static TARN__ALWAYS_INLINE bool wait_fast(struct prim *prim)
 {
-	/* relaxed: a guess, shared by threads */
-	uint32_t at = atomic_load_explicit(&prim->hint, memory_order_relaxed);
+	struct seat_shm *seat = tarn__seat_last(prim);
 
-	if (prim->seat_count == 0)
-		return TARN__LIKELY(id_of(&prim->sec) != 0) && count_down(prim) == 1;
-	return TARN__LIKELY(tarn__prim_is_ready(prim)) && tarn__seat_sit(prim, &prim->seats[at]);
+	if (TARN__UNLIKELY(id_of(&prim->sec) == 0))
+		return false;
+	if (TARN__UNLIKELY(seat != NULL))
+		return TARN__LIKELY(tarn__self.tid != 0) && tarn__seat_sit(prim, seat);
+
+	_Atomic uint32_t *state = &prim->sec.shm->state;
+	/* relaxed: decided by the exchange */
+	uint32_t value = atomic_load_explicit(state, memory_order_relaxed);
+
+	/* acquire: T2 <- T1, as in count_down() */
+	return TARN__LIKELY(value - 1 < TARN_SEM_MAX) &&
+	       TARN__LIKELY(atomic_compare_exchange_weak_explicit(
+		       state, &value, value - 1, memory_order_acquire, memory_order_relaxed));
 }
 
 int tarn_sem_wait(struct tarn_sem *sem, int64_t deadline, struct tarn_diag *diag)
@@ -201,20 +210,14 @@ static inline int count_up(struct prim *prim)
 	return 0;
 }
 
-static int give_seat(struct prim *prim)
+/* Another permit of this member than the one that was last taken or given back by this handle. */
+__attribute__((noinline)) static int give_other(struct prim *prim)
 {
-	uint32_t count = prim->seat_count;
-	/* relaxed: a guess, shared by threads */
-	uint32_t at = atomic_load_explicit(&prim->hint, memory_order_relaxed);
-
-	for (uint32_t i = 0; i < count; i++, at++) {
-		at = at < count ? at : 0;
-		if (tarn__seat_give(prim, at)) {
-			if (i != 0) /* relaxed: as above */
-				atomic_store_explicit(&prim->hint, at, memory_order_relaxed);
-			return 0;
+	for (uint32_t at = 0; at < prim->seat_count; at++)
+		if (tarn__seat_give(prim, &prim->seats[at])) {
+			tarn__seat_keep(prim, &prim->seats[at]);
+			return tarn__prim_ring(prim, 1);
 		}
-	}
 	return -EPERM;
 }
 
@@ -230,11 +233,15 @@ __attribute__((noinline)) static int post_anew(struct tarn_sem *sem)
 int tarn_sem_post(struct tarn_sem *sem)
 {
 	struct prim *prim = &sem->prim;
+	struct seat_shm *seat = tarn__seat_last(prim);
 	int r;
 
 	if (TARN__UNLIKELY(id_of(&prim->sec) == 0))
 		return post_anew(sem);
-	r = prim->seat_count == 0 ? count_up(prim) : give_seat(prim);
+	if (TARN__UNLIKELY(seat != NULL))
+		return TARN__LIKELY(tarn__seat_give(prim, seat)) ? tarn__prim_ring(prim, 1)
+								 : give_other(prim);
+	r = count_up(prim);
 	return r < 0 ? r : tarn__prim_ring(prim, 1);
 }
 

@@ -3,15 +3,15 @@
  * seqlock.c - the lock of prim.h for writers, its seq for readers: odd while somebody writes. state
  * is 0. What is guarded lies anywhere else.
  *
- * A reader takes seq, sees that no death is unanswered, copies, and looks at seq again. While seq
- * is one even number, recovered and answered stay as they are: who takes over from the dead counts
- * before it makes seq even, and answered is stored while seq is odd.
+ * A reader takes seq, sees that nothing is inconsistent, copies, and looks at seq again. While seq
+ * is one even number, inconsistent stays as it is: who takes over from the dead sets it before it
+ * makes seq even, and it is cleared while seq is odd.
  *
  * Ordering, besides that of section.h for seq and for the bytes:
- *   A1 -> A2  answered is stored after seq was odd      who reads that reads the odd seq later on
+ *   A1 -> A2  inconsistent is cleared after seq was odd  who reads that reads the odd seq later on
  *
  * After a crash: seq is odd, and lock names the dead. Readers see that by the kernel; once a writer
- * has taken over, by recovered.
+ * has taken over, by inconsistent.
  */
 #include <errno.h>
 
@@ -83,16 +83,13 @@ static int why_odd(struct prim *prim, uint32_t seq)
 
 static inline int begin(struct prim *prim, uint32_t *ret_seq)
 {
-	const struct section_shm *shm = prim->sec.shm;
-	uint32_t seq = seq_of(prim), recovered, answered;
+	uint32_t seq = seq_of(prim);
 
 	if (TARN__UNLIKELY((seq & 1) != 0))
 		return why_odd(prim, seq);
-	/* acquire: what follows stays behind it */
-	recovered = atomic_load_explicit(&shm->recovered, memory_order_acquire);
-	/* A2 <- A1 in tarn_seqlock_consistent() */
-	answered = atomic_load_explicit(&shm->answered, memory_order_acquire);
-	if (TARN__UNLIKELY(recovered != answered))
+	/* A2 <- A1 in tarn__prim_answer() */
+	if (TARN__UNLIKELY(
+		    atomic_load_explicit(&prim->sec.shm->inconsistent, memory_order_acquire) != 0))
 		return seq_of(prim) == seq ? -EOWNERDEAD : -EAGAIN;
 	*ret_seq = seq;
 	return 0;
@@ -217,19 +214,15 @@ int tarn_seqlock_unlock(struct tarn_seqlock *lock)
 
 int tarn_seqlock_consistent(struct tarn_seqlock *lock)
 {
-	struct section_shm *shm = lock->prim.sec.shm;
-	/* relaxed: written under the lock, which is ours */
-	uint32_t recovered = atomic_load_explicit(&shm->recovered, memory_order_relaxed);
-
 	if (!tarn__prim_mine(&lock->prim))
 		return -EPERM;
-	/* A1 -> A2 in begin() */
-	atomic_store_explicit(&shm->answered, recovered, memory_order_release);
+	tarn__prim_answer(&lock->prim);
 	return 0;
 }
 
-int tarn_seqlock_write(struct tarn_seqlock *lock, void *to, const void *from, size_t size,
-		       int64_t deadline, struct tarn_diag *diag)
+__attribute__((noinline)) static int write_slowly(struct tarn_seqlock *lock, void *to,
+						  const void *from, size_t size, int64_t deadline,
+						  struct tarn_diag *diag)
 {
 	struct tarn_diag words = { .what = "" };
 	int r = tarn__prim_lock(&lock->prim, deadline, true, &words);
@@ -239,6 +232,21 @@ int tarn_seqlock_write(struct tarn_seqlock *lock, void *to, const void *from, si
 	tarn__store_bytes(to, from, size);
 	if (r == -EOWNERDEAD)
 		(void)tarn_seqlock_consistent(lock);
+	tarn__prim_unlock(&lock->prim);
+	return 0;
+}
+
+int tarn_seqlock_write(struct tarn_seqlock *lock, void *to, const void *from, size_t size,
+		       int64_t deadline, struct tarn_diag *diag)
+{
+	enum prim_fast fast = tarn__prim_lock_fast(&lock->prim);
+
+	if (TARN__UNLIKELY(fast != FAST_MINE)) {
+		if (fast == FAST_BACK)
+			unlock(lock->prim.sec.shm, 0);
+		return write_slowly(lock, to, from, size, deadline, diag);
+	}
+	tarn__store_bytes(to, from, size);
 	tarn__prim_unlock(&lock->prim);
 	return 0;
 }

@@ -3,6 +3,7 @@
  * spin.c - the lock word of prim.h alone. seq, tid and token stay as they are: to write them would
  * cost as much again as the lock. So an owner is known by its member only, and one that died is
  * counted in recovered by whoever takes its place. state is 0, and bit 0 of lock is never set.
+ * Who has spun for as long as others sleep, 10 ms, is one of the waiters (section.h).
  *
  * After a crash: lock names a dead member. Whoever takes it over and dies before it has counted
  * leaves the same.
@@ -69,11 +70,17 @@ static int words(struct prim *prim, int r, struct tarn_diag *diag)
 	}
 }
 
-/* The lock is ours. */
+/* The lock is ours, and this thread has it. */
 static inline int begin(struct prim *prim, struct tarn_diag *diag)
 {
-	tarn__prim_hold(prim, &tarn__self);
 	return TARN__LIKELY(tarn__prim_verdict(prim) == 0) ? 0 : tarn__prim_say_died(prim, diag);
+}
+
+static inline int give_back(struct prim *prim)
+{
+	/* S1 -> S2 in take(): nobody sleeps there */
+	atomic_store_explicit(&prim->sec.shm->lock, 0, memory_order_release);
+	return 0;
 }
 
 /* One look. 1: it is ours; 0: not now; else the error. */
@@ -93,15 +100,12 @@ static int look(struct prim *prim, bool probe)
 	if ((!probe && tarn__section_seems_alive(sec, owner)) || tarn__section_owned(sec, seen) ||
 	    !take(sec->shm, seen, id_of(sec)))
 		return 0;
-	/* relaxed, both: the lock is ours */
-	atomic_store_explicit(&sec->shm->recovered,
-			      atomic_load_explicit(&sec->shm->recovered, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	tarn__count_recovered(sec->shm);
 	return 1;
 }
 
 /* 1: it is ours. */
-static int spin(struct prim *prim, int64_t deadline)
+static int spin_on(struct prim *prim, int64_t deadline, struct wait *w)
 {
 	int64_t ask = 0; /* when to ask the kernel; 0: nobody knows yet */
 
@@ -117,6 +121,10 @@ static int spin(struct prim *prim, int64_t deadline)
 			return -EIO;
 		if (late)
 			return -ETIMEDOUT;
+		if (probe) {
+			tarn__wait_write_down(w, !w->slept);
+			w->slept = true;
+		}
 		if (now != 0 && (probe || ask == 0))
 			ask = now + tarn__section_net_ns;
 		if (now != 0) /* the owner may wait for this processor */
@@ -124,6 +132,15 @@ static int spin(struct prim *prim, int64_t deadline)
 		for (int i = 0; i < pauses; i++)
 			tarn__plat_pause();
 	}
+}
+
+static int spin(struct prim *prim, int64_t deadline)
+{
+	struct wait w = { .section = &prim->sec };
+	int r = spin_on(prim, deadline, &w);
+
+	tarn__wait_cross_out(&w);
+	return r;
 }
 
 __attribute__((noinline)) static int lock_slowly(struct prim *prim, int64_t deadline, bool wait,
@@ -139,17 +156,28 @@ __attribute__((noinline)) static int lock_slowly(struct prim *prim, int64_t dead
 	r = spin(prim, wait ? deadline : INT64_MIN);
 	if (r == -ETIMEDOUT && !wait)
 		r = -EAGAIN;
-	return r < 0 ? words(prim, r, diag) : begin(prim, diag);
+	if (r < 0)
+		return words(prim, r, diag);
+	(void)tarn__prim_hold(prim, &tarn__self); /* it is ready */
+	return begin(prim, diag);
+}
+
+/* The first call of a thread has got the lock before that was seen. */
+__attribute__((noinline)) static int lock_anew(struct prim *prim, int64_t deadline, bool wait,
+					       struct tarn_diag *diag)
+{
+	give_back(prim);
+	return lock_slowly(prim, deadline, wait, diag);
 }
 
 static inline int lock_it(struct prim *prim, int64_t deadline, bool wait, struct tarn_diag *diag)
 {
-	struct section_shm *shm = prim->sec.shm;
 	uint32_t id = id_of(&prim->sec);
 
-	if (TARN__UNLIKELY(tarn__self.tid == 0) || TARN__UNLIKELY(id == 0) ||
-	    TARN__UNLIKELY(!take(shm, 0, id)))
+	if (TARN__UNLIKELY(id == 0) || TARN__UNLIKELY(!take(prim->sec.shm, 0, id)))
 		return lock_slowly(prim, deadline, wait, diag);
+	if (TARN__UNLIKELY(!tarn__prim_hold(prim, &tarn__self)))
+		return lock_anew(prim, deadline, wait, diag);
 	return begin(prim, diag);
 }
 
@@ -161,13 +189,6 @@ int tarn_spin_lock(struct tarn_spin *spin, int64_t deadline, struct tarn_diag *d
 int tarn_spin_try(struct tarn_spin *spin, struct tarn_diag *diag)
 {
 	return lock_it(&spin->prim, INT64_MIN, false, diag);
-}
-
-static inline int give_back(struct prim *prim)
-{
-	/* S1 -> S2 in take(): nobody sleeps there */
-	atomic_store_explicit(&prim->sec.shm->lock, 0, memory_order_release);
-	return 0;
 }
 
 /* Not the one locked last. */

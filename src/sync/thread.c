@@ -17,6 +17,7 @@
 #include "sync/prim.h"
 
 _Thread_local struct thread tarn__self TARN__TLS;
+struct prim tarn__held_none;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
@@ -31,6 +32,8 @@ static void thread_ends(void *arg)
 	tarn__prims_thread_ends(me);
 	/* Another destructor may enter yet: then this one is called once more. */
 	me->tid = 0;
+	me->held = NULL;
+	me->seat = 0;
 }
 
 static void in_child(void)
@@ -39,6 +42,7 @@ static void in_child(void)
 	tarn__self.open = NULL;
 	tarn__self.held = NULL;
 	tarn__self.seated = false;
+	tarn__self.seat = 0;
 }
 
 static void make_key(void)
@@ -68,6 +72,7 @@ int tarn__thread_begin(void)
 	if (tarn__plat_random(&me->token, sizeof(me->token)) < 0)
 		me->token = (uint32_t)tarn__plat_now();
 	me->token |= 1; /* 0 is none */
+	me->held = &tarn__held_none;
 	me->tid = (uint32_t)tarn__plat_tid();
 	return 0;
 }

@@ -20,9 +20,9 @@ struct thread {
 		uint64_t both;
 	};
 	struct tx *open;   /* one a region */
-	struct prim *held; /* primitives: prim.h */
+	struct prim *held; /* primitives, to tarn__held_none; NULL: the thread is not ready */
 	bool seated;       /* it has had a seat that it must not keep */
-	uint32_t seat;     /* which it had last: rwlock.c */
+	uint32_t seat;     /* 1 + which it had last, 0 none: rwlock.c */
 };
 
 /* One segment-relative access, where the C library lets a library that is loaded late have one. */
@@ -34,10 +34,18 @@ struct thread {
 
 extern _Thread_local struct thread tarn__self TARN__TLS;
 
+/* The end of a list of what is held: no primitive. */
+extern struct prim tarn__held_none;
+
+static inline bool tarn__thread_has_locks(const struct thread *me)
+{
+	return me->held != NULL && me->held != &tarn__held_none;
+}
+
 /* Is it inside of anything that another may wait for? */
 static inline bool tarn__thread_holds(void)
 {
-	return tarn__self.open != NULL || tarn__self.held != NULL;
+	return tarn__self.open != NULL || tarn__thread_has_locks(&tarn__self);
 }
 
 /* Make tarn__self ready. 0, -ENOMEM. */

@@ -53,7 +53,7 @@ void show(void *handle)
 	sched_name("sleep", &shm->sleep);
 	sched_name("seq", &shm->seq);
 	sched_name("recovered", &shm->recovered);
-	sched_name("answered", &shm->answered);
+	sched_name("inconsistent", &shm->inconsistent);
 	sched_name("waiters", &shm->waiters);
 	sched_name("seats", &shm->journal);
 }

@@ -574,6 +574,46 @@ static void damage_is_told_and_mended(void **state)
 	atomic_store(&shm->state, 9);
 }
 
+/* One at a time, whatever is on the others. */
+static void a_writer_looks_at_every_seat(void **state)
+{
+	struct prim *prim = (struct prim *)lock;
+	struct section_shm *shm = prim->sec.shm;
+
+	(void)state;
+	for (uint32_t used = 1; used <= 11; used++)
+		for (uint32_t at = 0; at < used; at++) {
+			atomic_store(&shm->state, used);
+			atomic_store(&prim->seats[at].id, region->id);
+			assert_int_equal(tarn_rwlock_try_write(lock, NULL), -EAGAIN);
+			atomic_store(&prim->seats[at].id, 0);
+			assert_int_equal(tarn_rwlock_try_write(lock, NULL), 0);
+			unlock_it(lock);
+		}
+}
+
+/* A writer looks at the first seat without asking whether there is one. */
+static void a_header_without_a_seat_is_refused(void **state)
+{
+	struct section_shm *shm = ((struct prim *)narrow)->sec.shm;
+	struct tarn_rwlock_opts opts = { .readers = 2 };
+	struct tarn_rwlock *again;
+	struct tarn_diag diag;
+	uint32_t units = shm->units;
+
+	(void)state;
+	opts.diag = &diag;
+	shm->units = 0;
+	shm->check = tarn__section_header_check(shm);
+	assert_int_equal(tarn_rwlock_open(region, "narrow", &opts, &again), -EUCLEAN);
+	assert_non_null(strstr(diag.what, "rwlock narrow: its header is damaged (units)"));
+	assert_int_equal(tarn_region_check(region, NULL, NULL), -EUCLEAN);
+	shm->units = units;
+	shm->check = tarn__section_header_check(shm);
+	assert_int_equal(tarn_rwlock_open(region, "narrow", &opts, &again), 0);
+	tarn_rwlock_close(again);
+}
+
 enum { ROUNDS = 400 };
 
 /* Flags 8 and 9 are changed together, under the lock. */
@@ -624,11 +664,31 @@ static void many_at_once_see_no_write_half_done(void **state)
 	assert_int_equal(atomic_load(&flags[8]), 4 * (ROUNDS / 4));
 }
 
+static void a_writer_that_waits_for_readers_is_told_as_waiting(void **state)
+{
+	pid_t writer, other;
+
+	(void)state;
+	read_it(lock);
+	other = start(write_for_a_while, lock);
+	await_waiters("lock", 1);
+	assert_int_equal(count_role("lock", TARN_LOCK_HOLDS), 0);
+	end(other); /* dead, it has the lock */
+	assert_int_equal(count_role("lock", TARN_LOCK_WAITS), 0);
+	writer = start(write_for_a_while, lock);
+	await_waiters("lock", 1);
+	assert_int_equal(count_role("lock", TARN_LOCK_HOLDS), 0);
+	assert_int_equal(count_role("lock", TARN_LOCK_SHARES), 1);
+	unlock_it(lock);
+	end(writer);
+}
+
 #define RWLOCK_TEST(name) cmocka_unit_test_setup_teardown(name, make_locks, drop_locks)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		RWLOCK_TEST(a_writer_that_waits_for_readers_is_told_as_waiting),
 		RWLOCK_TEST(many_read_or_one_writes),
 		RWLOCK_TEST(a_writer_keeps_all_others_out),
 		RWLOCK_TEST(a_waiting_writer_keeps_new_readers_back),
@@ -649,6 +709,8 @@ int main(void)
 		RWLOCK_TEST(closing_unlocks),
 		RWLOCK_TEST(options_and_names_are_checked),
 		RWLOCK_TEST(damage_is_told_and_mended),
+		RWLOCK_TEST(a_writer_looks_at_every_seat),
+		RWLOCK_TEST(a_header_without_a_seat_is_refused),
 		RWLOCK_TEST(many_at_once_see_no_write_half_done),
 	};
 

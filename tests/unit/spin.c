@@ -58,7 +58,7 @@ static void one_at_a_time_has_it(void **state)
 	(void)state;
 	await_flag(0);
 	assert_int_equal(tarn_spin_try(spin, &diag), -EAGAIN);
-	assert_non_null(strstr(diag.what, "spin lock spin: process"));
+	assert_non_null(strstr(diag.what, "spin lock spin: a thread of process"));
 	assert_int_equal(tarn_spin_lock(spin, tarn_deadline_after(SOON_NS), &diag), -ETIMEDOUT);
 	assert_non_null(strstr(diag.what, "has it"));
 	assert_int_equal(count_role("spin", TARN_LOCK_HOLDS), 1);
@@ -238,11 +238,26 @@ static void nothing_is_lost_between_threads_and_processes(void **state)
 	assert_int_equal(atomic_load(&flags[8]), 3 * ROUNDS);
 }
 
+static void who_spins_for_long_is_told_as_waiting(void **state)
+{
+	pid_t waiter;
+
+	(void)state;
+	lock(spin);
+	waiter = start(lock_in_time, spin);
+	await_waiters("spin", 1);
+	end(waiter);
+	assert_int_equal(count_role("spin", TARN_LOCK_WAITS), 0);
+	assert_int_equal(count_role("spin", TARN_LOCK_HOLDS), 1);
+	unlock_it(spin);
+}
+
 #define SPIN_TEST(name) cmocka_unit_test_setup_teardown(name, make_spins, drop_spins)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		SPIN_TEST(who_spins_for_long_is_told_as_waiting),
 		SPIN_TEST(one_at_a_time_has_it),
 		SPIN_TEST(a_dead_owner_leaves_it_and_a_word),
 		SPIN_TEST(who_spins_gets_it_when_the_owner_dies),
