@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tarn get REGION/OBJECT[.FIELD]... - the fields of a shared struct by name, as one moment had
- * them. It looks on: nothing is entered, and no writer waits.
+ * tarn get REGION/OBJECT[.FIELD]... - the fields of a shared struct or latest value by name, as one
+ * moment had them. It looks on: nothing is entered, and no writer waits.
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #include "typed.h"
 #include "value.h"
 
-enum { SHOWN = 16 }; /* elements of an array in a table, without --all */
+enum { SHOWN = 16 }; /* elements of an array, or lines of bytes, in a table, without --all */
 
 static const struct cli_opt get_opts[] = {
 	{ 'a', "all", NULL, "all elements of arrays, one a row; not the first 16" },
@@ -33,13 +34,17 @@ static const struct out_col get_item_cols[] = {
 	{ "name", "NAME", OUT_TEXT, "REGION/OBJECT", false },
 	{ "type", "TYPE", OUT_TEXT, "name of its type", false },
 	{ "version", "VERSION", OUT_COUNT, "of the type", false },
-	{ "size_bytes", "SIZE", OUT_SIZE, "of the struct", false },
+	{ "type_hash", NULL, OUT_TEXT,
+	  "of the type, hexadecimal: programs with the same one have the same struct", false },
+	{ "size_bytes", "SIZE", OUT_SIZE, "of the struct, or of the newest value", false },
 	{ "section", "SECTION", OUT_TEXT, "name of the section that guards it, if one does",
 	  false },
 	{ "guarded", NULL, OUT_BOOL,
 	  "was it read whole by that section's version? Else its fields may be of different "
 	  "moments",
 	  false },
+	{ "number", NULL, OUT_COUNT, "of a latest value: which one it is, counted from 1", false },
+	{ "hex", NULL, OUT_TEXT, "the bytes of a latest value that has no type", false },
 	{ "fields", NULL, OUT_LIST, "its fields, or those that were asked for", false },
 	{ 0 },
 };
@@ -67,6 +72,7 @@ struct get {
 	struct tarn_region_opts opts;
 	int64_t timeout_ns;
 	bool all, unguarded;
+	bool listing;              /* all that a region has */
 	bool plain;                /* a field alone is printed as it is, for scripts */
 	const struct typed *typed; /* at hand */
 	bool failed;
@@ -117,18 +123,92 @@ static int count_leaf(const struct typed_leaf *leaf, void *arg)
 	return 0;
 }
 
+static char *hex_of(const unsigned char *at, size_t size, const char *between)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *to = open_memstream(&text, &length);
+
+	if (to == NULL)
+		return NULL;
+	for (size_t i = 0; i < size; i++)
+		fprintf(to, "%s%02x", i > 0 ? between : "", at[i]);
+	return fclose(to) == 0 ? text : NULL;
+}
+
 static void put_facts(struct get *get, const char *name, const struct typed *typed)
 {
 	struct out *out = &get->out;
 	bool many = get->cli->argc > 1;
+	char hash[24];
+	char *hex = NULL; /* without memory: null, as if it had a type */
 
 	out_fact_text(out, "name", many ? "name" : NULL, name);
-	out_fact_text(out, "type", NULL, typed->stat.type);
-	out_fact_number(out, "version", NULL, OUT_COUNT, typed->stat.version);
-	out_fact_number(out, "size_bytes", NULL, OUT_SIZE, typed->stat.size);
+	out_fact_text(out, "type", NULL, typed->type != NULL ? typed->stat.type : NULL);
+	if (typed->type != NULL)
+		out_fact_number(out, "version", NULL, OUT_COUNT, typed->stat.version);
+	else
+		out_fact_text(out, "version", NULL, NULL);
+	if (typed->type != NULL)
+		snprintf(hash, sizeof(hash), "%016" PRIx64, tarn_type_hash(typed->type));
+	out_fact_text(out, "type_hash", NULL, typed->type != NULL ? hash : NULL);
+	if (typed->latest != NULL) {
+		out_fact_number(out, "size_bytes", "size", OUT_SIZE, typed->size);
+		out_fact_number(out, "number", "number", OUT_COUNT, typed->number);
+	} else {
+		out_fact_number(out, "size_bytes", NULL, OUT_SIZE, typed->stat.size);
+		out_fact_text(out, "number", NULL, NULL);
+	}
 	out_fact_text(out, "section", NULL,
 		      typed->stat.section[0] != '\0' ? typed->stat.section : NULL);
 	out_fact_number(out, "guarded", NULL, OUT_BOOL, typed_guarded(typed) && !get->unguarded);
+	if (out->as_json && typed->type == NULL)
+		hex = hex_of(typed->copy, typed->size, "");
+	out_fact_text(out, "hex", NULL, hex);
+	free(hex);
+}
+
+/* --- bytes --------------------------------------------------------------------------------- */
+
+static void put_lines(struct get *get)
+{
+	const struct typed *typed = get->typed;
+	char field[24];
+
+	for (size_t at = 0; at < typed->size; at += 16) {
+		size_t n = typed->size - at < 16 ? typed->size - at : 16;
+		char *hex = hex_of(typed->copy + at, n, " ");
+		bool more = !get->all && at / 16 == SHOWN;
+
+		snprintf(field, sizeof(field), "%04zx", at);
+		out_row(&get->out);
+		out_text(&get->out, "field", more ? "..." : field);
+		out_value(&get->out, "value", more ? NULL : hex, false);
+		get->failed |= hex == NULL;
+		free(hex);
+		if (more)
+			break;
+	}
+}
+
+/* A latest value without a type. To a pipe as it is. */
+static int put_bytes(struct get *get, const char *name, const char *path)
+{
+	const struct typed *typed = get->typed;
+
+	if (*path != '\0')
+		return typed_need_fields(get->cli, typed, name);
+	if (get->plain) {
+		fwrite(typed->copy, 1, typed->size, get->out.to);
+		return CLI_OK;
+	}
+	out_item(&get->out);
+	put_facts(get, name, typed);
+	out_list(&get->out, &get_field_list);
+	if (!get->out.as_json)
+		put_lines(get);
+	out_item_end(&get->out);
+	return CLI_OK;
 }
 
 static int put_fields(struct get *get, const char *name, const char *path)
@@ -153,6 +233,29 @@ static int put_fields(struct get *get, const char *name, const char *path)
 	r = typed_walk(typed->type, path, all, all ? UINT32_MAX : SHOWN, put_leaf, get, diag);
 	out_item_end(&get->out);
 	return r < 0 ? cli_fail(get->cli, name, r) : CLI_OK;
+}
+
+/* --- either -------------------------------------------------------------------------------- */
+
+/* Where it was asked for that is an answer to a script: absent. A region's is one of many. */
+static int put_none(struct get *get, const char *name)
+{
+	if (get->listing) {
+		out_item(&get->out);
+		put_facts(get, name, get->typed);
+		out_list(&get->out, &get_field_list);
+		out_item_end(&get->out);
+		return CLI_OK;
+	}
+	cli_error(get->cli, "%s: nothing was written yet", name);
+	return CLI_ABSENT;
+}
+
+static int put_value(struct get *get, const char *name, const char *path)
+{
+	if (get->typed->latest != NULL && get->typed->number == 0)
+		return put_none(get, name);
+	return get->typed->type != NULL ? put_fields(get, name, path) : put_bytes(get, name, path);
 }
 
 /* A section that is named and not there guards nothing: that is told. */
@@ -180,7 +283,7 @@ static int get_struct(struct get *get, const struct typed_at *at, const char *ob
 	get->typed = &typed;
 	r = typed_read(&typed, !get->unguarded, tarn_deadline_after(get->timeout_ns));
 	code = r < 0 ? typed_read_fail(get->cli, &typed, name, at->name.region, r)
-		     : put_fields(get, name, path);
+		     : put_value(get, name, path);
 	typed_close(&typed);
 	return code;
 }
@@ -202,7 +305,7 @@ static int list_one(const struct tarn_object_stat *stat, void *arg)
 	struct typed typed;
 	int code;
 
-	if (stat->removed || stat->kind != TARN_OBJECT_STRUCT)
+	if (stat->removed || !typed_is_kind(stat->kind))
 		return 0;
 	if (out->as_json) {
 		code = get_struct(get, listing->at, stat->name, "");
@@ -216,8 +319,10 @@ static int list_one(const struct tarn_object_stat *stat, void *arg)
 		return 0;
 	out_row(out);
 	out_text(out, "name", name);
-	out_text(out, "type", typed.stat.type);
-	out_number(out, "version", typed.stat.version);
+	if (typed.type != NULL) {
+		out_text(out, "type", typed.stat.type);
+		out_number(out, "version", typed.stat.version);
+	}
 	out_number(out, "size_bytes", typed.stat.size);
 	out_text(out, "section", typed.stat.section[0] != '\0' ? typed.stat.section : NULL);
 	typed_close(&typed);
@@ -231,7 +336,9 @@ static int get_region(struct get *get, const struct typed_at *at)
 
 	if (!get->out.as_json)
 		out_list(&get->out, &get_item_list);
+	get->listing = true;
 	r = tarn_region_objects(at->region, list_one, &listing);
+	get->listing = false;
 	if (!get->out.as_json)
 		out_list_end(&get->out);
 	return r < 0 ? cli_fail(get->cli, at->name.region, r) : listing.worst;
@@ -283,6 +390,7 @@ static const struct cli_example get_examples[] = {
 	{ "tarn get sensors/kitchen", "all fields, with units" },
 	{ "heat=$(tarn get sensors/kitchen.temperature)", "one value, for a script" },
 	{ "tarn get 'room/desk.corners[3].x' room/desk.name", "two values, one a line" },
+	{ "tarn get robot/pose.x", "a field of the newest value" },
 	{ "tarn get sensors -J | jq '.items[0].fields[] | {field, value}'", "the same as JSON" },
 	{ 0 },
 };
@@ -290,9 +398,10 @@ static const struct cli_example get_examples[] = {
 static const struct cli_exit_note get_exits[] = {
 	{ 1, "the object has no type" },
 	{ 2, "the region has several structs, and a field was named" },
-	{ 3, "there is no such region, object or field" },
+	{ 3,
+	  "there is no such region, object, field or element; or no latest value was written yet" },
 	{ 4, "permission denied" },
-	{ 5, "somebody was inside of the section all the time" },
+	{ 5, "somebody was inside of the section all the time, or writers were too fast" },
 	{ 6, "damaged" },
 	{ 0 },
 };
@@ -300,12 +409,16 @@ static const struct cli_exit_note get_exits[] = {
 const struct cli_cmd cmd_get = {
 	.name = "get",
 	.args = "REGION[/OBJECT][.FIELD]...",
-	.summary = "print the fields of shared structs by name",
+	.summary = "print the fields of shared structs and latest values by name",
 	.about =
 		"Shows what a struct holds that a program has put into a region with its "
 		"description, in whichever language: names, values, units. FIELD may be a path, as "
 		"corners[3].x. Where nothing but a field is named, and the output is no terminal, "
 		"its value is printed alone. A region with one struct needs no OBJECT.\n\n"
+		"Of a latest value (tarn/latest.h) the newest is shown, with its number and size; "
+		"one "
+		"that has no type is bytes, which go to a pipe as they are, and else are shown in "
+		"hexadecimal.\n\n"
 		"It looks on: the region is mapped to be read only, no section is entered, and no "
 		"writer waits. What a section guards is read whole by that section's version, "
 		"again "

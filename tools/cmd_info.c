@@ -26,9 +26,13 @@ static const struct cli_opt info_opts[] = {
 };
 
 static const struct out_list *const info_lists[] = {
-	&info_fact_list,  &info_member_list,  &info_object_list,  &info_section_list,
-	&info_arena_list, &info_process_list, &info_mapping_list, &info_lock_list,
-	&info_node_list,  &info_extent_list,  &info_frame_list,   NULL,
+	&info_fact_list,    &info_member_list,
+	&info_object_list,  &info_section_list,
+	&info_arena_list,   &info_latest_list,
+	&info_struct_list,  &info_process_list,
+	&info_mapping_list, &info_lock_list,
+	&info_node_list,    &info_extent_list,
+	&info_frame_list,   NULL,
 };
 
 /* Is what it says here a region by its name alone, whatever is found there? */

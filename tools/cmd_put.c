@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tarn put REGION/OBJECT.FIELD=VALUE... - set fields of shared structs, all of them or none.
+ * tarn put REGION/OBJECT.FIELD=VALUE... - set fields of shared structs, all of them or none; or of
+ * a latest value, as a new one whose other fields are as before.
  *
  * Every value is read and checked before anything is opened to be changed. Then the sections that
  * guard the structs are entered, in the order of their offsets, and one tx has all stores.
@@ -125,7 +126,7 @@ static int check_guard(struct put *put, const struct setting *s)
 {
 	const char *section = s->typed.stat.section;
 
-	if (s->typed.section != NULL || put->unguarded)
+	if (typed_guarded(&s->typed) || put->unguarded)
 		return CLI_OK;
 	if (section[0] == '\0')
 		cli_error(put->cli, "%s: no section guards it", s->name);
@@ -134,6 +135,40 @@ static int check_guard(struct put *put, const struct setting *s)
 			  s->name, section, strerror(-s->typed.section_error));
 	cli_hint("--unguarded sets it all the same, beside whoever else does");
 	return CLI_FAILURE;
+}
+
+/* By whatever name it is called. A copy of a file has its uuid, too, but not its inode. */
+static bool one_region(const struct setting *a, const struct setting *b)
+{
+	struct tarn_segment_stat p, q;
+	struct tarn_region_stat x, y;
+
+	return strcmp(a->at.name.region, b->at.name.region) == 0 ||
+	       (tarn_region_stat(a->at.region, &x) == 0 &&
+		tarn_region_stat(b->at.region, &y) == 0 &&
+		memcmp(x.uuid, y.uuid, sizeof(x.uuid)) == 0 &&
+		tarn_segment_stat(tarn_region_segment(a->at.region), &p) == 0 &&
+		tarn_segment_stat(tarn_region_segment(b->at.region), &q) == 0 && p.kind == q.kind &&
+		p.inode == q.inode);
+}
+
+/* Against those before it: one change has one value for each byte. */
+static int check_others(struct put *put, const struct setting *s)
+{
+	if (!one_region(s, &put->settings[0]))
+		return cli_usage(put->cli,
+				 "'%s' is of another region than '%s': one change is "
+				 "made in one region",
+				 s->name, put->settings[0].name);
+	for (const struct setting *other = put->settings; other < s; other++) {
+		if (strcmp(s->at.object, other->at.object) != 0 ||
+		    s->place.offset >= other->place.offset + other->size ||
+		    other->place.offset >= s->place.offset + s->size)
+			continue;
+		return cli_usage(put->cli, "'%s' is set twice, as '%s' before", s->name,
+				 other->name);
+	}
+	return CLI_OK;
 }
 
 static int prepare(struct put *put, struct setting *s)
@@ -150,6 +185,8 @@ static int prepare(struct put *put, struct setting *s)
 	}
 	snprintf(object, sizeof(object), "%s/%s", s->at.name.region, s->at.object);
 	code = typed_open(put->cli, s->at.region, s->at.object, object, &s->typed);
+	if (code == CLI_OK)
+		code = typed_need_fields(put->cli, &s->typed, object);
 	if (code != CLI_OK)
 		return code;
 	r = tarn_type_find(s->typed.type, s->at.path, &s->place, &put->cli->diag);
@@ -158,10 +195,13 @@ static int prepare(struct put *put, struct setting *s)
 	code = parse(put, s);
 	if (code == CLI_OK)
 		code = check_guard(put, s);
-	if (code == CLI_OK && strcmp(s->at.name.region, put->settings[0].at.name.region) != 0)
+	if (code == CLI_OK)
+		code = check_others(put, s);
+	if (code == CLI_OK && (s->typed.latest != NULL || put->settings[0].typed.latest != NULL) &&
+	    strcmp(s->at.object, put->settings[0].at.object) != 0)
 		code = cli_usage(put->cli,
-				 "'%s' is of another region than '%s': one change is "
-				 "made in one region",
+				 "'%s' is of another object than '%s': a latest value is "
+				 "written by itself",
 				 s->name, put->settings[0].name);
 	return code;
 }
@@ -252,18 +292,24 @@ static int leave_all(struct put *put, struct setting **sorted)
 	return r < 0 ? cli_fail(put->cli, put->settings[0].name, r) : CLI_OK;
 }
 
-static int set_all(struct put *put)
+static int become_member(struct put *put)
 {
+	const char *name = put->settings[0].at.name.region;
 	struct tarn_region_opts opts = put->opts;
+	int r;
+
+	opts.flags &= ~TARN_REGION_OBSERVE;
+	r = tarn_region_open(name, &opts, &put->region);
+	return r < 0 ? cli_fail(put->cli, name, r) : CLI_OK;
+}
+
+static int set_structs(struct put *put)
+{
 	struct setting **sorted = calloc((size_t)put->count, sizeof(struct setting *));
-	int r, code = CLI_OK;
+	int code = CLI_OK;
 
 	if (sorted == NULL)
 		return cli_error(put->cli, "out of memory");
-	opts.flags &= ~TARN_REGION_OBSERVE;
-	r = tarn_region_open(put->settings[0].at.name.region, &opts, &put->region);
-	if (r < 0)
-		code = cli_fail(put->cli, put->settings[0].at.name.region, r);
 	for (int i = 0; i < put->count && code == CLI_OK; i++) {
 		sorted[i] = &put->settings[i];
 		code = open_to_write(put, sorted[i]);
@@ -280,6 +326,69 @@ static int set_all(struct put *put)
 	return code;
 }
 
+/* As it was looked at: it may have been made anew since. */
+static int open_latest(struct put *put, struct tarn_latest **ret_latest)
+{
+	const struct setting *s = &put->settings[0];
+	struct tarn_type *type;
+	int r = tarn_latest_open(put->region, s->at.object, NULL, ret_latest);
+
+	if (r < 0)
+		return r;
+	r = tarn_latest_describe(*ret_latest, &type);
+	if (r == 0) {
+		r = tarn_type_compare(s->typed.type, type, &put->cli->diag) == 0 ? 0 : -EPROTO;
+		tarn_type_free(type);
+	}
+	if (r < 0)
+		tarn_latest_close(*ret_latest);
+	return r;
+}
+
+/* The newest with what is to be set, if it still is the newest then: else once more. */
+static int write_latest(struct put *put, struct tarn_latest *latest, unsigned char *value)
+{
+	size_t all = put->settings[0].typed.stat.size, size;
+	uint64_t number;
+	int r;
+
+	do {
+		number = 0;
+		memset(value, 0, all);
+		r = tarn_latest_read(latest, value, all, &size, &number);
+		for (int i = 0; i < put->count; i++)
+			memcpy(value + put->settings[i].place.offset, put->settings[i].bytes,
+			       put->settings[i].size);
+		if (r == 0 || r == -ENODATA)
+			r = tarn_latest_write_if(latest, value, all, number, put->deadline,
+						 &put->cli->diag);
+	} while (r == -EAGAIN && tarn_now() < put->deadline);
+	return r == -EAGAIN ? -ETIMEDOUT : r;
+}
+
+static int set_latest(struct put *put)
+{
+	struct tarn_latest *latest;
+	unsigned char *value = malloc(put->settings[0].typed.stat.size);
+	int r = value != NULL ? open_latest(put, &latest) : -ENOMEM;
+
+	if (r == 0) {
+		r = write_latest(put, latest, value);
+		tarn_latest_close(latest);
+	}
+	free(value);
+	return r < 0 ? cli_fail(put->cli, put->settings[0].name, r) : CLI_OK;
+}
+
+static int set_all(struct put *put)
+{
+	int code = become_member(put);
+
+	if (code != CLI_OK)
+		return code;
+	return put->settings[0].typed.latest != NULL ? set_latest(put) : set_structs(put);
+}
+
 /* --- the verb ------------------------------------------------------------------------------ */
 
 static void put_row(struct put *put, const struct setting *s, const char *action)
@@ -292,6 +401,10 @@ static void put_row(struct put *put, const struct setting *s, const char *action
 
 	out_row(&put->out);
 	out_text(&put->out, "name", s->name);
+	if (s->typed.latest != NULL && s->typed.number == 0) {
+		free(before); /* none was written yet */
+		before = NULL;
+	}
 	out_value(&put->out, "before", before, one && value_is_number(field, old));
 	out_value(&put->out, "after", after, one && value_is_number(field, s->bytes));
 	out_text(&put->out, "unit", field->unit[0] != '\0' ? field->unit : NULL);
@@ -391,9 +504,9 @@ static const struct cli_example put_examples[] = {
 static const struct cli_exit_note put_exits[] = {
 	{ 1, "no section guards it, or not all could be set; then none was" },
 	{ 2, "a value does not fit its field" },
-	{ 3, "there is no such region, object or field" },
+	{ 3, "there is no such region, object, field or element" },
 	{ 4, "permission denied" },
-	{ 5, "somebody was inside of the section all the time" },
+	{ 5, "somebody was inside of the section, or wrote the latest value, all the time" },
 	{ 6, "damaged" },
 	{ 0 },
 };
@@ -401,7 +514,7 @@ static const struct cli_exit_note put_exits[] = {
 const struct cli_cmd cmd_put = {
 	.name = "put",
 	.args = "REGION[/OBJECT].FIELD=VALUE...",
-	.summary = "set fields of shared structs by name; a dry run without --write",
+	.summary = "set fields of structs and latest values; a dry run without --write",
 	.about =
 		"Sets fields of structs that a program has put into a region with their "
 		"description. Values are read as their fields' types want them: numbers in their "
@@ -412,7 +525,11 @@ const struct cli_cmd cmd_put = {
 		"named: nobody sees some of it, and if anything fails, or it is killed, nothing is "
 		"set. Several structs of one region may be named, and their sections are entered "
 		"in "
-		"their order. What no section guards is refused without --unguarded.",
+		"their order. What no section guards is refused without --unguarded.\n\n"
+		"Of a latest value a new one is written, whose other fields are those of the "
+		"newest: if "
+		"another writer is faster, its value is taken, and never lost. It is written by "
+		"itself.",
 	.operand = "region",
 	.opts = put_opts,
 	.schema = "tarn.put/1",

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tarn watch REGION/OBJECT[.FIELD] - a shared struct each time that it changes.
+ * tarn watch REGION/OBJECT[.FIELD] - a shared struct or latest value each time that it changes.
  *
- * While nothing happens the version of the section that guards it is looked at, one word, and
- * nothing else. What was changed and changed back between two looks is not seen.
+ * While nothing happens the version of the section that guards it is looked at, one word, or the
+ * number of the latest value, and nothing else. What was changed and changed back between two looks
+ * is not seen.
  */
 
 #include <errno.h>
@@ -39,6 +40,8 @@ static const struct out_col line_cols[] = {
 	{ "name", NULL, OUT_TEXT, "REGION/OBJECT", false },
 	{ "time_ns", NULL, OUT_TIME, "when it was seen", false },
 	{ "guarded", NULL, OUT_BOOL, "was it read whole, by the section that guards it?", false },
+	{ "number", NULL, OUT_COUNT, "of a latest value: which one it is, counted from 1", false },
+	{ "hex", NULL, OUT_TEXT, "the bytes of a latest value that has no type", false },
 	{ "fields", NULL, OUT_LIST, "those that have changed since the last line", false },
 	{ 0 },
 };
@@ -59,6 +62,7 @@ struct watched {
 	struct typed typed;
 	char name[4300];
 	unsigned char *before; /* what was printed last */
+	size_t before_size;    /* of a latest value */
 	bool begun;            /* something was */
 	uint32_t version;      /* of the section, when it was read last */
 	int64_t timeout_ns;    /* -1: none */
@@ -95,6 +99,13 @@ static int count_leaf(const struct typed_leaf *leaf, void *arg)
 
 static bool has_changed(struct watched *w)
 {
+	const struct typed *typed = &w->typed;
+
+	if (typed->latest != NULL && typed->number == 0)
+		return false; /* none was written yet */
+	if (typed->type == NULL)
+		return !w->begun || typed->size != w->before_size ||
+		       memcmp(w->before, typed->copy, typed->size) != 0;
 	return typed_walk(w->typed.type, w->at.path, false, UINT32_MAX, find_change, w, NULL) > 0;
 }
 
@@ -102,14 +113,9 @@ static bool has_changed(struct watched *w)
 static bool is_there(struct watched *w)
 {
 	struct tarn_region_stat region;
-	struct tarn_struct_stat stat;
-	struct tarn_type *type;
 
-	if (tarn_region_stat(w->at.region, &region) < 0 || region.removed ||
-	    tarn_struct_describe(w->at.region, w->at.object, &type, &stat, NULL) < 0)
-		return false;
-	tarn_type_free(type);
-	return stat.off == w->typed.stat.off;
+	return tarn_region_stat(w->at.region, &region) == 0 && !region.removed &&
+	       typed_is_there(&w->typed);
 }
 
 static enum watch_next end(struct watched *w, int code)
@@ -125,6 +131,9 @@ static bool is_new(struct watched *w)
 
 	if (!typed_guarded(&w->typed))
 		return true;
+	if (w->typed.latest != NULL)
+		return tarn_latest_number(w->typed.latest) != w->typed.number &&
+		       typed_read(&w->typed, true, tarn_deadline_after(INTERVAL_NS)) == 0;
 	if (tarn_section_read_begin(w->typed.section, &version) < 0 || version == w->version)
 		return false;
 	if (typed_read(&w->typed, true, tarn_deadline_after(INTERVAL_NS)) < 0)
@@ -174,6 +183,34 @@ static int row_leaf(const struct typed_leaf *leaf, void *arg)
 	return 0;
 }
 
+static void put_hex(FILE *to, const struct typed *typed)
+{
+	for (size_t i = 0; i < typed->size; i++)
+		fprintf(to, "%02x", typed->copy[i]);
+}
+
+static char *hex_text(const struct typed *typed)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+
+	if (to == NULL)
+		return NULL;
+	put_hex(to, typed);
+	return fclose(to) == 0 ? text : NULL;
+}
+
+/* All of a latest value without a type. */
+static void row_bytes(struct watched *w)
+{
+	char *text = hex_text(&w->typed);
+
+	out_row(w->out);
+	out_value(w->out, "value", text, false);
+	free(text);
+}
+
 static int screen(struct watched *w)
 {
 	struct out out;
@@ -183,7 +220,10 @@ static int screen(struct watched *w)
 		return code;
 	w->out = &out;
 	out_list(&out, &field_list);
-	(void)typed_walk(w->typed.type, w->at.path, false, 16, row_leaf, w, NULL);
+	if (w->typed.type == NULL)
+		row_bytes(w);
+	else
+		(void)typed_walk(w->typed.type, w->at.path, false, 16, row_leaf, w, NULL);
 	return out_end(&out, CLI_OK);
 }
 
@@ -248,6 +288,7 @@ static int json_leaf(const struct typed_leaf *leaf, void *arg)
 static void json_line(struct watched *w)
 {
 	struct timespec now;
+	char *hex;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	w->json = out_line_begin(stdout, "tarn.watch/1");
@@ -255,8 +296,16 @@ static void json_line(struct watched *w)
 	json_text(&w->json, "name", w->name);
 	json_i64(&w->json, "time_ns", (int64_t)now.tv_sec * 1000000000 + now.tv_nsec);
 	json_bool(&w->json, "guarded", typed_guarded(&w->typed));
+	if (w->typed.latest != NULL)
+		json_u64(&w->json, "number", w->typed.number);
+	else
+		json_text(&w->json, "number", NULL);
+	hex = w->typed.type == NULL ? hex_text(&w->typed) : NULL;
+	json_text(&w->json, "hex", hex);
+	free(hex);
 	json_open(&w->json, "fields", '[');
-	(void)typed_walk(w->typed.type, w->at.path, true, UINT32_MAX, json_leaf, w, NULL);
+	if (w->typed.type != NULL)
+		(void)typed_walk(w->typed.type, w->at.path, true, UINT32_MAX, json_leaf, w, NULL);
 	json_close(&w->json, ']');
 	out_line_end(&w->json);
 }
@@ -272,9 +321,14 @@ static int look(struct cli *cli, void *arg)
 	} else if (cli_given(cli, "json")) {
 		json_line(w);
 	} else {
-		(void)typed_walk(w->typed.type, w->at.path, true, UINT32_MAX, line_leaf, w, NULL);
+		if (w->typed.type == NULL)
+			put_hex(stdout, &w->typed);
+		else
+			(void)typed_walk(w->typed.type, w->at.path, true, UINT32_MAX, line_leaf, w,
+					 NULL);
 		putchar('\n');
 	}
+	w->before_size = w->typed.size;
 	memcpy(w->before, w->typed.copy, w->typed.stat.size);
 	w->begun = true;
 	return code;
@@ -296,7 +350,11 @@ static int begin(struct watched *w)
 	code = typed_open(w->cli, w->at.region, w->at.object, w->name, &w->typed);
 	if (code != CLI_OK)
 		return code;
-	r = typed_walk(w->typed.type, w->at.path, true, UINT32_MAX, count_leaf, w, &w->cli->diag);
+	if (w->typed.type == NULL && w->at.path[0] != '\0')
+		return typed_need_fields(w->cli, &w->typed, w->name);
+	r = w->typed.type == NULL ? 0
+				  : typed_walk(w->typed.type, w->at.path, true, UINT32_MAX,
+					       count_leaf, w, &w->cli->diag);
 	if (r < 0)
 		return cli_fail(w->cli, w->name, r);
 	w->before = malloc(w->typed.stat.size);
@@ -325,9 +383,13 @@ static int watch_cmd_run(struct cli *cli)
 		return code;
 	code = begin(&w);
 	if (code == CLI_OK) {
-		source.later = source.once = cli_given(cli, "once");
-		if (source.later) { /* what is there now counts as printed */
+		bool none = w.typed.latest != NULL && w.typed.number == 0; /* yet */
+
+		source.once = cli_given(cli, "once");
+		source.later = source.once || none;
+		if (source.once && !none) { /* what is there now counts as printed */
 			memcpy(w.before, w.typed.copy, w.typed.stat.size);
+			w.before_size = w.typed.size;
 			w.begun = true;
 		}
 		code = watch_events(cli, &source);
@@ -359,7 +421,7 @@ static const struct cli_exit_note watch_exits[] = {
 const struct cli_cmd cmd_watch = {
 	.name = "watch",
 	.args = "REGION[/OBJECT][.FIELD]",
-	.summary = "print a shared struct each time that it changes",
+	.summary = "print a shared struct or latest value each time that it changes",
 	.about = "Prints what there is, and then, each time that something has changed, what has: "
 		 "on "
 		 "a terminal all fields, drawn anew; else one line a change, of FIELD=VALUE, or of "
@@ -367,7 +429,8 @@ const struct cli_cmd cmd_watch = {
 		 "It looks on, like tarn get, and is cheap: as long as the version of the section "
 		 "that guards the struct stays the same nothing else is read. What changes more "
 		 "often than --interval is seen as it is then, whole. A struct that no section "
-		 "guards is compared at each look, and may be seen half changed.",
+		 "guards is compared at each look, and may be seen half changed. A latest value is "
+		 "always whole; one without a type is printed in hexadecimal.",
 	.operand = "region",
 	.opts = watch_opts,
 	.schema = "tarn.watch/1",

@@ -52,7 +52,7 @@ extern const struct out_list info_member_list, info_object_list;
 int info_region(struct info *info); /* 0 or an error of the library's */
 
 /* info_objects.c */
-extern const struct out_list info_section_list, info_arena_list;
+extern const struct out_list info_section_list, info_arena_list, info_latest_list, info_struct_list;
 int info_objects(struct info *info); /* 0 or an error of the library's */
 /* "free", "held", "dead" or "set aside" */
 struct tarn_section_stat;

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* info_objects.c - what objects say of themselves: sections and arenas. See info.h. */
+/* info_objects.c - what objects say of themselves: sections, arenas, latest values. See info.h. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include <tarn/arena.h>
+#include <tarn/latest.h>
+#include <tarn/lock.h>
 #include <tarn/section.h>
+#include <tarn/type.h>
 
 #include "info.h"
 
@@ -56,6 +60,35 @@ static const struct out_col arena_cols[] = {
 	{ 0 },
 };
 const struct out_list info_arena_list = { "arenas", arena_cols };
+
+static const struct out_col latest_cols[] = {
+	{ "latest", "LATEST", OUT_TEXT, "its name", false },
+	{ "type", "TYPE", OUT_TEXT, "of its values; none: they are bytes", false },
+	{ "number", "NUMBER", OUT_COUNT, "of the newest value: so many were written", false },
+	{ "size_bytes", "SIZE", OUT_SIZE, "of the newest value", false },
+	{ "max_size_bytes", "MAX", OUT_SIZE, "of the largest that there is room for", false },
+	{ "in_place", "IN-PLACE", OUT_BOOL, "may writers fill them in place?", true },
+	{ "writer", "WRITER", OUT_SIGNED, "process that writes one now", false },
+	{ "holders", "HOLDERS", OUT_COUNT, "handles that hold a value now, or died with one",
+	  false },
+	{ "max_holders", "ROOM", OUT_COUNT, "how many may", false },
+	{ "holder_pids", "PIDS", OUT_TEXT, "their processes, apart by commas", false },
+	{ 0 },
+};
+const struct out_list info_latest_list = { "latests", latest_cols };
+
+static const struct out_col struct_cols[] = {
+	{ "struct", "STRUCT", OUT_TEXT, "its name", false },
+	{ "type", "TYPE", OUT_TEXT, "name of its type", false },
+	{ "version", "VERSION", OUT_COUNT, "of the type", false },
+	{ "type_hash", "HASH", OUT_TEXT,
+	  "of the type, hexadecimal: programs with the same one have the same struct", false },
+	{ "size_bytes", "SIZE", OUT_SIZE, "of the struct", false },
+	{ "section", "SECTION", OUT_TEXT, "name of the section that guards it, if one does",
+	  false },
+	{ 0 },
+};
+const struct out_list info_struct_list = { "structs", struct_cols };
 
 static int64_t now_ns(void)
 {
@@ -170,6 +203,79 @@ static int put_arena(struct info *info, const struct tarn_object_stat *object)
 	return 0;
 }
 
+/* Who writes, and who holds a value. */
+static void put_latest_users(struct info *info, const char *name)
+{
+	struct tarn_lock_who who[TARN_LATEST_HOLDERS_MAX + 1];
+	const uint32_t room = sizeof(who) / sizeof(who[0]);
+	struct tarn_lock_stat stat;
+	char pids[sizeof(who) / sizeof(who[0]) * 12] = "";
+	size_t used = 0;
+
+	if (tarn_lock_stat(info->region, name, &stat, who, room) < 0)
+		return;
+	for (uint32_t i = 0; i < stat.who_count && i < room; i++) {
+		if (who[i].role == TARN_LOCK_HOLDS)
+			out_number(&info->out, "writer", (uint64_t)(int64_t)who[i].pid);
+		if (who[i].role == TARN_LOCK_SHARES)
+			used += (size_t)snprintf(pids + used, sizeof(pids) - used, "%s%d",
+						 used > 0 ? "," : "", who[i].pid);
+	}
+	out_text(&info->out, "holder_pids", used > 0 ? pids : NULL);
+}
+
+static int put_latest(struct info *info, const struct tarn_object_stat *object)
+{
+	struct out *out = &info->out;
+	struct tarn_latest_stat stat;
+	struct tarn_latest *latest;
+	struct tarn_type *type = NULL;
+	int r = tarn_latest_open(info->region, object->name, NULL, &latest);
+
+	if (r < 0)
+		return r;
+	r = tarn_latest_stat(latest, &stat);
+	if (r == 0 && tarn_latest_describe(latest, &type) == -EUCLEAN)
+		r = -EUCLEAN;
+	tarn_latest_close(latest);
+	if (r < 0)
+		return r;
+	out_row(out);
+	out_text(out, "latest", object->name);
+	out_text(out, "type", type != NULL ? type->name : NULL);
+	out_number(out, "number", stat.number);
+	out_number_if(out, "size_bytes", stat.size, stat.number != 0);
+	out_number(out, "max_size_bytes", stat.size_max);
+	out_bool(out, "in_place", (stat.flags & TARN_LATEST_IN_PLACE) != 0);
+	out_number(out, "holders", stat.holders);
+	out_number(out, "max_holders", stat.holders_max);
+	put_latest_users(info, object->name);
+	tarn_type_free(type);
+	return 0;
+}
+
+static int put_struct(struct info *info, const struct tarn_object_stat *object)
+{
+	struct out *out = &info->out;
+	struct tarn_struct_stat stat;
+	struct tarn_type *type;
+	char hash[24];
+	int r = tarn_struct_describe(info->region, object->name, &type, &stat, NULL);
+
+	if (r < 0)
+		return r;
+	snprintf(hash, sizeof(hash), "%016" PRIx64, tarn_type_hash(type));
+	out_row(out);
+	out_text(out, "struct", object->name);
+	out_text(out, "type", stat.type);
+	out_number(out, "version", stat.version);
+	out_text(out, "type_hash", hash);
+	out_number(out, "size_bytes", stat.size);
+	out_text(out, "section", stat.section[0] != '\0' ? stat.section : NULL);
+	tarn_type_free(type);
+	return 0;
+}
+
 struct each {
 	struct info *info;
 	uint32_t kind;
@@ -206,8 +312,12 @@ int info_objects(struct info *info)
 {
 	struct each sections = { info, TARN_OBJECT_SECTION, put_section, 0 };
 	struct each arenas = { info, TARN_OBJECT_ARENA, put_arena, 0 };
+	struct each latests = { info, TARN_OBJECT_LATEST, put_latest, 0 };
+	struct each structs = { info, TARN_OBJECT_STRUCT, put_struct, 0 };
 	int r = put_kind(info, &info_section_list, &sections);
-	int other = put_kind(info, &info_arena_list, &arenas);
+	int of_arenas = put_kind(info, &info_arena_list, &arenas);
+	int of_latests = put_kind(info, &info_latest_list, &latests);
+	int of_structs = put_kind(info, &info_struct_list, &structs);
 
-	return r < 0 ? r : other;
+	return r < 0 ? r : of_arenas < 0 ? of_arenas : of_latests < 0 ? of_latests : of_structs;
 }

@@ -30,9 +30,9 @@ static int look_at(const struct tarn_object_stat *stat, void *arg)
 
 	if (stat->removed)
 		return 0;
-	if (stat->kind == TARN_OBJECT_STRUCT && s->structs++ == 0)
+	if (typed_is_kind(stat->kind) && s->structs++ == 0)
 		memcpy(s->only, stat->name, sizeof(s->only));
-	s->others += stat->kind != TARN_OBJECT_STRUCT;
+	s->others += !typed_is_kind(stat->kind);
 	if (strncmp(s->wanted, stat->name, n) == 0 && strchr(".[", s->wanted[n]) != NULL &&
 	    n > strlen(s->best))
 		memcpy(s->best, stat->name, sizeof(s->best));
@@ -189,15 +189,49 @@ static int describe_fail(struct cli *cli, struct tarn_region *region, const char
 	return cli_fail(cli, name, error);
 }
 
+static int offset_of(const struct tarn_object_stat *stat, void *arg)
+{
+	struct typed *typed = arg;
+
+	if (stat->removed || strcmp(stat->name, typed->object) != 0)
+		return 0;
+	typed->stat.off = stat->off;
+	return 1;
+}
+
+static int open_latest(struct typed *typed)
+{
+	struct tarn_latest_stat stat;
+	int r = tarn_latest_open(typed->region, typed->object, NULL, &typed->latest);
+
+	if (r == 0)
+		r = tarn_latest_stat(typed->latest, &stat);
+	if (r == 0)
+		r = tarn_latest_describe(typed->latest, &typed->type);
+	if (r < 0 && r != -ENOENT) {
+		tarn_latest_close(typed->latest);
+		return r;
+	}
+	if (r == 0) {
+		snprintf(typed->stat.type, sizeof(typed->stat.type), "%s", typed->type->name);
+		typed->stat.version = typed->type->version;
+	}
+	typed->stat.size = stat.size_max;
+	(void)!tarn_region_objects(typed->region, offset_of, typed);
+	return 0;
+}
+
 int typed_open(struct cli *cli, struct tarn_region *region, const char *object, const char *name,
 	       struct typed *ret_typed)
 {
 	struct typed typed = { .region = region };
 	int r = tarn_struct_describe(region, object, &typed.type, &typed.stat, &typed.data);
 
+	snprintf(typed.object, sizeof(typed.object), "%s", object);
+	if (r == -EPROTO)
+		r = open_latest(&typed);
 	if (r < 0)
 		return describe_fail(cli, region, object, name, r);
-	snprintf(typed.object, sizeof(typed.object), "%s", object);
 	typed.copy = malloc(typed.stat.size);
 	if (typed.copy == NULL) {
 		typed_close(&typed);
@@ -213,16 +247,59 @@ int typed_open(struct cli *cli, struct tarn_region *region, const char *object, 
 void typed_close(struct typed *typed)
 {
 	tarn_section_close(typed->section);
+	tarn_latest_close(typed->latest);
 	tarn_struct_close(typed->region, typed->data);
 	tarn_type_free(typed->type);
 	free(typed->copy);
 	*typed = (struct typed){ .region = NULL };
 }
 
+int typed_need_fields(struct cli *cli, const struct typed *typed, const char *name)
+{
+	if (typed->type != NULL)
+		return CLI_OK;
+	cli_error(cli, "%s: it is a latest value without a type, and has no fields", name);
+	cli_hint("tarn get prints its bytes");
+	return CLI_FAILURE;
+}
+
+bool typed_is_there(const struct typed *typed)
+{
+	struct typed now = *typed;
+	struct tarn_struct_stat stat;
+	struct tarn_type *type;
+
+	if (typed->latest != NULL)
+		return tarn_region_objects(typed->region, offset_of, &now) == 1 &&
+		       now.stat.off == typed->stat.off;
+	if (tarn_struct_describe(typed->region, typed->object, &type, &stat, NULL) < 0)
+		return false;
+	tarn_type_free(type);
+	return stat.off == typed->stat.off;
+}
+
+/* Again and again, where its writer is faster. */
+static int read_latest(struct typed *typed, int64_t deadline)
+{
+	int r;
+
+	typed->size = 0;
+	typed->number = 0;
+	do
+		r = tarn_latest_read(typed->latest, typed->copy, typed->stat.size, &typed->size,
+				     &typed->number);
+	while (r == -EAGAIN && tarn_now() < deadline);
+	if (r == 0 || r == -ENODATA)
+		memset(typed->copy + typed->size, 0, typed->stat.size - typed->size);
+	return r == -ENODATA ? 0 : r == -EAGAIN ? -ETIMEDOUT : r;
+}
+
 int typed_read(struct typed *typed, bool guarded, int64_t deadline)
 {
 	int r = 0;
 
+	if (typed->latest != NULL)
+		return read_latest(typed, deadline);
 	if (guarded && typed->section != NULL)
 		r = tarn_section_read(typed->section, typed->copy, typed->data, typed->stat.size,
 				      deadline);
@@ -241,7 +318,9 @@ int typed_read_fail(struct cli *cli, const struct typed *typed, const char *name
 	const size_t size = sizeof(cli->diag.what);
 	bool told = typed->section != NULL && tarn_section_stat(typed->section, &stat) == 0;
 
-	if (error == -EOWNERDEAD) {
+	if (error == -ETIMEDOUT && typed->latest != NULL) {
+		snprintf(what, size, "its writers were faster than it could be read");
+	} else if (error == -EOWNERDEAD) {
 		snprintf(what, size,
 			 "whoever changed it last was killed inside of section %s, and what it "
 			 "left is not undone yet",

@@ -277,6 +277,14 @@ static bool is_signed(const struct tarn_field *field)
 	       field->kind == TARN_FIELD_I32 || field->kind == TARN_FIELD_I64;
 }
 
+/* 010 is eight to C programs, and ten to everybody else: it is refused. */
+static bool has_leading_zero(const char *text)
+{
+	const char *digits = text + (*text == '-' || *text == '+');
+
+	return digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9';
+}
+
 /* Does all of @text say a whole number? Whether it fits is in *@ret_fits. */
 static bool read_whole(const struct tarn_field *field, const char *text, uint64_t *ret_number,
 		       bool *ret_fits)
@@ -388,11 +396,16 @@ int value_parse(const struct cli *cli, const char *name, const struct tarn_field
 		return parse_text(cli, name, field, text, ret_to);
 	if (is_floating(field))
 		return parse_floating(cli, name, field, text, ret_to);
-	if (is_named(field))
+	if (has_leading_zero(text))
+		return refuse(cli, name, text,
+			      "begins with 0, which some read as octal: leave it out, or begin "
+			      "with 0x");
+	if (is_named(field)) {
 		code = parse_named(cli, name, field, text, &number);
-	else if (!read_whole(field, text, &number, &fits))
-		code = refuse(cli, name, text, "is no whole number, as 17, -3 or 0x1f");
-	else if (!fits)
+		fits = number <= UINT64_MAX >> (64 - field->size * 8);
+	} else if (!read_whole(field, text, &number, &fits))
+		return refuse(cli, name, text, "is no whole number, as 17, -3 or 0x1f");
+	if (code == CLI_OK && !fits)
 		code = beyond(cli, name, field, text);
 	if (code == CLI_OK)
 		memcpy(ret_to, &number, field->size);

@@ -95,5 +95,5 @@ int main(int argc, char **argv)
 		return region(argv[2]) != 0;
 	if (argc == 3 && strcmp(argv[1], "anon") == 0)
 		return region(NULL) != 0;
-	return 2;
+	return fprintf(stderr, "usage: cleanup plain|tarn|anon NAME\n"), 2;
 }

@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 	pid_t reader = getpid(), writer;
 
 	if (argc != 2 || s == MAP_FAILED || (writer = fork()) < 0)
-		return 2;
+		return fprintf(stderr, "usage: tear shown|sequence\n"), 2;
 	if (writer == 0)
 		for (uint64_t n = 1; getppid() == reader; n++)
 			write_buffer(s, n);

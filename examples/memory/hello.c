@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 	else if (argc == 3 && strcmp(argv[1], "remove") == 0)
 		r = tarn_segment_remove(argv[2], &opts);
 	else
-		return 2;
+		return fprintf(stderr, "usage: hello write|read|remove ADDRESS [TEXT]\n"), 2;
 	if (r < 0)
 		fprintf(stderr, "hello: %s (%s)\nhint: %s\n", diag.what, strerror(-r), diag.hint);
 	return r < 0;

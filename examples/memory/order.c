@@ -78,7 +78,7 @@ int main(int argc, char **argv)
 	size_t size = sizeof(struct shared) + count * sizeof(struct round);
 
 	if (argc < 3)
-		return 2;
+		return fprintf(stderr, "usage: order mp|sb ORDER [ROUNDS]\n"), 2;
 	int mp = strcmp(argv[1], "mp") == 0, strong = strcmp(argv[2], "relaxed") != 0;
 	struct shared *s =
 		mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

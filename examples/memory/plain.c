@@ -59,7 +59,7 @@ static char *sysv(const char *path, int create, int *ret_id)
 int main(int argc, char **argv)
 {
 	if (argc < 4)
-		return 2;
+		return fprintf(stderr, "usage: plain write|read|remove KIND NAME [TEXT]\n"), 2;
 	int writes = argc == 5 && strcmp(argv[1], "write") == 0, id = -1;
 	int is_posix = strcmp(argv[2], "posix") == 0;
 	char *at = is_posix ? posix(argv[3], writes) : sysv(argv[3], writes, &id);

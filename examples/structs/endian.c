@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 	char addr[512];
 
 	if (argc != 2)
-		return 2;
+		return fprintf(stderr, "usage: endian PATH\n"), 2;
 	show("0x01020304", 0x01020304);
 	show("htole32(0x01020304)", htole32(0x01020304));
 	printf("read on a machine of the other order, without le32toh: 0x%08x\n",

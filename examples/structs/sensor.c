@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 	void *sensor = NULL;
 
 	if (!writes && (argc != 3 || strcmp(argv[1], "read") != 0))
-		return 2;
+		return fprintf(stderr, "usage: sensor write NAME SECONDS, or read NAME\n"), 2;
 	if (writes)
 		region_opts.flags = TARN_REGION_CREATE | TARN_REGION_EPHEMERAL;
 	int r = tarn_region_open(argv[2], &region_opts, &region);

@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 	void *record = NULL;
 
 	if (argc != 2 && !for_ever)
-		return 2;
+		return fprintf(stderr, "usage: version PATH [for-ever]\n"), 2;
 	snprintf(addr, sizeof(addr), "file:%s", argv[1]);
 	int r = tarn_region_open(addr, &region_opts, &region);
 

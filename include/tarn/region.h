@@ -224,7 +224,8 @@ struct tarn_finding {
 	const char *rule;  /* the invariant that does not hold, in words */
 	uint64_t found;
 	uint64_t expected; /* the value, or the bound, that the rule allows */
-	bool repairable;   /* the next open, enter or tarn_region_gc() puts it right */
+	bool repairable;   /* the next open, enter, tarn_region_gc() or, without force,
+	                      tarn_section_recover() puts it right */
 	bool unseen;       /* nothing is known to be wrong: it could not be looked at, for this */
 };
 typedef void tarn_report_fn(const struct tarn_finding *finding, void *arg);

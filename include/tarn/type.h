@@ -17,8 +17,9 @@
  * The description is kept beside the struct in the region. Whoever opens it with another list is
  * refused, and told which field is where, here and there; and any tool prints its fields by name.
  *
- * Rows, of which there may be 256; every type has fixed width, and what has another is refused by
- * the compiler:
+ * Rows, of which there may be 256. Types have fixed width: int8_t .. uint64_t, float, double. What
+ * is none of these is refused by the compiler; int, long and size_t may each be one of them where
+ * it is compiled, and pass, so a program for other machines does not use them:
  *
  *     ROW(VALUE,   type, name, unit, help)          int8_t .. uint64_t, float, double
  *     ROW(ARRAY,   type, name, length, unit, help)
@@ -29,11 +30,14 @@
  *     ROW(STRUCT,  tag, name, help)                 another TARN_TYPE
  *     ROW(STRUCTS, tag, name, length, help)
  *
+ * Values are name=number each, apart by blanks; names are identifiers, numbers as 10 or 0xa fit the
+ * type, and none of either is there twice. Whoever opens a struct with others is refused: -EINVAL.
+ *
  * Each field is aligned to its size, so that 32- and 64-bit programs have one layout.
  *
- * A later version of a type may add fields at its end, with a higher version number. Programs that
- * know the earlier one open what the later one has made, and see their part of it. The reverse is
- * refused, for the added fields would not be there.
+ * Versions count from 1. A later one may add fields at the end of a type, with a higher number.
+ * Programs that know the earlier one open what the later one has made, and see their part of it.
+ * The reverse is refused, for the added fields would not be there.
  *
  * Callers:   any thread.
  * Progress:  opening takes the region lock while it creates, as tarn_object_create().
@@ -238,6 +242,7 @@ TARN__KIND(double, TARN_FIELD_F64)
 		rows(TARN__CHECK)                                                                  \
 			TARN__ASSERT(sizeof(fields) / sizeof(fields[0]) <= TARN_TYPE_FIELDS,       \
 				     "a type has 256 fields at most");                             \
+		TARN__ASSERT((version) >= 1, "versions of a type count from 1");                   \
 		return &type;                                                                      \
 	}                                                                                          \
 	struct tag
@@ -262,6 +267,17 @@ TARN_API TARN_NODISCARD int tarn_type_compare(const struct tarn_type *here,
 					      const struct tarn_type *there,
 					      struct tarn_diag *diag);
 
+/**
+ * tarn_type_hash - 64 bits that name @type: FNV-1a of all that a comparison looks at.
+ *
+ * Names, units, values, kinds, places, sizes, lengths, and nested types; not help, nor versions.
+ * Two types with one hash are taken for one; others may still fit, see tarn_type_compare(). The
+ * same on every machine.
+ * Return: the hash, 0 of what is no type.
+ * Since: 0.1
+ */
+TARN_API uint64_t tarn_type_hash(const struct tarn_type *type);
+
 /* A field, or an element of one, of a struct or of what it contains. */
 struct tarn_place {
 	const struct tarn_field *field;
@@ -281,7 +297,7 @@ TARN_API TARN_NODISCARD int tarn_type_find(const struct tarn_type *type, const c
 
 /* All zero means: the default of each. */
 struct tarn_struct_opts {
-	const char *section;    /* create: name of the section that guards it; NULL = none */
+	const char *section;    /* that guards it: its name; NULL = as it is, and none if created */
 	uint32_t flags;         /* zero */
 	uint32_t pad;           /* zero */
 	struct tarn_diag *diag; /* also where it is opened, and of a later version */
@@ -305,6 +321,7 @@ struct tarn_struct_stat {
  * Return: 0, or
  *   -ENOENT   @opts is NULL, or the region is only looked on, and there is no such struct
  *   -EINVAL   name, @type or @opts out of range; diag says what
+ *   -EEXIST   another section guards it than @opts names, or none; diag has both names
  *   -EPROTO   it is of another type, or of an earlier version: diag names the first field that
  *             differs; or the object is no struct
  *   -ENOSPC, -ENFILE  no room to create it

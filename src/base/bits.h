@@ -49,4 +49,16 @@ static inline uint32_t tarn__fnv32(const void *data, size_t size, uint32_t seed)
 }
 #define TARN__FNV32_BASIS 2166136261u
 
+/* The same of 64 bits, for names of what is too long to be one. */
+static inline uint64_t tarn__fnv64(const void *data, size_t size, uint64_t seed)
+{
+	const unsigned char *p = data;
+	uint64_t h = seed;
+
+	for (size_t i = 0; i < size; i++)
+		h = (h ^ p[i]) * UINT64_C(1099511628211);
+	return h;
+}
+#define TARN__FNV64_BASIS UINT64_C(14695981039346656037)
+
 #endif /* TARN_BASE_BITS_H */

@@ -5,13 +5,15 @@
  * seats, at the next line:
  *
  *     0 +---------------------------------------------+
- *       | magic size check                            |  set by the creator, then constant
+ *       | magic size type_size check                  |  set by the creator, then constant
  *    64 +---------------------------------------------+
  *       | number size                                 |  buffer 0
  *   128 +---------------------------------------------+
  *       | value: size bytes, padded to 64             |
  *       +---------------------------------------------+
  *       | buffer 1 ...                                |  two more than there are seats
+ *       +---------------------------------------------+
+ *       | description, type_size bytes                |  region/type.h; the creator's, constant
  *       +---------------------------------------------+
  *
  *     state       bits 0..5 the newest buffer, the rest its number modulo 2^26
@@ -29,11 +31,15 @@
  *             and some pass later looks who asks, before it chooses. All seq_cst
  *   L5 -> L6  a reader has read, and lets go; a writer finds it not held, and writes there
  *   L7 -> L8  number is 0 before a byte is stored; who copies without a hold sees that afterwards
+ *   L9 -> L10 another is the newest, before a buffer is chosen: who copies what is filled in place,
+ *             by whatever stores, without a hold, sees that afterwards
  *
  * Invariants (tarn__latest_check() tests them):
- *   I1  the object has room for seats + 2 buffers of the size that its header says
+ *   I1  the object has room for seats + 2 buffers of the size that its header says, and behind them
+ *       for the description
  *   I2  state names a buffer; while state is not 0 that one's number is its own, and not 0
  *   I3  no number is larger than that of the newest; no size larger than the object's
+ *   I4  a description is as region/type.h wants it, and its type has the object's size
  *
  * After a crash: a writer leaves a buffer whose number is 0, and state as it was; the next one
  * takes the lock, and there is nothing to mend. A reader leaves its seat, with the buffer that it
@@ -61,9 +67,9 @@ static uint64_t stride_of(uint32_t size)
 	       (((uint64_t)size + TARN__CACHE_LINE - 1) & ~(uint64_t)(TARN__CACHE_LINE - 1));
 }
 
-static uint64_t bytes_behind(uint32_t size, uint32_t seats)
+static uint64_t bytes_behind(uint32_t size, uint32_t seats, uint32_t type_size)
 {
-	return sizeof(struct latest_shm) + (uint64_t)(seats + 2) * stride_of(size);
+	return sizeof(struct latest_shm) + (uint64_t)(seats + 2) * stride_of(size) + type_size;
 }
 
 static uint32_t check_of(const struct latest_shm *shm)
@@ -71,18 +77,28 @@ static uint32_t check_of(const struct latest_shm *shm)
 	return tarn__fnv32(shm, offsetof(struct latest_shm, check), TARN__FNV32_BASIS);
 }
 
+/* What a new one is to be. */
+struct fresh {
+	const struct tarn_type *type; /* NULL: none */
+	uint32_t size, type_size, seats;
+};
+
 static void init_latest(void *behind, uint64_t size, void *arg)
 {
+	const struct fresh *fresh = arg;
 	struct latest_shm *shm = behind;
-	uint32_t value = *(const uint32_t *)arg;
+	unsigned char *at = (unsigned char *)behind + sizeof(*shm);
 
+	(void)size; /* as bytes_behind() says */
 	memset(shm, 0, sizeof(*shm));
 	shm->magic = LATEST_MAGIC;
-	shm->size = value;
+	shm->size = fresh->size;
+	shm->type_size = fresh->type_size;
 	shm->check = check_of(shm);
-	for (uint64_t off = sizeof(*shm); off + sizeof(struct buffer_shm) <= size;
-	     off += stride_of(value))
-		memset((unsigned char *)behind + off, 0, sizeof(struct buffer_shm));
+	for (uint32_t i = 0; i < fresh->seats + 2; i++, at += stride_of(fresh->size))
+		memset(at, 0, sizeof(struct buffer_shm));
+	if (fresh->type != NULL)
+		tarn__type_write(fresh->type, at, fresh->type_size);
 }
 
 static int check_opts(const char *name, const struct tarn_latest_opts *opts)
@@ -100,6 +116,11 @@ static int check_opts(const char *name, const struct tarn_latest_opts *opts)
 				  ": TARN_LATEST_IN_PLACE (1) is the only one, and reserved "
 				  "options are zero",
 				  name, opts->flags);
+	if (opts->type != NULL && opts->size != 0 && opts->size != opts->type->size)
+		return tarn__diag(opts->diag, -EINVAL,
+				  "latest value %s: size is %" PRIu32
+				  " bytes, and that of type %.47s is %" PRIu32,
+				  name, opts->size, opts->type->name, opts->type->size);
 	return 0;
 }
 
@@ -118,18 +139,44 @@ int tarn__latest_geometry(struct tarn_latest *latest, const struct tarn_latest_o
 		return tarn__diag(diag, -EUCLEAN, "latest value %s: its header is damaged (units)",
 				  prim->sec.name);
 	latest->size = shm->size;
+	latest->type_size = shm->type_size;
 	if (shm->magic != LATEST_MAGIC || shm->check != check_of(shm) || latest->size == 0 ||
-	    latest->size > TARN_LATEST_SIZE_MAX ||
-	    off + bytes_behind(latest->size, prim->seat_count) > prim->sec.object.size)
+	    latest->size > TARN_LATEST_SIZE_MAX || latest->type_size > TARN__TYPE_SIZE_MAX ||
+	    off + bytes_behind(latest->size, prim->seat_count, latest->type_size) >
+		    prim->sec.object.size)
 		return tarn__diag(diag, -EUCLEAN, "latest value %s: its header is damaged (size)",
 				  prim->sec.name);
 	latest->stride = stride_of(latest->size);
 	latest->count = prim->seat_count + 2;
 	latest->buffers = (unsigned char *)prim->sec.shm + off + sizeof(*shm);
-	if (opts != NULL && opts->size != 0 && opts->size != latest->size)
+	if (opts != NULL && opts->type == NULL && opts->size != 0 && opts->size != latest->size)
 		return tarn__diag(diag, -EEXIST,
 				  "latest value %s is for %" PRIu32 " bytes; asked were %" PRIu32,
 				  prim->sec.name, latest->size, opts->size);
+	return 0;
+}
+
+static int want_of(const char *name, const struct tarn_latest_opts *opts, struct fresh *fresh,
+		   struct prim_want *want)
+{
+	int r = check_opts(name, opts);
+
+	fresh->type = opts->type;
+	fresh->size = opts->size;
+	if (r == 0 && opts->type != NULL) {
+		r = tarn__type_measure(opts->type, &fresh->type_size, opts->diag);
+		fresh->size = opts->type->size;
+	}
+	if (r < 0)
+		return r;
+	want->make = fresh->size != 0;
+	want->any = opts->holders == 0;
+	want->seats = fresh->seats = opts->holders != 0 ? opts->holders : HOLDERS;
+	want->flags = opts->flags;
+	want->diag = opts->diag;
+	want->behind = bytes_behind(fresh->size, fresh->seats, fresh->type_size);
+	want->init_behind = init_latest;
+	want->arg = fresh;
 	return 0;
 }
 
@@ -140,30 +187,20 @@ int tarn_latest_open(struct tarn_region *region, const char *name,
 {
 	struct prim_want want = { .kind = TARN_OBJECT_LATEST,
 				  .handle = sizeof(struct tarn_latest) };
+	struct fresh fresh = { .type = NULL };
 	struct tarn_latest *latest;
 	struct prim *prim;
-	uint32_t size = 0;
-	int r;
+	int r = opts != NULL ? want_of(name, opts, &fresh, &want) : 0;
 
-	if (opts != NULL) {
-		r = check_opts(name, opts);
-		if (r < 0)
-			return r;
-		size = opts->size;
-		want.make = size != 0;
-		want.any = opts->holders == 0;
-		want.seats = opts->holders != 0 ? opts->holders : HOLDERS;
-		want.flags = opts->flags;
-		want.diag = opts->diag;
-		want.behind = bytes_behind(size, want.seats);
-		want.init_behind = init_latest;
-		want.arg = &size;
-	}
+	if (r < 0)
+		return r;
 	r = tarn__prim_open(region, name, &want, &prim);
 	if (r < 0)
 		return r;
 	latest = (struct tarn_latest *)prim;
 	r = tarn__latest_geometry(latest, opts, want.diag);
+	if (r == 0)
+		r = tarn__latest_fit(latest, fresh.type, want.diag);
 	if (r < 0) {
 		tarn__prim_close(prim);
 		return r;
@@ -271,8 +308,13 @@ static void make_newest(struct tarn_latest *latest, uint32_t size)
 							 memory_order_relaxed)
 				  : 0;
 
+	if (TARN__UNLIKELY(latest->most != latest->size)) {
+		tarn__latest_keep_rest(latest, buffer,
+				       number != 0 ? buffer_at(latest, newest) : NULL);
+		size = latest->size;
+	}
 	number++;
-	/* release: size comes before number, and number before state: L1 -> L2 */
+	/* release: size comes before number, and number before state: L1 -> L2, L9 -> L10 */
 	atomic_store_explicit(&buffer->size, size, memory_order_release);
 	atomic_store_explicit(&buffer->number, number, memory_order_release);
 	atomic_store_explicit(&prim->sec.shm->state,
@@ -284,10 +326,11 @@ static void make_newest(struct tarn_latest *latest, uint32_t size)
 
 static int check_size(const struct tarn_latest *latest, size_t size, struct tarn_diag *diag)
 {
-	if (TARN__LIKELY(size <= latest->size))
+	if (TARN__LIKELY(size <= latest->most && size >= latest->least))
 		return 0;
-	return tarn__diag(diag, -EMSGSIZE, "latest value %s takes %" PRIu32 " bytes, not %zu",
-			  latest->prim.sec.name, latest->size, size);
+	return tarn__diag(diag, -EMSGSIZE, "latest value %s takes %s%" PRIu32 " bytes, not %zu",
+			  latest->prim.sec.name, latest->least == latest->most ? "" : "up to ",
+			  latest->most, size);
 }
 
 int tarn_latest_write(struct tarn_latest *latest, const void *data, size_t size, int64_t deadline,
@@ -299,6 +342,25 @@ int tarn_latest_write(struct tarn_latest *latest, const void *data, size_t size,
 		r = begin(latest, deadline, diag);
 	if (r < 0)
 		return r;
+	tarn__store_bytes(buffer_at(latest, latest->loan)->value, data, size);
+	make_newest(latest, (uint32_t)size);
+	return 0;
+}
+
+int tarn_latest_write_if(struct tarn_latest *latest, const void *data, size_t size, uint64_t seen,
+			 int64_t deadline, struct tarn_diag *diag)
+{
+	int r = check_size(latest, size, diag);
+
+	if (r == 0)
+		r = begin(latest, deadline, diag);
+	if (r < 0)
+		return r;
+	if (tarn_latest_number(latest) != seen) {
+		tarn__prim_unlock(&latest->prim);
+		return tarn__diag(diag, -EAGAIN, "latest value %s: there is a newer one",
+				  latest->prim.sec.name);
+	}
 	tarn__store_bytes(buffer_at(latest, latest->loan)->value, data, size);
 	make_newest(latest, (uint32_t)size);
 	return 0;
@@ -416,6 +478,12 @@ static int hold_newest(struct tarn_latest *latest)
 	return index < latest->count ? (int)index : -EUCLEAN;
 }
 
+/* Of a value of @size bytes those that this handle knows. Of a damaged size: as it is. */
+static inline uint32_t known(const struct tarn_latest *latest, uint32_t size)
+{
+	return TARN__LIKELY(size <= latest->most) || size > latest->size ? size : latest->most;
+}
+
 int tarn_latest_hold(struct tarn_latest *latest, const void **ret_data, size_t *ret_size,
 		     uint64_t *ret_number, struct tarn_diag *diag)
 {
@@ -449,7 +517,7 @@ int tarn_latest_hold(struct tarn_latest *latest, const void **ret_data, size_t *
 					    latest->prim.sec.name, size);
 	}
 	*ret_data = buffer->value;
-	*ret_size = size;
+	*ret_size = known(latest, size);
 	if (ret_number != NULL)
 		*ret_number = number;
 	return 0;
@@ -481,12 +549,12 @@ static inline int copy_newest(struct tarn_latest *latest, void *buf, size_t buf_
 	/* L2 <- L1 */
 	number = atomic_load_explicit(&buffer->number, memory_order_acquire);
 	/* acquire: number is looked at again after it */
-	size = atomic_load_explicit(&buffer->size, memory_order_acquire);
+	size = known(latest, atomic_load_explicit(&buffer->size, memory_order_acquire));
 	if (TARN__UNLIKELY(number == 0)) /* relaxed: 0 where nothing was ever written */
 		return atomic_load_explicit(&latest->prim.sec.shm->state, memory_order_relaxed) == 0
 			       ? -ENODATA
 			       : -EAGAIN;
-	if (TARN__LIKELY(size <= buf_size) && size <= latest->size)
+	if (TARN__LIKELY(size <= buf_size) && size <= latest->most)
 		tarn__load_bytes(buf, buffer->value, size);
 	/* L8 <- L7: relaxed, ordered behind the acquire loads before it */
 	if (TARN__UNLIKELY(atomic_load_explicit(&buffer->number, memory_order_relaxed) != number))
@@ -497,6 +565,29 @@ static inline int copy_newest(struct tarn_latest *latest, void *buf, size_t buf_
 	if (ret_number != NULL)
 		*ret_number = number;
 	return TARN__LIKELY(size <= buf_size) ? 0 : -ENOBUFS;
+}
+
+/* The same of a value that was filled in place: its bytes are the user's stores, and not ordered
+ * behind number. But its buffer is chosen again only once another is the newest. */
+static int copy_filled(struct tarn_latest *latest, void *buf, size_t buf_size, size_t *ret_size,
+		       uint64_t *ret_number)
+{
+	const _Atomic uint32_t *word = &latest->prim.sec.shm->state;
+	/* acquire: before the copy */
+	uint32_t before = atomic_load_explicit(word, memory_order_acquire);
+	uint64_t number = 0;
+	size_t size = 0;
+	int r = copy_newest(latest, buf, buf_size, &size, &number);
+
+	if (r != 0 && r != -ENOBUFS)
+		return r;
+	/* L10 <- L9: relaxed, ordered behind the acquire loads before it */
+	if (atomic_load_explicit(word, memory_order_relaxed) != before)
+		return -EAGAIN;
+	*ret_size = size;
+	if (ret_number != NULL)
+		*ret_number = number;
+	return r;
 }
 
 /* With a hold, since writers fill values in place, or are faster than copies. */
@@ -534,10 +625,11 @@ __attribute__((noinline)) static int read_again(struct tarn_latest *latest, void
 		return r;
 	/* What this handle holds stays its caller's. */
 	r = latest->holds ? -EBUSY : read_held(latest, buf, buf_size, ret_size, ret_number);
-	if (!copies || (r != -EPERM && r != -EUSERS && r != -EBUSY))
+	if (r != -EPERM && (!copies || (r != -EUSERS && r != -EBUSY)))
 		return r;
 	for (int tries = 0; tries < TRIES_OUTSIDE; tries++) {
-		r = copy_newest(latest, buf, buf_size, ret_size, ret_number);
+		r = copies ? copy_newest(latest, buf, buf_size, ret_size, ret_number)
+			   : copy_filled(latest, buf, buf_size, ret_size, ret_number);
 		if (r != -EAGAIN)
 			return r;
 		tarn__plat_pause();

@@ -14,6 +14,17 @@ static uint64_t number_at(const struct tarn_latest *latest, uint32_t index)
 	return atomic_load_explicit(&buffer_at(latest, index)->number, memory_order_acquire);
 }
 
+/* I4 */
+static void check_type(struct tarn__audit *a, struct tarn_latest *latest)
+{
+	struct tarn_type *type = NULL;
+	int r = latest->type_size == 0 ? -ENOENT : tarn_latest_describe(latest, &type);
+
+	if (r == -EUCLEAN)
+		tarn__audit_report(a, "description", "is as the creator wrote it", 1, 0);
+	tarn_type_free(type);
+}
+
 static void check_buffers(struct tarn__audit *a, struct tarn_latest *latest)
 {
 	const _Atomic uint32_t *word = &latest->prim.sec.shm->state;
@@ -59,5 +70,7 @@ int tarn__latest_check(struct tarn_region *region, const struct tarn__object *ob
 				   TARN_LATEST_SIZE_MAX);
 	else
 		check_buffers(&audit, &latest);
+	if (audit.r == 0)
+		check_type(&audit, &latest);
 	return r < 0 ? r : audit.r;
 }

@@ -97,10 +97,9 @@ static int find_or_make(struct tarn_region *region, const char *name, const stru
 
 /* --- open ---------------------------------------------------------------------------------- */
 
-/* A checked copy of header and description. @diag: what is wrong with them. */
-static int read_struct(const struct tarn__object *object, const char *name,
-		       struct struct_shm *ret_head, struct tarn_type **ret_type,
-		       struct tarn_diag *diag)
+/* A checked copy of the header. @diag: what is wrong with it. */
+static int read_header(const struct tarn__object *object, const char *name,
+		       struct struct_shm *ret_head, struct tarn_diag *diag)
 {
 	const char *fault = "size";
 	int r = -EUCLEAN;
@@ -114,6 +113,19 @@ static int read_struct(const struct tarn__object *object, const char *name,
 				  STRUCT_VERSION);
 	if (fault != NULL)
 		return tarn__diag(diag, r, "struct %s: its header is damaged (%s)", name, fault);
+	return 0;
+}
+
+/* And of the description. */
+static int read_struct(const struct tarn__object *object, const char *name,
+		       struct struct_shm *ret_head, struct tarn_type **ret_type,
+		       struct tarn_diag *diag)
+{
+	const char *fault;
+	int r = read_header(object, name, ret_head, diag);
+
+	if (r < 0)
+		return r;
 	r = tarn__type_read(object->base + type_at(ret_head->size), ret_head->type_size, ret_type,
 			    &fault);
 	if (r == 0 && (*ret_type)->size != ret_head->size) {
@@ -127,23 +139,65 @@ static int read_struct(const struct tarn__object *object, const char *name,
 	return r;
 }
 
+/* One struct that two programs guard by two sections is guarded by none. */
+static int check_section(const char *name, const struct struct_shm *head, const char *wanted,
+			 struct tarn_diag *diag)
+{
+	const char *there = head->section;
+
+	if (wanted == NULL || strcmp(wanted, there) == 0)
+		return 0;
+	if (*there != '\0') {
+		tarn__diag(diag, -EEXIST, "struct %s: section %s guards it; asked was %s", name,
+			   there, wanted);
+		tarn__diag_hint(diag, "name section %s, or none", there);
+	} else {
+		tarn__diag(diag, -EEXIST, "struct %s: no section guards it; asked was %s", name,
+			   wanted);
+		tarn__diag_hint(diag, "name none, or remove it and create it anew");
+	}
+	return -EEXIST;
+}
+
+/* Is it what a program with @type wants? 0, 1, or -errno, as tarn_type_compare(). */
+static int check_type(const struct tarn__object *object, const char *name,
+		      const struct tarn_type *type, struct struct_shm *ret_head,
+		      struct tarn_diag *diag)
+{
+	struct tarn_type *there;
+	int r = read_header(object, name, ret_head, diag);
+
+	if (r < 0)
+		return r;
+	if (ret_head->size == type->size &&
+	    tarn__type_same(object->base + type_at(ret_head->size), ret_head->type_size,
+			    tarn_type_hash(type)))
+		return 0;
+	r = read_struct(object, name, ret_head, &there, diag);
+	if (r < 0)
+		return r;
+	r = tarn_type_compare(type, there, diag);
+	tarn_type_free(there);
+	return r;
+}
+
 static int open_entered(struct tarn_region *region, const char *name, const struct tarn_type *type,
 			const struct tarn_struct_opts *opts, struct tarn_diag *diag,
 			void **ret_data)
 {
 	struct tarn__object object;
 	struct struct_shm head;
-	struct tarn_type *there;
 	int r = find_or_make(region, name, type, opts, diag, &object);
 
 	if (r < 0)
 		return r;
 	diag->what[0] = '\0'; /* that it was not there, at first */
 	diag->hint[0] = '\0';
-	r = read_struct(&object, name, &head, &there, diag);
-	if (r == 0) {
-		r = tarn_type_compare(type, there, diag);
-		tarn_type_free(there);
+	r = check_type(&object, name, type, &head, diag);
+	if (r >= 0 && opts != NULL) {
+		int other = check_section(name, &head, opts->section, diag);
+
+		r = other < 0 ? other : r;
 	}
 	if (r < 0) {
 		tarn__object_drop(region, &object);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * type.c - descriptions of structs: written from a program's field list, read back from a region as
- * a checked copy, compared, and asked for the place of a field. The bytes are drawn in type.h.
+ * a checked copy, and asked for the place of a field. The bytes are drawn in type.h.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdalign.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +16,8 @@
 
 #define NO_TYPE UINT32_MAX
 
-static bool is_identifier(const char *name)
+bool tarn__type_identifier(const char *name, size_t n)
 {
-	size_t n = strnlen(name, TARN_TYPE_NAME_MAX + 1);
-
 	if (n == 0 || n > TARN_TYPE_NAME_MAX || (*name >= '0' && *name <= '9'))
 		return false;
 	for (size_t i = 0; i < n; i++) {
@@ -29,6 +28,11 @@ static bool is_identifier(const char *name)
 			return false;
 	}
 	return true;
+}
+
+static bool is_identifier(const char *name)
+{
+	return tarn__type_identifier(name, strnlen(name, TARN_TYPE_NAME_MAX + 1));
 }
 
 /* Text for the eye: no control characters. */
@@ -108,7 +112,10 @@ static int add_field(struct plan *plan, const struct tarn_type *type,
 {
 	const struct tarn_type *nested = tarn_field_type(field);
 	const char *fault = field_fault(field, type->size);
+	char buf[160];
 
+	if (fault == NULL && tarn__type_values_fault(field, buf, sizeof(buf)))
+		fault = buf;
 	if (fault == NULL && (nested != NULL) != (field->kind == TARN_FIELD_STRUCT))
 		fault = "a struct has a type, and nothing else";
 	if (fault == NULL && nested != NULL &&
@@ -130,6 +137,10 @@ static int add_type(struct plan *plan, const struct tarn_type *type, int depth)
 
 	if (index_of(plan, type) != NO_TYPE)
 		return 0;
+	if (type->version == 0)
+		return tarn__diag(plan->diag, -EINVAL,
+				  "type %.47s: its version is 0; versions count from 1",
+				  type->name);
 	if (!is_identifier(type->name) || type->field_count == 0 ||
 	    type->field_count > TARN_TYPE_FIELDS || type->size == 0 ||
 	    !tarn__is_pow2(type->align) || type->align > TARN__CACHE_LINE ||
@@ -165,6 +176,63 @@ int tarn__type_measure(const struct tarn_type *type, uint32_t *ret_size, struct 
 	if (r == 0)
 		*ret_size = (uint32_t)size_of(&plan);
 	return r;
+}
+
+/* Words count as their bytes, the lowest first, so that a type has one hash on every machine. */
+static uint64_t hash_word(uint64_t word, uint64_t hash)
+{
+	unsigned char bytes[8];
+
+	for (int i = 0; i < 8; i++)
+		bytes[i] = (unsigned char)(word >> (8 * i));
+	return tarn__fnv64(bytes, sizeof(bytes), hash);
+}
+
+/* With its NUL, so that no two lists of strings are one. */
+static uint64_t hash_text(const char *text, uint64_t hash)
+{
+	return tarn__fnv64(text, text_size(text), hash);
+}
+
+/* @hashes: of the types before it in @plan. */
+static uint64_t hash_type(const struct plan *plan, const struct tarn_type *type,
+			  const uint64_t *hashes)
+{
+	uint64_t hash = hash_text(type->name, TARN__FNV64_BASIS);
+
+	hash = hash_word(type->size, hash);
+	for (uint32_t i = 0; i < type->field_count; i++) {
+		const struct tarn_field *field = &type->fields[i];
+		const struct tarn_type *nested = tarn_field_type(field);
+
+		hash = hash_text(field->name, hash);
+		hash = hash_text(field->unit, hash);
+		hash = hash_text(field->values, hash);
+		hash = hash_word(field->kind, hash);
+		hash = hash_word(field->look, hash);
+		hash = hash_word(field->offset, hash);
+		hash = hash_word(field->size, hash);
+		hash = hash_word(field->length, hash);
+		hash = hash_word(nested != NULL ? hashes[index_of(plan, nested)] : 0, hash);
+	}
+	return hash;
+}
+
+/* Each type once, however often it is nested. */
+static uint64_t hash_plan(const struct plan *plan)
+{
+	uint64_t hashes[TARN_TYPE_NESTED] = { 0 };
+
+	for (uint32_t i = 0; i < plan->type_count; i++)
+		hashes[i] = hash_type(plan, plan->types[i], hashes);
+	return hashes[plan->type_count - 1];
+}
+
+uint64_t tarn_type_hash(const struct tarn_type *type)
+{
+	struct plan plan = { .diag = NULL };
+
+	return add_type(&plan, type, 0) == 0 ? hash_plan(&plan) : 0;
 }
 
 struct writer {
@@ -227,7 +295,8 @@ void tarn__type_write(const struct tarn_type *type, unsigned char *to, uint32_t 
 	*head = (struct description_shm){ .magic = TYPE_MAGIC,
 					  .type_count = plan.type_count,
 					  .field_count = plan.field_count,
-					  .text_size = plan.text_size };
+					  .text_size = plan.text_size,
+					  .hash = hash_plan(&plan) };
 	for (uint32_t i = 0; i < plan.type_count; i++) {
 		const struct tarn_type *one = plan.types[i];
 
@@ -251,7 +320,7 @@ struct description {
 	struct tarn_type types[TARN_TYPE_NESTED];
 	struct tarn_field *fields;
 	uint32_t size;
-	unsigned char bytes[];
+	alignas(uint64_t) unsigned char bytes[];
 };
 
 struct reader {
@@ -276,6 +345,8 @@ static const char *read_field(const struct reader *rd, uint32_t index, uint32_t 
 {
 	const struct field_shm *from = &rd->fields[index];
 	struct tarn_field *to = &rd->d->fields[index];
+	const char *fault;
+	char buf[160];
 
 	*to = (struct tarn_field){
 		.name = text_at(rd, from->name),
@@ -298,7 +369,9 @@ static const char *read_field(const struct reader *rd, uint32_t index, uint32_t 
 			return "a field's type"; /* T4 */
 		to->type = &rd->d->types[from->type];
 	}
-	return field_fault(to, size);
+	fault = field_fault(to, size);
+	return fault == NULL && tarn__type_values_fault(to, buf, sizeof(buf)) ? "a field's values"
+									      : fault;
 }
 
 static const char *read_type(const struct reader *rd, uint32_t index)
@@ -315,6 +388,8 @@ static const char *read_type(const struct reader *rd, uint32_t index)
 				  .align = from->align };
 	if (to->name == NULL || !is_identifier(to->name))
 		return "a type's name";
+	if (from->version == 0)
+		return "a type's version";
 	if (from->field_count == 0 || from->field_count > TARN_TYPE_FIELDS ||
 	    !tarn__inside(from->first_field, from->field_count, rd->head->field_count))
 		return "a type's fields";
@@ -374,6 +449,8 @@ int tarn__type_read(const unsigned char *from, uint32_t size, struct tarn_type *
 	}
 	for (uint32_t i = 0; fault == NULL && i < rd.head->type_count; i++)
 		fault = read_type(&rd, i);
+	if (fault == NULL && rd.head->hash != tarn_type_hash(&d->types[rd.head->type_count - 1]))
+		fault = "its hash"; /* T7 */
 	if (fault != NULL) {
 		tarn_type_free(&d->type);
 		*ret_fault = fault;
@@ -384,6 +461,16 @@ int tarn__type_read(const unsigned char *from, uint32_t size, struct tarn_type *
 	return 0;
 }
 
+bool tarn__type_same(const unsigned char *there, uint32_t size, uint64_t hash)
+{
+	struct description_shm head;
+
+	if (size < sizeof(head) || size > TARN__TYPE_SIZE_MAX)
+		return false;
+	memcpy(&head, there, sizeof(head));
+	return head.magic == TYPE_MAGIC && head.hash == hash && head.check == check_of(there, size);
+}
+
 void tarn_type_free(struct tarn_type *type)
 {
 	struct description *d = (struct description *)(void *)type;
@@ -392,121 +479,6 @@ void tarn_type_free(struct tarn_type *type)
 		return;
 	free(d->fields);
 	free(d);
-}
-
-/* --- comparing ----------------------------------------------------------------------------- */
-
-static int differ(struct tarn_diag *diag, const struct tarn_type *type,
-		  const struct tarn_field *field, const char *what, uint64_t here, uint64_t there)
-{
-	tarn__diag(diag, -EPROTO, "type %s, field %s: %s %" PRIu64 " here, %" PRIu64 " there",
-		   type->name, field->name, what, here, there);
-	tarn__diag_hint(diag, "build both programs with the same fields, or remove it and create "
-			      "it anew");
-	return -EPROTO;
-}
-
-static int differ_in_words(struct tarn_diag *diag, const struct tarn_type *type,
-			   const struct tarn_field *field, const char *what, const char *here,
-			   const char *there)
-{
-	tarn__diag(diag, -EPROTO, "type %s, field %s: %s '%s' here, '%s' there", type->name,
-		   field->name, what, here, there);
-	tarn__diag_hint(diag, "build both programs with the same fields, or remove it and create "
-			      "it anew");
-	return -EPROTO;
-}
-
-static const char *kind_name(uint32_t kind)
-{
-	static const char *const names[] = { "",         "int8_t",  "uint8_t",  "int16_t",
-					     "uint16_t", "int32_t", "uint32_t", "int64_t",
-					     "uint64_t", "float",   "double",   "text",
-					     "ref",      "struct" };
-
-	return kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "";
-}
-
-/* One more value may have been added at the end. */
-static bool values_fit(const char *here, const char *there)
-{
-	size_t n = strlen(here);
-
-	return strncmp(here, there, n) == 0 && (there[n] == '\0' || there[n] == ' ' || n == 0);
-}
-
-static int compare_types(const struct tarn_type *here, const struct tarn_type *there,
-			 bool outermost, int depth, struct tarn_diag *diag);
-
-static int compare_fields(const struct tarn_type *type, const struct tarn_field *here,
-			  const struct tarn_field *there, int depth, struct tarn_diag *diag)
-{
-	const struct tarn_type *a = tarn_field_type(here), *b = tarn_field_type(there);
-
-	if (strcmp(here->name, there->name) != 0)
-		return differ_in_words(diag, type, here, "named", here->name, there->name);
-	if (here->kind != there->kind)
-		return differ_in_words(diag, type, here, "of kind", kind_name(here->kind),
-				       kind_name(there->kind));
-	if (here->offset != there->offset)
-		return differ(diag, type, here, "offset", here->offset, there->offset);
-	if (here->size != there->size)
-		return differ(diag, type, here, "size", here->size, there->size);
-	if (here->length != there->length)
-		return differ(diag, type, here, "length", here->length, there->length);
-	if (here->look != there->look || !values_fit(here->values, there->values))
-		return differ_in_words(diag, type, here, "values", here->values, there->values);
-	if (strcmp(here->unit, there->unit) != 0)
-		return differ_in_words(diag, type, here, "unit", here->unit, there->unit);
-	if (a == NULL || b == NULL)
-		return 0;
-	return compare_types(a, b, false, depth + 1, diag);
-}
-
-/* Only at the end of the outermost struct can a later version have more. */
-static int compare_types(const struct tarn_type *here, const struct tarn_type *there,
-			 bool outermost, int depth, struct tarn_diag *diag)
-{
-	uint32_t both =
-		here->field_count < there->field_count ? here->field_count : there->field_count;
-	int r = 0;
-
-	if (strcmp(here->name, there->name) != 0)
-		return tarn__diag(diag, -EPROTO, "type %s here, %s there", here->name, there->name);
-	if (depth > TARN_TYPE_NESTED)
-		return tarn__diag(diag, -EPROTO, "type %s contains itself", here->name);
-	for (uint32_t i = 0; i < both && r == 0; i++)
-		r = compare_fields(here, &here->fields[i], &there->fields[i], depth, diag);
-	if (r < 0)
-		return r;
-	if (here->field_count > both)
-		return tarn__diag(diag, -EPROTO,
-				  "type %s, field %s: here, in version %" PRIu32
-				  ", not there, in version %" PRIu32,
-				  here->name, here->fields[both].name, here->version,
-				  there->version);
-	if (there->field_count > both && !(outermost && there->version > here->version))
-		return tarn__diag(diag, -EPROTO,
-				  "type %s, field %s: there, in version %" PRIu32
-				  ", not here, in version %" PRIu32 "%s",
-				  here->name, there->fields[both].name, there->version,
-				  here->version,
-				  outermost ? ", which is not earlier" : ", and it is nested");
-	if (there->field_count == both && here->size != there->size)
-		return tarn__diag(diag, -EPROTO,
-				  "type %s: %" PRIu32 " bytes here, %" PRIu32 " there", here->name,
-				  here->size, there->size);
-	if (there->field_count == both)
-		return 0;
-	tarn__diag(diag, 1, "type %s: version %" PRIu32 " there has more fields, from %s on",
-		   here->name, there->version, there->fields[both].name);
-	return 1;
-}
-
-int tarn_type_compare(const struct tarn_type *here, const struct tarn_type *there,
-		      struct tarn_diag *diag)
-{
-	return compare_types(here, there, true, 0, diag);
 }
 
 /* --- finding ------------------------------------------------------------------------------- */
@@ -554,12 +526,32 @@ static void hint_fields(const struct tarn_type *type, struct tarn_diag *diag)
 	tarn__diag_hint(diag, "it has %s%s", text, used < sizeof(text) - 60 ? "" : " ...");
 }
 
+/* @found: "[20].x"; its index is told, and what follows it is not. */
+static int bad_index(const struct tarn_field *field, const char *found, int error,
+		     struct tarn_diag *diag)
+{
+	size_t length = strcspn(found, "]");
+
+	length += found[length] == ']';
+	if (field->length == 0) {
+		tarn__diag(diag, error, "field %s is no array: %.*s cannot follow", field->name,
+			   (int)(length < 40 ? length : 40), found);
+		tarn__diag_hint(diag, "name it without an index");
+		return error;
+	}
+	tarn__diag(diag, error, "field %s has [0] to [%" PRIu32 "]; found %.*s", field->name,
+		   field->length - 1, (int)(length < 40 ? length : 40), found);
+	tarn__diag_hint(diag, "%s[%" PRIu32 "] is the last one", field->name, field->length - 1);
+	return error;
+}
+
 /* One "name" or "name[3]" at *@path. */
 static int step_into(const struct tarn_type *type, const char **path, struct tarn_place *place,
 		     struct tarn_diag *diag)
 {
 	size_t n = strcspn(*path, ".[");
 	const struct tarn_field *field = field_named(type, *path, n);
+	const char *found;
 	uint64_t index = 0;
 	int r = 0;
 
@@ -575,14 +567,12 @@ static int step_into(const struct tarn_type *type, const char **path, struct tar
 	place->length = field->length;
 	if (**path != '[')
 		return 0;
+	found = *path;
 	r = field->length != 0 ? read_index(path, &index) : -EINVAL;
 	if (r == 0 && index >= field->length)
 		r = -ERANGE;
 	if (r < 0)
-		return tarn__diag(diag, r, "field %s: %s, found %.40s", field->name,
-				  field->length == 0 ? "it is no array"
-						     : "[0] .. [length - 1] wanted",
-				  *path);
+		return bad_index(field, found, r, diag);
 	place->offset += index * field->size;
 	place->length = 0;
 	return 0;

@@ -14,7 +14,7 @@
  *
  * A description:
  *
- *     0 | magic types fields text check zero          |  32 bytes
+ *     0 | magic types fields text check zero hash     |  32 bytes
  *    32 | types: 32 bytes each, the outermost last    |
  *       | fields: 40 bytes each                       |
  *       | text: NUL-terminated strings                |
@@ -28,6 +28,10 @@
  *   T2  types, fields and text lie in the object; each string ends in text
  *   T3  the fields of a type lie in it, aligned to their elements, and their names are identifiers
  *   T4  a struct field is of an earlier type, and has its size
+ *   T5  the values of an enumeration or of flags are name=number each; no name and no number is
+ *       there twice, every number fits the field, and a flag is one bit
+ *   T6  versions count from 1
+ *   T7  hash is tarn_type_hash() of the outermost
  */
 #ifndef TARN_REGION_TYPE_H
 #define TARN_REGION_TYPE_H
@@ -63,10 +67,12 @@ struct description_shm {
 	uint32_t field_count;
 	uint32_t text_size;
 	uint32_t check; /* FNV-1a of all of the description but this word */
-	uint32_t zero[3];
+	uint32_t zero;
+	uint64_t hash; /* tarn_type_hash() */
 };
 
 static_assert(offsetof(struct description_shm, check) == 16, "layout");
+static_assert(offsetof(struct description_shm, hash) == 24, "layout");
 static_assert(sizeof(struct description_shm) == 32, "layout");
 
 struct type_shm {
@@ -111,6 +117,17 @@ void tarn__type_write(const struct tarn_type *type, unsigned char *to, uint32_t 
  * -EUCLEAN with @ret_fault, or -ENOMEM. */
 int tarn__type_read(const unsigned char *from, uint32_t size, struct tarn_type **ret_type,
 		    const char **ret_fault);
+/* Is what the @size bytes at @there describe of @hash, and whole? The short way to see that two
+ * types are one; where it is false, only a comparison tells why. */
+bool tarn__type_same(const unsigned char *there, uint32_t size, uint64_t hash);
+
+/* Are the @n bytes at @name a C identifier of at most TARN_TYPE_NAME_MAX? */
+bool tarn__type_identifier(const char *name, size_t n);
+
+/* --- type_values.c ------------------------------------------------------------------------- */
+
+/* T5: true, and what was found and what is possible in @buf, if @field breaks it. */
+bool tarn__type_values_fault(const struct tarn_field *field, char *buf, size_t size);
 
 /* --- struct.c ------------------------------------------------------------------------------ */
 

@@ -62,6 +62,9 @@ field() { jq -r ".items[0].fields[] | select(.field == \"$1\") | $2" <<<"$output
 	json ".items[0] | .name == \"$P/kitchen\" and .type == \"sensor\" and .version == 3
 	      and .section == \"lock\" and .guarded and .size_bytes == 160"
 	json '.items[0].fields | length == 31'
+	json '.items[0].type_hash == "554b131313ba89f2"' # of every machine and build
+	tarn info "$P" -J | jq -e '.items[0].structs | map([.struct, .type, .type_hash, .section]) |
+		any(. == ["kitchen", "sensor", "554b131313ba89f2", "lock"])'
 	[ "$(field temperature .value)" = 21.5 ]
 	[[ $output == *'"value": 18446744073709551615'* ]]
 	[ "$(field state '[.value, .number] | @csv')" = '"on",1' ]
@@ -104,9 +107,6 @@ field() { jq -r ".items[0].fields[] | select(.field == \"$1\") | $2" <<<"$output
 	is_error 3 get
 	says "type sensor has no field temprature"
 	says "it has temperature, time, state"
-	run tarn get "$P/kitchen.samples[20]"
-	is 1
-	says "[0] .. [length - 1]"
 	run tarn get "$P/kitchn"
 	is_error 3 get
 	says "did you mean 'kitchen'?"
@@ -186,5 +186,20 @@ field() { jq -r ".items[0].fields[] | select(.field == \"$1\") | $2" <<<"$output
 	chmod 600 "/dev/shm/$P"
 	run setpriv --reuid=65534 --clear-groups tarn get "$P/kitchen.temperature" --owner 0
 	is_error 4 get
+	tarn rm "$P" --yes
+}
+
+@test "an index beyond the end is told with the bounds, and exits with 3" {
+	typed make
+	run tarn get "$P/kitchen.samples[20]"
+	is_error 3 get
+	says "field samples has [0] to [19]; found [20]"
+	run tarn get "$P/kitchen.corners[2].y"
+	is_error 3 get
+	says "field corners has [0] to [1]; found [2]"
+	run tarn get "$P/kitchen.samples[x]"
+	is_error 2 get
+	run tarn put "$P/kitchen.samples[20]=1"
+	is_error 3 put
 	tarn rm "$P" --yes
 }

@@ -66,8 +66,9 @@ waits() { [ "$(tarn locks "$P" -J | jq '.items[0].waiters')" = "$1" ]; }
 	says "$P/lock"
 	"$BUILD_DIR/tests/cli/typed" "$P" step 3>&- &
 	until_true waits 1
-	run --separate-stderr tarn locks "$P" --held-over 1h
-	is 0
+	# who waits came later than the owner: how long it is held is to be seen
+	run --separate-stderr timeout 1 tarn locks "$P" --held-over 1h
+	is 124
 	[ -z "$output" ]
 	kill -9 "$(cat pid)" $!
 	wait || true
@@ -104,4 +105,96 @@ both_wait() { [ "$(tarn locks "$P" "${P}b" -J | jq '[.items[].waiters] | add')" 
 	kill -9 $one $two
 	wait || true
 	tarn rm "$P" "${P}b" --yes
+}
+
+with_circle() { tarn locks "$P" -J >out 2>said; jq -e '[.items[].deadlock] | max == 1' out >/dev/null; }
+
+@test "--held-over finds every kind that can be held, says for how long, and not what changes hands" {
+	"$BUILD_DIR/tests/cli/prims" "$P" lock write permit permit spin once seq go stay >pid 3>&- &
+	until_true test -s pid
+	run tarn locks "$P" --held-over 0.4 -J
+	is 1
+	json '[.items[].name | split("/")[1]] | sort == ["m", "o", "p", "q", "s", "w"]'
+	json 'all(.items[]; .held_ns > 400000000 and .waiters == 0)'
+	run tarn locks "$P/m" --held-over 0.4
+	says "0.4s"
+	kill -9 "$(cat pid)"
+	wait || true
+	tarn rm "$P" --yes
+	"$BUILD_DIR/tests/cli/prims" "$P" read read permit spin go stay >pid2 3>&- &
+	until_true test -s pid2
+	run tarn locks "$P" --held-over 0.2 -J
+	is 1
+	json '[.items[].name | split("/")[1]] | sort == ["p", "s", "w"]'
+	kill -9 "$(cat pid2)"
+	wait || true
+	tarn rm "$P" --yes
+	"$BUILD_DIR/tests/cli/prims" "$P" read permit spin go toggle >pid3 3>&- &
+	until_true test -s pid3
+	run --separate-stderr tarn locks "$P" --held-over 0.5
+	is 0
+	[ -z "$output" ]
+	kill -9 "$(cat pid3)"
+	wait || true
+	tarn rm "$P" --yes
+}
+
+@test "a writer that waits for a reader is told as waiting, and the circle through it is found" {
+	"$BUILD_DIR/tests/cli/prims" "$P" read go when t lock >reader 3>&- &
+	"$BUILD_DIR/tests/cli/prims" "$P" lock go when t write >writer 3>&- &
+	until_true test -s reader
+	until_true test -s writer
+	touch t
+	until_true with_circle
+	jq -e ".items[] | select(.kind == \"rwlock\") | .pid == $(cat reader) and .waiters == 1
+	       and ([.threads[].role] == [\"shares\", \"waits\"])" out
+	grep "process $(cat reader) (prims), thread $(cat reader), has $P/w and waits for $P/m" said
+	kill -9 "$(cat reader)" "$(cat writer)"
+	wait || true
+	tarn rm "$P" --yes
+}
+
+@test "who spins is told as waiting, the thread that has a spin lock as unknown; a circle is found" {
+	"$BUILD_DIR/tests/cli/prims" "$P" spin go when t lock >one 3>&- &
+	"$BUILD_DIR/tests/cli/prims" "$P" lock go when t spin >two 3>&- &
+	until_true test -s one
+	until_true test -s two
+	touch t
+	until_true with_circle
+	jq -e ".items[] | select(.kind == \"spin\") | .pid == $(cat one) and .tid == null
+	       and .waiters == 1 and .threads[1].tid == $(cat two)" out
+	run tarn locks "$P/p" --noheadings -o pid,tid
+	[[ $output == *"$(cat one)"*"-"* ]]
+	kill -9 "$(cat one)" "$(cat two)"
+	wait || true
+	tarn rm "$P" --yes
+}
+
+all_eight() { [ "$(tarn locks "$P/m" -J | jq '.items[0].waiters')" = 8 ]; }
+both_there() { [ "$(tarn locks "$P/b" -J | jq '.items[0].waiters')" = 2 ]; }
+
+@test "where the places for waiters are all taken it says so, and the dead are not counted" {
+	"$BUILD_DIR/tests/cli/prims" "$P" lock go stay >pid 3>&- &
+	until_true test -s pid
+	for _ in 1 2 3 4 5 6 7; do "$BUILD_DIR/tests/cli/prims" "$P" lock 3>&- & done
+	until_true sh -c "[ \$(tarn locks $P/m -J | jq '.items[0].waiters') = 7 ]"
+	run tarn locks "$P/m" -J
+	json '.items[0].more_waiters == false'
+	for _ in 1 2; do "$BUILD_DIR/tests/cli/prims" "$P" lock 3>&- & done
+	until_true all_eight
+	run tarn locks "$P/m" -J
+	json '.items[0].more_waiters == true'
+	run tarn locks "$P/m"
+	says "8 or more wait"
+	# shellcheck disable=SC2046 # a list
+	kill -9 $(jobs -p)
+	wait || true
+	"$BUILD_DIR/tests/cli/prims" "$P" go barrier >one 3>&- &
+	"$BUILD_DIR/tests/cli/prims" "$P" go barrier >two 3>&- &
+	until_true both_there
+	kill -9 "$(cat one)" "$(cat two)"
+	wait || true
+	run tarn locks "$P/b" -J
+	json '.items[0] | .waiters == 0 and ([.threads[].alive] == [false, false])'
+	tarn rm "$P" --yes
 }

@@ -56,6 +56,10 @@ typed() { "$BUILD_DIR/tests/cli/typed" "$P" "$@" 3>&-; }
 		trim~x~no whole number
 		trim~1.5~no whole number
 		trim~~no whole number
+		trim~010~begins with 0
+		trim~-07~begins with 0
+		state~01~begins with 0
+		alarms~00~begins with 0
 		time~-1~holds, 0 to 18446744073709551615
 		time~18446744073709551616~holds, 0 to
 		samples[0]~1e39~beyond what a float holds
@@ -91,6 +95,30 @@ typed() { "$BUILD_DIR/tests/cli/typed" "$P" "$@" 3>&-; }
 	is_error 3 put
 	run tarn get "$P/kitchen.state"
 	[ "$output" = off ]
+	tarn rm "$P" --yes
+}
+
+@test "a field that is set twice is refused, and one region may be called by two names" {
+	typed make
+	run tarn put "$P/kitchen.trim=1" "$P/kitchen.trim=2" --write
+	is_error 2 put
+	says "is set twice"
+	run tarn put "$P/kitchen.corners[1].x=1" "shm:$P/kitchen.corners[1].x=2" --write
+	is_error 2 put
+	says "is set twice"
+	run tarn put "$P/kitchen.samples[3]=1" "$P/kitchen.samples=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20"
+	is_error 2 put
+	says "is set twice"
+	run tarn get "$P/kitchen.trim" "$P/kitchen.corners[1].x"
+	[ "$output" = $'-128\n-7' ]
+	cp "/dev/shm/$P" copy # of one uuid with it
+	run tarn put "$P/kitchen.trim=1" "file:$PWD/copy/kitchen.time=2"
+	is_error 2 put
+	says "another region"
+	run tarn put "$P/kitchen.trim=3" "shm:$P/kitchen.samples[0]=4" "$P/kitchen.samples[1]=5" --write
+	is 0
+	run tarn get "$P/kitchen.trim" "$P/kitchen.samples[0]"
+	[ "$output" = $'3\n4' ]
 	tarn rm "$P" --yes
 }
 

@@ -1,5 +1,6 @@
 # recover, and what info says of sections and arenas.
 load lib.bash
+bats_require_minimum_version 1.5.0
 
 inside() { "$BUILD_DIR/tests/cli/inside" "$@" 3>&-; }
 
@@ -132,7 +133,8 @@ first_word() { tarn cat "$P/data" | od -An -N8 -tx8 | tr -d ' '; }
 	run tarn recover "$P/nothing"
 	is_error 3 recover
 	run tarn recover "$P/data" --yes
-	is_error 6 recover
+	is_error 1 recover
+	says "it is of kind bytes, and nothing that can be held"
 	run tarn recover "${P}x"
 	is_error 3 recover
 	run tarn recover
@@ -167,5 +169,66 @@ first_word() { tarn cat "$P/data" | od -An -N8 -tx8 | tr -d ' '; }
 	says "mended"
 	run tarn check "$P"
 	is 0
+	tarn rm "$P" --yes
+}
+
+prims() { "$BUILD_DIR/tests/cli/prims" "$P" "$@" 3>&-; }
+
+@test "primitives whose words contradict each other are listed, and mended" {
+	prims
+	for name in m w s p o q; do
+		poke "$P" $(($(section_at $name) + 64)) '\372\007' # lock: nobody
+		poke "$P" $(($(section_at $name) + 128)) '\007' # version: held
+	done
+	run tarn check "$P" -J
+	is 1 # recover puts it right
+	json '[.items[] | select(.field == "lock")] | length == 6 and all(.repairable)'
+	run tarn recover "$P" -J
+	is 0
+	json '[.items[] | select(.action == "would mend" and .state == "damaged")] | length == 6'
+	json '[.items[].kind] | sort == ["mutex", "once", "rwlock", "semaphore", "seqlock", "spin"]'
+	json 'all(.items[]; .pid == null and .journal_used_bytes == null)'
+	run tarn recover "$P/m" --yes
+	is 0
+	says "mended"
+	run tarn recover "$P" --yes -J
+	is 0
+	json '[.items[] | select(.action == "mended")] | length == 5'
+	run tarn recover "$P" --yes -J
+	json '.items == []'
+	run tarn check "$P"
+	is 0
+	tarn rm "$P" --yes
+}
+
+@test "of primitives what the dead have is listed, and freed; a live owner is left alone" {
+	run -137 prims lock read permit permit spin once seq die
+	run tarn recover "$P" -J
+	is 0
+	json '[.items[] | select(.action == "would free" and .state == "dead" and .pid > 0)] | length == 6'
+	run tarn recover "$P/s" --yes
+	is 0
+	says "freed"
+	run tarn locks "$P/s" -J
+	json '.items[0].free_permits == 2 and .items[0].threads == []'
+	run tarn recover "$P" --yes
+	is 0
+	run tarn recover "$P" -J
+	json '.items == []'
+	run tarn recover "$P/m" -J
+	is 0
+	json '.items[0] | .state == "inconsistent" and .action == "none"'
+	run tarn recover "$P/w" -J # of a reader nothing is left
+	json '.items == []'
+	"$BUILD_DIR/tests/cli/prims" "$P" permit permit read go stay >pid 3>&- &
+	until_true test -s pid
+	run tarn recover "$P" --yes -J
+	is 0
+	json '.items == []'
+	run tarn recover "$P/s" --yes -J
+	is 1
+	json ".items[0] | .state == \"held\" and .pid == $(cat pid) and .action == \"none\""
+	kill -9 "$(cat pid)"
+	wait || true
 	tarn rm "$P" --yes
 }

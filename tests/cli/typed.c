@@ -9,7 +9,14 @@
  *     typed REGION step      the same once
  *     typed REGION hold      be half through a change until killed; prints its pid
  *     typed REGION die       be killed half through a change
+ *
+ *     typed REGION latest    a region with latest values: "pose" of type point, "none" of the same
+ *                            and never written, "blob" without a type, "frame" filled in place
+ *     typed REGION rewrite   write pose and frame for ever: all that they consist of is the same
+ *     typed REGION count     add one to pose.y for ever, and lose nobody else's value
+ *     typed REGION keep      hold pose until killed; prints its pid
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -103,12 +110,98 @@ static int act(const char *what)
 	return r;
 }
 
+/* --- latest values ------------------------------------------------------------------------- */
+
+static struct tarn_latest *pose, *frame;
+
+static int make_latests(const char *name)
+{
+	const struct tarn_latest_opts points = { .type = point_type() };
+	const struct tarn_latest_opts bytes = { .size = 40 };
+	const struct tarn_latest_opts frames = { .size = 64, .flags = TARN_LATEST_IN_PLACE };
+	const struct point first = { .x = 3, .y = -4 };
+	struct tarn_latest *blob, *none;
+
+	return tarn_region_create(name, &(struct tarn_region_opts){ .size = 1 << 20 }, &region) <
+		       0 ||
+	       tarn_latest_open(region, "pose", &points, &pose) < 0 ||
+	       tarn_latest_open(region, "none", &points, &none) < 0 ||
+	       tarn_latest_open(region, "blob", &bytes, &blob) < 0 ||
+	       tarn_latest_open(region, "frame", &frames, &frame) < 0 ||
+	       tarn_latest_write(pose, &first, sizeof(first), TARN_FOREVER, NULL) < 0 ||
+	       tarn_latest_write(frame, "frame", 5, TARN_FOREVER, NULL) < 0 ||
+	       tarn_latest_write(blob, "hello, world", 12, TARN_FOREVER, NULL) < 0;
+}
+
+static int rewrite(void)
+{
+	void *data;
+	int r = 0;
+
+	for (int32_t i = 1; r == 0; i = (i + 1) % (1 << 20)) {
+		const struct point next = { .x = i, .y = i };
+
+		r = tarn_latest_write(pose, &next, sizeof(next), TARN_FOREVER, NULL);
+		if (r == 0)
+			r = tarn_latest_loan(frame, TARN_FOREVER, &data, NULL);
+		if (r < 0)
+			break;
+		memset(data, i, 64);
+		r = tarn_latest_publish(frame, 64);
+		nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
+	}
+	return r != 0;
+}
+
+static int count(void)
+{
+	struct point next;
+	uint64_t number;
+	size_t size;
+	int r = 0;
+
+	while (r == 0 || r == -EAGAIN) {
+		r = tarn_latest_read(pose, &next, sizeof(next), &size, &number);
+		next.y++;
+		if (r == 0)
+			r = tarn_latest_write_if(pose, &next, sizeof(next), number, TARN_FOREVER,
+						 NULL);
+	}
+	return r != 0;
+}
+
+static int act_latest(const char *name, const char *what)
+{
+	const void *data;
+	size_t size;
+
+	if (strcmp(what, "latest") == 0)
+		return make_latests(name);
+	if (tarn_region_open(name, NULL, &region) < 0 ||
+	    tarn_latest_open(region, "pose", NULL, &pose) < 0 ||
+	    tarn_latest_open(region, "frame", NULL, &frame) < 0)
+		return 1;
+	if (strcmp(what, "rewrite") == 0)
+		return rewrite();
+	if (strcmp(what, "count") == 0)
+		return count();
+	if (tarn_latest_hold(pose, &data, &size, NULL, NULL) < 0)
+		return 1;
+	printf("%d\n", (int)getpid());
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
 	void *p;
 
 	if (argc != 3)
 		return 2;
+	if (strcmp(argv[2], "latest") == 0 || strcmp(argv[2], "rewrite") == 0 ||
+	    strcmp(argv[2], "count") == 0 || strcmp(argv[2], "keep") == 0)
+		return act_latest(argv[1], argv[2]);
 	if (strcmp(argv[2], "make") == 0)
 		return make(argv[1]);
 	if (tarn_region_open(argv[1], NULL, &region) < 0 ||

@@ -8,6 +8,8 @@
  *   peer look ADDR                     join it; check region, object and fellow members
  *   peer produce ADDR FIRST COUNT END  push records FIRST ..., then END: finish, leave or die
  *   peer consume ADDR COUNT            pop records 0 .. COUNT - 1 whoever sends them, to the end
+ *   peer write ADDR FIRST COUNT        make a latest value FIRST ..., each a whole struct
+ *   peer watch ADDR LAST               read and hold it, until it is LAST; it never goes back
  */
 #include <errno.h>
 #include <signal.h>
@@ -93,6 +95,8 @@ static int make_contents(struct tarn_region *region)
 	const struct tarn_ring_opts opts = { .capacity = RING_CAPACITY };
 	struct tarn_ring *ring = NULL;
 	const struct tarn_struct_opts typed_opts = { .section = "lock" };
+	const struct tarn_latest_opts newest_opts = { .type = typed_type() };
+	struct tarn_latest *newest = NULL;
 	void *card = NULL, *data = NULL;
 	int r = tarn_object_create(region, "card", CARD_SIZE, &card, NULL);
 
@@ -106,6 +110,13 @@ static int make_contents(struct tarn_region *region)
 		return r;
 	*(struct typed *)data = typed_value;
 	tarn_struct_close(region, data);
+	r = tarn_latest_open(region, "newest", &newest_opts, &newest);
+	if (r == 0)
+		r = tarn_latest_write(newest, &typed_value, sizeof(typed_value), TARN_FOREVER,
+				      NULL);
+	tarn_latest_close(newest);
+	if (r < 0)
+		return r;
 	r = tarn_ring_open(region, "records", TARN_RING_OBSERVER, &opts, &ring);
 	tarn_ring_close(ring);
 	return r;
@@ -290,8 +301,99 @@ static int consume(const char *addr, uint64_t count)
 	return 0;
 }
 
+/* --- write and watch ----------------------------------------------------------------------- */
+
+static int open_newest(const char *addr, struct tarn_region **ret_region,
+		       struct tarn_latest **ret_newest)
+{
+	const struct tarn_latest_opts opts = { .type = typed_type() };
+	int r = open_region(addr, 0, ret_region);
+
+	return r == 0 ? tarn_latest_open(*ret_region, "newest", &opts, ret_newest) : r;
+}
+
+/* Value n has n in its number, in each large, and in its words. */
+static int write_newest(const char *addr, uint64_t first, uint64_t count)
+{
+	struct tarn_region *region = NULL;
+	struct tarn_latest *newest = NULL;
+	struct typed value = typed_value;
+	int r = open_newest(addr, &region, &newest);
+
+	for (uint64_t n = first; r == 0 && n < first + count; n++) {
+		value.number = (uint16_t)n;
+		value.to = n;
+		for (int i = 0; i < 3; i++)
+			value.inners[i] = (struct inner){
+				.small = (uint8_t)(typed_value.inners[i].small + BYTE_SEED - 1),
+				.large = (int64_t)n,
+			};
+		r = tarn_latest_write(newest, &value, sizeof(value), tarn_deadline_after(PATIENCE),
+				      NULL);
+	}
+	tarn_latest_close(newest);
+	tarn_region_close(region);
+	return r < 0 ? fail("write", r) : 0;
+}
+
+/* The first value is that of create. */
+static bool is_value(const struct typed *value, uint64_t number)
+{
+	bool same = value->number == (uint16_t)value->to && value->half == typed_value.half;
+
+	for (int i = 0; i < 3; i++)
+		same = same && value->inners[i].large == (int64_t)value->to &&
+		       value->inners[i].small == typed_value.inners[i].small;
+	return number == 1 ? is_typed(value) : same;
+}
+
+static int see_newest(struct tarn_latest *newest, uint64_t *last, uint64_t *ret_to)
+{
+	const void *held = NULL;
+	struct typed copy;
+	uint64_t number = 0, later = 0;
+	size_t size = 0;
+	int r = tarn_latest_read(newest, &copy, sizeof(copy), &size, &number);
+
+	if (r < 0)
+		return r;
+	if (size != sizeof(copy) || number < *last || !is_value(&copy, number))
+		return -EILSEQ;
+	r = tarn_latest_hold(newest, &held, &size, &later, NULL);
+	if (r == 0 && (size != sizeof(copy) || later < number || !is_value(held, later)))
+		r = -EILSEQ;
+	if (r == 0) { /* of the later one: there may be none after it */
+		*last = later;
+		*ret_to = ((const struct typed *)held)->to;
+	}
+	tarn_latest_release(newest);
+	return r;
+}
+
+static int watch_newest(const char *addr, uint64_t wanted)
+{
+	struct tarn_region *region = NULL;
+	struct tarn_latest *newest = NULL;
+	uint64_t last = 0, to = 0;
+	int r = open_newest(addr, &region, &newest);
+
+	while (r == 0 && to != wanted) {
+		r = see_newest(newest, &last, &to);
+		if (r == 0 && to != wanted)
+			r = tarn_latest_wait(newest, last, tarn_deadline_after(PATIENCE), &last);
+	}
+	tarn_latest_close(newest);
+	tarn_region_close(region);
+	return r < 0 ? fail("watch", r) : 0;
+}
+
 int main(int argc, char **argv)
 {
+	if (argc == 5 && strcmp(argv[1], "write") == 0)
+		return write_newest(argv[2], strtoull(argv[3], NULL, 10),
+				    strtoull(argv[4], NULL, 10));
+	if (argc == 4 && strcmp(argv[1], "watch") == 0)
+		return watch_newest(argv[2], strtoull(argv[3], NULL, 10));
 	if (argc == 2 && strcmp(argv[1], "layout") == 0)
 		return layout();
 	if (argc == 3 && strcmp(argv[1], "create") == 0)
@@ -303,6 +405,6 @@ int main(int argc, char **argv)
 			       argv[5]);
 	if (argc == 4 && strcmp(argv[1], "consume") == 0)
 		return consume(argv[2], strtoull(argv[3], NULL, 10));
-	fprintf(stderr, "usage: peer layout|create|look|produce|consume ...\n");
+	fprintf(stderr, "usage: peer layout|create|look|produce|consume|write|watch ...\n");
 	return 2;
 }

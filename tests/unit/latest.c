@@ -100,6 +100,34 @@ static void sizes_are_told(void **state)
 	assert_int_equal(tarn_latest_loan(writer, TARN_FOREVER, NULL, &diag), -EOPNOTSUPP);
 }
 
+static void a_value_is_changed_where_it_is_still_the_newest(void **state)
+{
+	uint64_t words[WORDS];
+
+	(void)state;
+	fill(words, 1);
+	assert_int_equal(tarn_latest_write_if(writer, words, sizeof(words), 1, TARN_FOREVER, NULL),
+			 -EAGAIN);
+	assert_int_equal(tarn_latest_number(reader), 0);
+	assert_int_equal(tarn_latest_write_if(writer, words, sizeof(words), 0, TARN_FOREVER, NULL),
+			 0);
+	expect(1, 1);
+	for (uint64_t n = 2; n < 20; n++) {
+		fill(words, n);
+		assert_int_equal(tarn_latest_write_if(writer, words, sizeof(words), n - 2,
+						      TARN_FOREVER, NULL),
+				 -EAGAIN);
+		expect(n - 1, n - 1);
+		assert_int_equal(tarn_latest_write_if(writer, words, sizeof(words), n - 1,
+						      TARN_FOREVER, NULL),
+				 0);
+		expect(n, n);
+	}
+	assert_int_equal(
+		tarn_latest_write_if(writer, words, sizeof(words) + 1, 19, TARN_FOREVER, NULL),
+		-EMSGSIZE);
+}
+
 static void what_is_held_stays(void **state)
 {
 	struct tarn_latest *others[HOLDERS - 1], *one_too_many;
@@ -378,6 +406,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_was_written_last_is_read),
 		TEST(sizes_are_told),
+		TEST(a_value_is_changed_where_it_is_still_the_newest),
 		TEST(what_is_held_stays),
 		TEST(the_dead_hold_nobody_up),
 		TEST(a_dead_writer_leaves_the_last_value),
