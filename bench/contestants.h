@@ -26,6 +26,13 @@ extern const struct bench_contestant bench_tarn_mutex;
 extern const struct bench_contestant bench_tarn_sem;
 extern const struct bench_contestant bench_tarn_rwlock;
 extern const struct bench_contestant bench_tarn_spin;
+extern const struct bench_contestant bench_tarn_latest_write; /* tarn_latest.c */
+extern const struct bench_contestant bench_tarn_latest_read;
+extern const struct bench_contestant bench_tarn_latest_hold;
+extern const struct bench_contestant bench_tarn_mutex_write;
+extern const struct bench_contestant bench_tarn_mutex_read;
+extern const struct bench_contestant bench_tarn_rwlock_write;
+extern const struct bench_contestant bench_tarn_rwlock_read;
 extern const struct bench_contestant bench_hand; /* hand_queue.c */
 
 #endif /* BENCH_CONTESTANTS_H */

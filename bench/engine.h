@@ -7,6 +7,10 @@
  * largest. Ratios are taken within the round, to the limit measured by the same processes right
  * before and after. A round whose two bounces differ is discarded and tried again.
  *
+ * A row is of rounds of one place: where the host had the two processors at the same distance, as
+ * their bounces tell; of the nearest one that the run has seen, if there are enough. The others are
+ * set aside, and tried again once all rounds are through (place.c has the rules).
+ *
  * See contestant.h for what is measured, and how to add something to it.
  */
 #ifndef BENCH_ENGINE_H
@@ -17,7 +21,17 @@
 
 enum {
 	BENCH_ROUND_MAX = 64,
-	BENCH_TRIES = 4, /* of a round before it is given up */
+	BENCH_TRIES = 4,  /* of a round before it is given up */
+	BENCH_AGAIN = 64, /* times at most that a row is tried again at the end */
+	BENCH_TAKEN_MAX = BENCH_ROUND_MAX + BENCH_AGAIN,
+};
+
+/* How far from one another the two processors were in the rounds of a row. */
+enum bench_place {
+	BENCH_ANYWHERE = 0, /* it does not matter, or is not known */
+	BENCH_NEAR = 1,     /* as the nearest rounds of the run */
+	BENCH_FAR = 2,      /* it has too few of those */
+	BENCH_NEARER = 3,   /* likewise; so near they hardly ever were */
 };
 
 /* What a row is held against. */
@@ -46,10 +60,12 @@ struct bench_figures {
 struct bench_row {
 	struct bench_cell cell;
 	enum bench_limit_kind limit;
-	unsigned rounds;    /* that count */
-	unsigned discarded; /* that do not */
-	uint64_t count;     /* of the next round */
-	struct bench_figures figures[BENCH_ROUND_MAX];
+	unsigned rounds;    /* taken; when the run has ended: that count */
+	unsigned set_aside; /* when it has ended: figures behind those, of another place */
+	unsigned discarded; /* moved meanwhile: of no place */
+	enum bench_place place;
+	uint64_t count; /* of the next round */
+	struct bench_figures figures[BENCH_TAKEN_MAX];
 	char failed[BENCH_WHY_MAX]; /* why it could not be measured, or "" */
 };
 
@@ -72,6 +88,7 @@ struct bench_settings {
 	unsigned subscribers; /* 0 = 4 */
 	uint64_t rate;        /* messages a second of the open loop; 0 = 100,000 */
 	int64_t patience_ns;  /* after which a cell hangs; 0 = 30 s */
+	int64_t pause_ns;     /* after a round that had to be set aside again; 0 = 250 ms */
 	/* Called before each cell, and at the end; may be NULL. True: stop here. */
 	bool (*progress)(const struct bench_run *run, void *arg);
 	void *arg;
@@ -84,7 +101,14 @@ struct bench_run {
 	unsigned cpu_count; /* that may be used */
 	unsigned cpus[BENCH_SIDES_MAX];
 	unsigned done, in_all; /* cells, of all rounds */
+	const struct bench_row *now;
+	unsigned again; /* rows of which rounds are tried again; 0: not yet */
 	unsigned discarded;
+	double *bounces; /* of the rounds taken, sorted */
+	size_t bounce_count;
+	size_t first_count;             /* of them: before anything was tried again */
+	double near;                    /* what those of the nearest place come to; 0: not known */
+	unsigned set_aside, other_rows; /* when it has ended: rounds; rows that are not near */
 	int64_t began_ns, elapsed_ns, left_ns; /* left: an estimate */
 	bool stopped, out_of_time;
 	double tick_ns;
@@ -101,6 +125,7 @@ int bench_plan(const struct bench_settings *settings,
 void bench_go(struct bench_run *run);
 void bench_run_free(struct bench_run *run);
 
+const char *bench_place_name(enum bench_place place);
 /* Over the rounds of @row; @field: offsetof(struct bench_figures, ...). */
 struct bench_spread bench_over_rounds(const struct bench_row *row, size_t field);
 bool bench_is_rate(enum bench_measure measure);
@@ -120,6 +145,13 @@ bool bench_cell_run(struct bench_run *run, const struct bench_cell *cell, uint64
 void bench_take_limits(struct bench *b, struct bench_limits *limits);
 /* A side's own: where messages are made, its lines numbered, and received. */
 void bench_make_buffers(struct bench *b);
+/* A round with this bounce was taken. */
+void bench_note_bounce(struct bench_run *run, double bounce);
+/* Are rounds missing that count, since the host moved the processors? */
+bool bench_is_short(const struct bench_run *run, const struct bench_row *row);
+bool bench_is_near(const struct bench_run *run, const struct bench_row *row, double bounce);
+/* The end: of each row the rounds that count come first. */
+void bench_settle(struct bench_run *run);
 double bench_measure_tick(void);
 
 #endif /* BENCH_ENGINE_H */

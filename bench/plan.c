@@ -13,6 +13,7 @@ enum { ROUNDS = 5, SUBSCRIBERS = 4, RATE = 100000, SIZES_MAX = 16 };
 #define SLICE_NS       INT64_C(20000000)
 #define QUICK_SLICE_NS INT64_C(8000000)
 #define PATIENCE_NS    INT64_C(30000000000) /* other work may leave it little time */
+#define PAUSE_NS       INT64_C(250000000)
 
 /* --- names ------------------------------------------------------------------------------------ */
 
@@ -55,6 +56,13 @@ const char *bench_limit_name(enum bench_limit_kind kind)
 	};
 
 	return names[kind];
+}
+
+const char *bench_place_name(enum bench_place place)
+{
+	static const char *const names[] = { "any", "near", "far", "nearer" };
+
+	return names[place];
 }
 
 bool bench_is_rate(enum bench_measure measure)
@@ -270,6 +278,8 @@ static void fill_in(struct bench_settings *s)
 		s->rate = RATE;
 	if (s->patience_ns == 0)
 		s->patience_ns = PATIENCE_NS;
+	if (s->pause_ns == 0)
+		s->pause_ns = PAUSE_NS;
 	s->pages |= s->pages == 0 ? BENCH_BIT(BENCH_4K) : 0;
 	s->heats |= s->heats == 0;
 	s->pins |= s->pins == 0;
@@ -309,6 +319,11 @@ int bench_plan(const struct bench_settings *settings,
 	r = -ENOENT;
 	if (run->row_count == 0)
 		goto out_free;
+	r = -ENOMEM;
+	run->bounces =
+		(double *)calloc((size_t)run->row_count * BENCH_TAKEN_MAX, sizeof(*run->bounces));
+	if (run->bounces == NULL)
+		goto out_free;
 	qsort(run->rows, run->row_count, sizeof(*run->rows), compare_rows);
 	for (unsigned i = 0; i < run->row_count; i++)
 		run->rows[i].cell.index = i;
@@ -327,5 +342,6 @@ void bench_run_free(struct bench_run *run)
 	if (run->shm != NULL)
 		munmap(run->shm, sizeof(*run->shm));
 	free(run->rows);
+	free(run->bounces);
 	free(run);
 }

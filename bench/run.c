@@ -4,6 +4,8 @@
 
 #include "engine.h"
 
+#define AGAIN_NS INT64_C(2000000000)
+
 static int64_t now_ns(void)
 {
 	struct timespec now;
@@ -144,9 +146,16 @@ static void figure(const struct bench_run *run, struct bench_row *row)
 	figure_ratio(run, row, f);
 }
 
+static void take_round(struct bench_run *run, struct bench_row *row)
+{
+	figure(run, row);
+	if (row->cell.pinned)
+		bench_note_bounce(run, row->figures[row->rounds - 1].bounce);
+}
+
 struct bench_spread bench_over_rounds(const struct bench_row *row, size_t field)
 {
-	double values[BENCH_ROUND_MAX];
+	double values[BENCH_TAKEN_MAX];
 
 	for (unsigned i = 0; i < row->rounds; i++)
 		memcpy(&values[i], (const char *)&row->figures[i] + field, sizeof(double));
@@ -187,12 +196,19 @@ static void run_cell(struct bench_run *run, struct bench_row *row)
 			return;
 		if (!row->cell.pinned ||
 		    !bench_moved(run->shm->before.bounce, run->shm->after.bounce)) {
-			figure(run, row);
+			take_round(run, row);
 			return;
 		}
 		row->discarded++;
 		run->discarded++;
 	}
+}
+
+static bool is_stopped(struct bench_run *run)
+{
+	if (run->settings.progress != NULL && run->settings.progress(run, run->settings.arg))
+		run->stopped = true;
+	return run->stopped;
 }
 
 static bool goes_on(struct bench_run *run)
@@ -206,9 +222,7 @@ static bool goes_on(struct bench_run *run)
 		run->left_ns = run->settings.budget_ns - spent;
 	if (run->settings.budget_ns > 0 && spent > run->settings.budget_ns)
 		run->out_of_time = true;
-	if (run->settings.progress != NULL && run->settings.progress(run, run->settings.arg))
-		run->stopped = true;
-	return !run->stopped && !run->out_of_time;
+	return !is_stopped(run) && !run->out_of_time;
 }
 
 static void run_round(struct bench_run *run)
@@ -218,10 +232,64 @@ static void run_round(struct bench_run *run)
 
 		if (row->failed[0] != '\0')
 			continue;
+		run->now = row;
 		if (!goes_on(run))
 			return;
 		run_cell(run, row);
 	}
+}
+
+/* --- again ------------------------------------------------------------------------------------ */
+
+static unsigned count_short(const struct bench_run *run)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < run->row_count; i++)
+		count += bench_is_short(run, &run->rows[i]);
+	return count;
+}
+
+/* The host seldom moves the processors back within a moment: let it have one. */
+static void pause_if_far(const struct bench_run *run, const struct bench_row *row, unsigned before)
+{
+	struct timespec span = { run->settings.pause_ns / 1000000000,
+				 run->settings.pause_ns % 1000000000 };
+
+	if (row->rounds == before || !bench_is_near(run, row, row->figures[row->rounds - 1].bounce))
+		(void)nanosleep(&span, NULL);
+}
+
+/* Each row that is short of rounds, once more; false: that was all. */
+static bool run_short(struct bench_run *run, int64_t end_ns)
+{
+	run->again = count_short(run);
+	for (unsigned i = 0; i < run->row_count; i++) {
+		struct bench_row *row = &run->rows[i];
+		unsigned before = row->rounds;
+
+		if (!bench_is_short(run, row))
+			continue;
+		run->now = row;
+		run->left_ns = end_ns - now_ns();
+		if (is_stopped(run) || run->left_ns <= 0)
+			return false;
+		run_cell(run, row);
+		pause_if_far(run, row, before);
+	}
+	return run->again > 0;
+}
+
+/* As long again as the rounds took, and AGAIN_NS; or until the time is over that was given. */
+static void run_again(struct bench_run *run)
+{
+	int64_t now = now_ns(), end = now + (now - run->began_ns) + AGAIN_NS;
+
+	if (run->settings.budget_ns > 0)
+		end = run->began_ns + run->settings.budget_ns;
+	for (unsigned i = 0; i < BENCH_AGAIN; i++)
+		if (run->stopped || run->out_of_time || !run_short(run, end))
+			return;
 }
 
 static void say_what_is_missing(struct bench_run *run)
@@ -247,6 +315,9 @@ void bench_go(struct bench_run *run)
 			break;
 		run_round(run);
 	}
-	(void)goes_on(run);
+	run_again(run);
+	run->elapsed_ns = now_ns() - run->began_ns;
+	(void)is_stopped(run);
+	bench_settle(run);
 	say_what_is_missing(run);
 }

@@ -21,4 +21,13 @@ struct bench_spread bench_spread_of(double *values, size_t count);
  * what was measured in between belongs to neither place. 0: not taken. */
 bool bench_moved(double before, double after);
 
+/* Were the two processors as far from one another in a round with this bounce as in those that come
+ * to @place? 0: not taken, which is no reason against it. */
+bool bench_is_at(double bounce, double place);
+/* Of @count sorted bounces: the median of those of the nearest place that has @least of them; where
+ * none has, of the place that has the most, the nearest such. 0 where there is no bounce. */
+double bench_place_of(const double *sorted, size_t count, size_t least);
+/* As many rounds of @count make a place that others are held against: a freak does not. */
+size_t bench_place_least(size_t count);
+
 #endif /* BENCH_STATS_H */

@@ -99,6 +99,19 @@ static const char *doubt(const struct bench_pair *pair)
 	return NULL;
 }
 
+/* Were the processors at one distance in the first, and at another in the second? */
+static bool is_unlike(const struct bench_pair *pair, bool other_machine)
+{
+	const struct bench_result *a = pair->first, *b = pair->second;
+	bool known = a->place[0] != '\0' && b->place[0] != '\0';
+
+	if (strcmp(a->place, "any") == 0 || strcmp(b->place, "any") == 0)
+		return false;
+	if (other_machine)
+		return known && strcmp(a->place, b->place) != 0;
+	return fabs(log(ratio_of(a->bounce_ns, b->bounce_ns))) > log(BENCH_UNLIKE_PLACES);
+}
+
 static bool judge_absence(struct bench_pair *pair)
 {
 	bool first = pair->first != NULL && pair->first->failed == NULL;
@@ -129,6 +142,11 @@ void bench_judge(struct bench_pair *pair, bool relative)
 	}
 	pair->ratio = time ? over(pair->b, pair->a) : over(pair->a, pair->b);
 	pair->limit_ratio = limit_ratio(pair->first, pair->second);
+	if (is_unlike(pair, relative)) {
+		pair->verdict = BENCH_UNLIKE;
+		pair->why = "the processors were near one another in one, and far in the other";
+		return;
+	}
 	pair->why = doubt(pair);
 	if (pair->why == NULL) {
 		pair->verdict = pair->ratio.median > 1 ? BENCH_SLOWER : BENCH_FASTER;
@@ -252,7 +270,8 @@ static const struct out_col compared_cols[] = {
 	  "the same of the limit, or of the round trip of a cache line where that moved further",
 	  OUT_IF_ROOM },
 	{ "verdict", "VERDICT", OUT_TEXT,
-	  "slower, faster, no difference; only first, only second, neither: where the other one "
+	  "slower, faster, no difference; unlike: the host had the processors near one another in "
+	  "the one and far in the other; only first, only second, neither: where the other one "
 	  "has "
 	  "no such row or could not measure it",
 	  false },
@@ -271,8 +290,9 @@ static const struct out_col difference_cols[] = {
 };
 const struct out_list bench_differences_list = { "differences", difference_cols };
 
-static const char *const verdict_words[] = { "no difference", "slower",      "faster",
-					     "only first",    "only second", "neither" };
+static const char *const verdict_words[] = {
+	"no difference", "slower", "faster", "unlike", "only first", "only second", "neither",
+};
 
 static void put_number(struct out *out, const char *key, double value)
 {
@@ -341,11 +361,15 @@ static void put_summary(const struct compare *c)
 	if (!c->same_machine)
 		printf("The two are of different machines: what is compared is the ratio to the "
 		       "limit.\n");
+	if (c->verdicts[BENCH_UNLIKE] > 0)
+		printf("Rows that are unlike are not compared: the host had the processors near "
+		       "one another in the one and far in the other.\n");
 	for (int v = 0; v < BENCH_VERDICT_COUNT; v++) {
-		static const int order[] = { BENCH_SLOWER,     BENCH_FASTER,      BENCH_SAME,
-					     BENCH_ONLY_FIRST, BENCH_ONLY_SECOND, BENCH_NEITHER };
+		static const int order[] = { BENCH_SLOWER, BENCH_FASTER,     BENCH_SAME,
+					     BENCH_UNLIKE, BENCH_ONLY_FIRST, BENCH_ONLY_SECOND,
+					     BENCH_NEITHER };
 
-		if (c->verdicts[order[v]] > 0 || order[v] < BENCH_ONLY_FIRST)
+		if (c->verdicts[order[v]] > 0 || order[v] < BENCH_UNLIKE)
 			printf("%s%llu %s", v > 0 ? ", " : "",
 			       (unsigned long long)c->verdicts[order[v]], verdict_words[order[v]]);
 	}

@@ -18,6 +18,10 @@
  * been what moved (a host that moves its processors between rounds). Nothing is quite in proportion
  * to its limit, so "beyond" then asks for half as much as the limits of the two differ by.
  *
+ * Only like is held against like: rows of one machine whose cache lines took times that differ by
+ * more than BENCH_UNLIKE_PLACES, or of two machines one of which had its processors near and the
+ * other one far, are unlike. Where one process works alone, and its row says so, that is no matter.
+ *
  * With that noise alone, of equal width on both sides, calls fewer than one row in ten thousand.
  */
 #ifndef TARN_TOOLS_BENCH_COMPARE_H
@@ -26,12 +30,14 @@
 #include "bench_json.h"
 #include "out.h"
 
-#define BENCH_LEAST 0.05
+#define BENCH_LEAST         0.05
+#define BENCH_UNLIKE_PLACES 1.5 /* as the engine sets rounds aside */
 
 enum bench_verdict {
 	BENCH_SAME = 0, /* no difference that can be told */
 	BENCH_SLOWER,
 	BENCH_FASTER,
+	BENCH_UNLIKE,     /* the processors were at another distance */
 	BENCH_ONLY_FIRST, /* the other one has no such row, or could not measure it */
 	BENCH_ONLY_SECOND,
 	BENCH_NEITHER,
@@ -46,7 +52,7 @@ struct bench_pair {
 	bool relative;           /* a and b are ratios to the limit */
 	double limit_ratio;      /* of the limits, likewise; 1: not known */
 	enum bench_verdict verdict;
-	const char *why; /* of BENCH_SAME and the last three; "" for the others */
+	const char *why; /* "" of slower and faster */
 };
 
 /* How many widths apart @rounds of each have to be. */

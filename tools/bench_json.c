@@ -138,6 +138,7 @@ static void read_row(struct reader *r, const json_t *object, struct bench_result
 	row->limit_ns = number_of(r, object, "limit_ns");
 	row->limit_bytes_per_ns = number_of(r, object, "limit_bytes_per_ns");
 	row->bounce_ns = number_of(r, object, "bounce_ns");
+	row->place = text_of(r, object, "place", "", false);
 	row->ratio = figure_of(r, object, "ratio");
 	if (row->failed == NULL && row->ns.median == 0 && row->messages_per_s.median == 0 &&
 	    row->bytes_per_ns.median == 0)

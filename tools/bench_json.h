@@ -38,7 +38,8 @@ struct bench_result {
 	const char *limit;                   /* its name; NULL: none */
 	double limit_ns, limit_bytes_per_ns; /* one of them, or neither: 0 */
 	struct bench_span ratio;
-	double bounce_ns; /* a cache line there and back, in the same processes; 0: not known */
+	double bounce_ns;  /* a cache line there and back, in the same processes; 0: not known */
+	const char *place; /* near, far, nearer or any; "" = not known */
 };
 
 struct bench_fact_read {

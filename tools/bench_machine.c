@@ -357,7 +357,7 @@ static void look_hypervisor(struct bench_machine *m)
 		bench_machine_warn(
 			m, "virtual", "measure on the bare machine",
 			"this is a virtual machine (%s): the host may move its processors, or give "
-			"their time to others; what was seen to move is discarded",
+			"their time to others; what was seen to move is discarded or set aside",
 			name != NULL ? name : "unknown");
 }
 

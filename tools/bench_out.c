@@ -24,6 +24,13 @@ static const struct out_col item_cols[] = {
 	{ "elapsed_ns", NULL, OUT_AGE, "how long the run took", false },
 	{ "discarded_count", NULL, OUT_COUNT,
 	  "measurements discarded, since the host moved the processors meanwhile", false },
+	{ "set_aside_count", NULL, OUT_COUNT,
+	  "rounds set aside, since the host had the processors at another distance than in those "
+	  "that count",
+	  false },
+	{ "near_ns", NULL, OUT_NS,
+	  "round trip of a cache line where the processors were nearest, median of those rounds",
+	  false },
 	{ "stopped", NULL, OUT_BOOL, "it was interrupted: rounds are missing", false },
 	{ "bounce_ns", NULL, OUT_NS, "round trip of a cache line, median of all teams", false },
 	{ "bounce_ns_min", NULL, OUT_NS, "the least of it", false },
@@ -50,6 +57,8 @@ static const struct out_col row_cols[] = {
 	{ "rounds", "ROUNDS", OUT_COUNT, "that count", true },
 	{ "discarded", "DISCARDED", OUT_COUNT,
 	  "that do not: the host moved the processors meanwhile", true },
+	{ "set_aside", "SET-ASIDE", OUT_COUNT,
+	  "that do not: the processors were at another distance than in those that count", true },
 	{ "p50_ns", "P50", OUT_NS, "half of the latencies are not above it; median of the rounds",
 	  false },
 	{ "p50_ns_min", "P50-MIN", OUT_NS, "the least of the rounds", true },
@@ -79,8 +88,15 @@ static const struct out_col row_cols[] = {
 	  false },
 	{ "limit_ns", "LIMIT-NS", OUT_NS, "the limit, where it is a time", true },
 	{ "limit_bytes_per_ns", "LIMIT-GB/S", OUT_REAL, "the limit, where it is a rate", true },
-	{ "bounce_ns", "BOUNCE", OUT_NS, "round trip of a cache line, in the same processes",
-	  true },
+	{ "bounce_ns", "BOUNCE", OUT_NS,
+	  "round trip of a cache line, in the same processes and rounds", true },
+	{ "bounce_ns_min", "BOUNCE-MIN", OUT_NS, "the least of the rounds", true },
+	{ "bounce_ns_max", "BOUNCE-MAX", OUT_NS, "the most of the rounds", true },
+	{ "place", "PLACE", OUT_TEXT,
+	  "where the processors were in the rounds that count: near, as the nearest of the run; "
+	  "far, or nearer than nearly all others, for want of near ones; any: it does not matter, "
+	  "or is not known",
+	  false },
 	{ "failed", "FAILED", OUT_LONG, "why it could not be measured; null: it was", false },
 	{ 0 },
 };
@@ -144,7 +160,9 @@ static void put_limit(struct out *out, const struct bench_row *row)
 	out_text(out, "limit", limit > 0 ? bench_limit_name(row->limit) : NULL);
 	put_known(out, row->limit == BENCH_LIMIT_MEMCPY ? "limit_bytes_per_ns" : "limit_ns", limit);
 	put_spread(out, "ratio", "ratio_min", "ratio_max", bench_over_rounds(row, FIELD(ratio)), 1);
-	put_known(out, "bounce_ns", bench_over_rounds(row, FIELD(bounce)).median);
+	put_spread(out, "bounce_ns", "bounce_ns_min", "bounce_ns_max",
+		   bench_over_rounds(row, FIELD(bounce)), 1);
+	out_text(out, "place", bench_place_name(row->place));
 }
 
 static void put_row(struct out *out, const struct bench_row *row)
@@ -164,6 +182,7 @@ static void put_row(struct out *out, const struct bench_row *row)
 	out_number_if(out, "rate_per_s", cell->rate, cell->measure == BENCH_OPEN_LOOP);
 	out_number(out, "rounds", row->rounds);
 	out_number(out, "discarded", row->discarded);
+	out_number(out, "set_aside", row->set_aside);
 	out_text(out, "failed", row->failed[0] != '\0' ? row->failed : NULL);
 	if (row->rounds == 0)
 		return;
@@ -222,6 +241,8 @@ static void put_run(struct out *out, const struct bench_run *run)
 	out_fact_number(out, "slice_ns", NULL, OUT_AGE, (uint64_t)run->settings.slice_ns);
 	out_fact_number(out, "elapsed_ns", NULL, OUT_AGE, (uint64_t)run->elapsed_ns);
 	out_fact_number(out, "discarded_count", "Discarded", OUT_COUNT, run->discarded);
+	out_fact_number(out, "set_aside_count", "Set aside", OUT_COUNT, run->set_aside);
+	put_real_fact(out, "near_ns", NULL, run->near);
 	out_fact_number(out, "stopped", NULL, OUT_BOOL, run->stopped || run->out_of_time);
 	put_real_fact(out, "bounce_ns", "Bounce", bounce.median);
 	put_real_fact(out, "bounce_ns_min", NULL, bounce.min);

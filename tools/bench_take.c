@@ -33,6 +33,7 @@ static void take_row(const struct bench_row *row, struct bench_result *to)
 	to->heat = cell->cold ? "cold" : "hot";
 	to->size = cell->size;
 	to->pinned = cell->pinned;
+	to->place = "";
 	to->rounds = row->rounds;
 	to->failed = row->failed[0] != '\0' ? row->failed : row->rounds == 0 ? "no round" : NULL;
 	if (to->failed != NULL)
@@ -47,6 +48,7 @@ static void take_row(const struct bench_row *row, struct bench_result *to)
 	to->limit_ns = row->limit == BENCH_LIMIT_MEMCPY ? 0 : limit;
 	to->limit_bytes_per_ns = row->limit == BENCH_LIMIT_MEMCPY ? limit : 0;
 	to->bounce_ns = bench_over_rounds(row, FIELD(bounce)).median;
+	to->place = bench_place_name(row->place);
 	to->ratio = span_of(row, FIELD(ratio), 1);
 }
 

@@ -40,7 +40,9 @@ static const struct cli_opt bench_opts[] = {
 	  "yes if not given" },
 	{ 0, "subscribers", "N", "of a fan-out, 1 to 8; 4 if not given" },
 	{ 0, "rate", "N", "messages a second of the open loop; 100000 if not given" },
-	{ 0, "time", "SECONDS", "begin nothing more after this time" },
+	{ 0, "time", "SECONDS",
+	  "begin nothing more after this time, and try rounds again until then in which the host "
+	  "had the processors far from one another" },
 	{ 0, "svg", "FILE", "also draw the result into FILE" },
 	{ 0, "root", "DIR",
 	  "machine: of the host whose proc and sys are below DIR, as a container has them "
@@ -94,13 +96,16 @@ struct watch {
 
 static void draw(struct watch *watch, const struct bench_run *run)
 {
-	unsigned round = run->done / run->row_count;
-	const struct bench_cell *cell = &run->rows[run->done % run->row_count].cell;
+	const struct bench_cell *cell = &run->now->cell;
 	char left[24], size[24];
 
-	fprintf(stderr, "\rround %u of %u: %s %s %s, %3u%%, %s left", round + 1,
-		run->settings.rounds, bench_measure_name(cell->measure), cell->contestant->name,
-		text_size(cell->size, size), run->done * 100 / run->in_all,
+	if (run->again > 0)
+		fprintf(stderr, "\ragain, %u rows: ", run->again);
+	else
+		fprintf(stderr, "\rround %u of %u, %3u%%: ", run->done / run->row_count + 1,
+			run->settings.rounds, run->done * 100 / run->in_all);
+	fprintf(stderr, "%s %s %s, %s left", bench_measure_name(cell->measure),
+		cell->contestant->name, text_size(cell->size, size),
 		run->left_ns < 1000000000 ? "<1 s" : text_duration(run->left_ns, left));
 	if (run->discarded > 0)
 		fprintf(stderr, ", %u discarded", run->discarded);
@@ -114,7 +119,7 @@ static bool progress(const struct bench_run *run, void *arg)
 	struct watch *watch = arg;
 	int64_t now = tarn_now();
 
-	if (watch->shown && run->done < run->in_all && now >= watch->next_ns) {
+	if (watch->shown && run->now != NULL && now >= watch->next_ns) {
 		draw(watch, run);
 		watch->next_ns = now + 100000000;
 	}
@@ -211,6 +216,23 @@ static int judge(const struct bench_run *run)
 	return failed == run->row_count ? CLI_FAILURE : CLI_OK;
 }
 
+/* Both were seen: the processors near one another, and not. */
+static void warn_of_places(const struct bench_run *run, struct bench_machine *m)
+{
+	double least = run->bounces[0], most = run->bounces[run->bounce_count - 1];
+
+	bench_machine_warn(m, "places", "--time SECONDS gives it longer to try again",
+			   "the host had the processors near and far (a cache line took %.0f to "
+			   "%.0f ns, near %.0f): %u rounds were set aside",
+			   least, most, run->near, run->set_aside);
+	if (run->other_rows > 0)
+		bench_machine_warn(m, "far-rows", "--time SECONDS gives it longer to try again",
+				   "%u of %u rows have too few rounds with the processors near: "
+				   "they are of others (PLACE), and not to be held against the "
+				   "rest",
+				   run->other_rows, run->row_count);
+}
+
 /* What spoils the figures; told on standard error but where it is part of the JSON. */
 static void warn(struct cli *cli, const struct bench_run *run, struct bench_machine *m)
 {
@@ -220,6 +242,8 @@ static void warn(struct cli *cli, const struct bench_run *run, struct bench_mach
 				   "%u of %u measurements were discarded: the host moved the "
 				   "processors meanwhile",
 				   run->discarded, run->done + run->discarded);
+	if (run->set_aside + run->other_rows > 0)
+		warn_of_places(run, m);
 	for (int i = 0; i < m->warning_count && !cli_given(cli, "json"); i++)
 		cli_note(cli, "%s", m->warnings[i].what);
 }
@@ -376,6 +400,11 @@ const struct cli_cmd cmd_bench = {
 		"also take the limit that the machine sets, before and after: the round trip of a "
 		"cache line, memcpy(3), a bare futex. Ratios are to the limit of the same round. A "
 		"round in which the host moved the processors meanwhile is discarded and counted. "
+		"A row is of rounds that had the processors equally far from one another, as the "
+		"cache line tells: near, if there are enough. The others are set aside, counted, "
+		"and tried again at the end: for as long as the rounds took and 2 seconds, or "
+		"until the time of --time or --quick is over. A row that has too few near ones "
+		"even so is of the others, and its PLACE says so. "
 		"Every message is checked when it comes: its number, its end, a word of each "
 		"line.\n\n"
 		"Figures are medians of the rounds. What cannot be measured here has a row that "
@@ -387,7 +416,9 @@ const struct cli_cmd cmd_bench = {
 		"faster only if the rounds of the two do not overlap, their medians are further "
 		"apart than the limits of the two and than 5 %, and apart by 8.5, 3.4, 2.1, 1.5, "
 		"1.15 or 0.75 times the width of their spreads where there are but 3 to 8 rounds; "
-		"all else is no difference that can be told. Of different machines, or of a "
+		"all else is no difference that can be told. Rows are unlike, and not compared, if "
+		"the host had the processors near one another in the one and far in the other. Of "
+		"different machines, or of a "
 		"host that moved meanwhile, it compares the ratios to the limit. What only one has "
 		"is named, and is not slower.\n\n"
 		"--seeds measures what five texts that are much read claim: every figure, and "

@@ -89,6 +89,36 @@ compare_json() { run tarn bench compare -J "$1" "$2"; }
 	json '[.items[0].compared[].unit] | index("ns")'
 }
 
+@test "rows of near processors and rows of far ones are unlike, which is neither slower nor an error" {
+	made --seed 1 >a.json
+	made --seed 2 --far ring >b.json
+	compare a.json b.json
+	is 0
+	says "0 slower, 0 faster"
+	says "unlike are not compared"
+	for pair in "a.json b.json" "b.json a.json"; do
+		# shellcheck disable=SC2086 # words
+		compare_json $pair
+		is 0
+		json '[.items[0].compared[] | select(.contestant == "ring") | .verdict] | unique == ["unlike"]'
+		json '[.items[0].compared[] | select(.contestant != "ring") | .verdict] |
+			unique == ["no difference"]'
+		json '[.items[0].compared[] | select(.verdict == "unlike") | .why] | all(contains("far"))'
+	done
+	made --seed 3 --far ring --slow ring=1.5 >c.json # far in both: like again
+	compare_json b.json c.json
+	json '[.items[0].compared[] | select(.contestant == "ring") | .verdict] | unique == ["slower"]'
+	jq 'del(.items[0].rows[].place)' b.json >old.json # of a version that did not tell
+	compare_json a.json old.json
+	json '[.items[0].compared[] | select(.contestant == "ring") | .verdict] | unique == ["unlike"]'
+	made --seed 2 --far ring --cpu "Slide rule" >b.json # another machine
+	compare_json a.json b.json
+	json '[.items[0].compared[] | select(.contestant == "ring") | .verdict] | unique == ["unlike"]'
+	made --seed 2 --alone pipe --slow pipe=4.5 >b.json # one process alone
+	compare_json a.json b.json
+	json '[.items[0].compared[] | select(.contestant == "pipe") | .verdict] | unique == ["slower"]'
+}
+
 # refused TEXT: b.json is damaged, which compare and picture say by exit code and by TEXT
 refused()
 {

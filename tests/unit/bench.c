@@ -71,6 +71,41 @@ static void a_round_is_discarded_where_the_bounces_differ_and_only_there(void **
 	assert_false(bench_moved(0, 130));  /* one was not taken */
 }
 
+static void a_place_is_the_nearest_that_is_no_freak(void **state)
+{
+	static const double one[] = { 500 }, two[] = { 140, 500 }, mixed[] = { 138, 142, 490, 505 },
+			    far[] = { 480, 500, 520 },
+			    freak[] = { 60, 480, 490, 495, 500, 505, 510 },
+			    pair[] = { 60,  62,  130, 131, 132, 133, 134, 135, 136, 137, 138,
+				       139, 140, 141, 142, 143, 144, 145, 146, 147, 148 },
+			    apart[] = { 75, 300, 320, 700 };
+
+	(void)state;
+	assert_true(bench_place_of(NULL, 0, 2) == 0);
+	assert_near(bench_place_of(one, 1, 2), 500);
+	assert_near(bench_place_of(two, 2, 2), 140); /* none is confirmed: the nearer one */
+	assert_near(bench_place_of(mixed, 4, bench_place_least(4)), 138);
+	assert_near(bench_place_of(far, 3, bench_place_least(3)), 500);
+	assert_near(bench_place_of(freak, 7, bench_place_least(7)), 495);
+	assert_int_equal(bench_place_least(21), 7);
+	assert_near(bench_place_of(pair, 21, bench_place_least(21)), 139);
+	assert_near(bench_place_of(pair, 21, 2), 60);
+	assert_near(bench_place_of(apart, 4, 4), 300); /* where most of them are */
+}
+
+static void a_round_is_at_a_place_that_its_bounce_is_within_half_as_much_of(void **state)
+{
+	(void)state;
+	assert_true(bench_is_at(140, 140));
+	assert_true(bench_is_at(120, 150));
+	assert_true(bench_is_at(190, 140));
+	assert_false(bench_is_at(500, 140));
+	assert_false(bench_is_at(140, 500));
+	assert_false(bench_is_at(80, 135));
+	assert_true(bench_is_at(0, 140)); /* it was not taken */
+	assert_true(bench_is_at(140, 0));
+}
+
 /* --- contestants that do wrong ---------------------------------------------------------------- */
 
 static int there[2], back[2];
@@ -165,7 +200,7 @@ static void every_measure_has_figures(void **state)
 		if (row->discarded > 0) /* a loaded machine */
 			continue;
 		assert_string_equal(row->failed, "");
-		assert_int_equal(row->rounds, 1);
+		assert_true(row->rounds >= 1); /* more, where it was never near again */
 		if (bench_is_rate(row->cell.measure)) {
 			assert_true(row->figures[0].rate > 0);
 			continue;
@@ -255,6 +290,239 @@ static void what_was_measured_is_the_limit_times_the_ratio(void **state)
 	bench_run_free(run);
 }
 
+/* --- the host moves the processors ------------------------------------------------------------ *
+ *
+ * What a team has left is overwritten once it has ended: the bounce by the next of a list, and
+ * the samples by twice as much where that is near, by five times as much where it is not. So the
+ * ratio tells which rounds a row is of.
+ */
+
+enum { MOVES_MAX = 64, NEAR = 140, FAR = 500, FREAK = 60 };
+
+static double moves[MOVES_MAX]; /* the last one goes on */
+static unsigned move_count, moves_made;
+static bool was_tried[8];
+static unsigned stop_at; /* moves; 0: it is never stopped */
+static int64_t budget_ns = INT64_C(100000000000), pause_ns = 1;
+
+static void planted_clean(struct bench *b)
+{
+	struct bench_shm *shm = b->shm;
+
+	if (!was_tried[b->cell->index]) { /* no round yet */
+		was_tried[b->cell->index] = true;
+		return;
+	}
+	double bounce = moves[moves_made < move_count ? moves_made : move_count - 1];
+	struct bench_limits limits = { bounce, bounce, bounce };
+
+	moves_made++;
+	shm->before = shm->after = limits;
+	shm->block_count = 0;
+	shm->sample_count = shm->per_sample = 1;
+	shm->samples[0] = (uint32_t)(bounce * (bounce < 200 ? 2 : 5) / shm->tick_ns);
+}
+
+static void nothing(struct bench *b, size_t size, uint64_t number)
+{
+	(void)b;
+	(void)size;
+	(void)number;
+}
+
+BENCH_LOCK_LOOPS(planted_lock_run, nothing, nothing)
+
+static const struct bench_variant planted_variants[] = {
+	{ BENCH_BLOCKING, BENCH_BIT(BENCH_ROUND_TRIP), 1, 4096, test_run },
+	{ BENCH_BLOCKING, BENCH_BIT(BENCH_WRITE), 0, 0, planted_lock_run },
+	{ 0 },
+};
+static const struct bench_contestant planted_contestant = {
+	.name = "planted",
+	.group = BENCH_HAND,
+	.what = "a pipe, or nothing",
+	.variants = planted_variants,
+	.open = test_open,
+	.clean = planted_clean,
+};
+static const struct bench_contestant *const planted_table[] = { &planted_contestant, NULL };
+
+static bool is_stopped(const struct bench_run *run, void *arg)
+{
+	(void)run;
+	(void)arg;
+	return stop_at > 0 && moves_made >= stop_at;
+}
+
+/* @rows round trips, or the lock alone; the sides are on one processor, and take no bounce. */
+static struct bench_run *run_moved(const double *list, unsigned count, unsigned rounds,
+				   unsigned rows, unsigned pins)
+{
+	static const size_t sizes[] = { 8, 16, 32, 64 };
+	const struct bench_contestant *const *lists[] = { planted_table, NULL };
+	struct bench_settings settings = {
+		.rounds = rounds,
+		.slice_ns = 100000,
+		.only = rows > 0 ? "round-trip" : "write",
+		.sizes = sizes,
+		.size_count = rows,
+		.pins = pins,
+		.budget_ns = budget_ns,
+		.pause_ns = pause_ns,
+		.progress = is_stopped,
+	};
+	struct bench_run *run = NULL;
+
+	fault = RIGHT;
+	memcpy(moves, list, count * sizeof(*moves));
+	move_count = count;
+	moves_made = 0;
+	memset(was_tried, 0, sizeof(was_tried));
+	assert_int_equal(bench_plan(&settings, lists, &run), 0);
+	run->cpu_count = 1;
+	bench_go(run);
+	nobody_is_left();
+	return run;
+}
+
+#define MOVED(rounds, rows, ...)                                                                   \
+	run_moved((const double[]){ __VA_ARGS__ },                                                 \
+		  sizeof((const double[]){ __VA_ARGS__ }) / sizeof(double), rounds, rows, 1)
+
+/* Row @i is of @rounds rounds, all of them at @place, and @set_aside were not. */
+static void assert_row(const struct bench_run *run, unsigned i, unsigned rounds,
+		       enum bench_place place, unsigned set_aside)
+{
+	const struct bench_row *row = &run->rows[i];
+	struct bench_spread ratio = bench_over_rounds(row, offsetof(struct bench_figures, ratio));
+	struct bench_spread bounce = bench_over_rounds(row, offsetof(struct bench_figures, bounce));
+
+	assert_string_equal(row->failed, "");
+	assert_int_equal(row->rounds, rounds);
+	assert_int_equal(row->set_aside, set_aside);
+	assert_int_equal(row->place, place);
+	if (place == BENCH_ANYWHERE)
+		return;
+	assert_true(bounce.max <= bounce.min * 1.5);
+	if (ratio.max > ratio.min * 1.05) /* whole ticks */
+		fail_msg("row %u mixes ratios of %g and %g", i, ratio.min, ratio.max);
+}
+
+static void rounds_that_are_all_near_or_all_far_all_count_and_none_is_tried_again(void **state)
+{
+	struct bench_run *run = MOVED(3, 2, NEAR);
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		assert_row(run, i, 3, BENCH_NEAR, 0);
+	assert_int_equal(moves_made, 6);
+	bench_run_free(run);
+	run = MOVED(3, 2, FAR, FAR + 15, FAR - 15, FAR);
+	for (unsigned i = 0; i < 2; i++) /* nobody can tell that there is anything nearer */
+		assert_row(run, i, 3, BENCH_NEAR, 0);
+	assert_int_equal(moves_made, 6);
+	assert_near(run->near, FAR);
+	assert_int_equal(run->set_aside, 0);
+	bench_run_free(run);
+}
+
+static void far_rounds_are_set_aside_and_tried_again_until_there_are_enough_near_ones(void **state)
+{
+	struct bench_run *run = MOVED(5, 2, NEAR, FAR, NEAR, NEAR, FAR, FAR, NEAR, NEAR, NEAR, NEAR,
+				      /* again: row 0, 1, 1; row 1 found it far once more */
+				      NEAR, FAR, NEAR, NEAR);
+
+	(void)state;
+	assert_row(run, 0, 5, BENCH_NEAR, 1);
+	assert_row(run, 1, 5, BENCH_NEAR, 3);
+	assert_int_equal(moves_made, 14);
+	assert_int_equal(run->set_aside, 4);
+	assert_int_equal(run->other_rows, 0);
+	assert_false(run->out_of_time);
+	bench_run_free(run);
+}
+
+static void rows_measured_before_a_nearer_place_was_seen_are_taken_again(void **state)
+{
+	struct bench_run *run = MOVED(3, 3, FAR, FAR, FAR, FAR, FAR, FAR, NEAR);
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		assert_row(run, i, 3, BENCH_NEAR, 2);
+	assert_int_equal(moves_made, 9 + 6);
+	bench_run_free(run);
+}
+
+static void a_row_of_too_few_near_rounds_is_of_the_others_and_says_so_and_the_run_ends(void **state)
+{
+	struct bench_run *run = MOVED(3, 3, NEAR, NEAR, NEAR, NEAR, FAR, FAR, FAR, FAR, FAR);
+	unsigned again = BENCH_AGAIN;
+
+	(void)state;
+	assert_row(run, 0, 2, BENCH_NEAR, 1 + again); /* two of three */
+	for (unsigned i = 1; i < 3; i++)
+		assert_row(run, i, 2 + again, BENCH_FAR, 1);
+	assert_int_equal(run->other_rows, 2);
+	assert_int_equal(moves_made, 9 + 3 * again);
+	assert_false(run->out_of_time);
+	bench_run_free(run);
+}
+
+/* All of the tries would take ten seconds. */
+static void trying_again_ends_with_the_time(void **state)
+{
+	struct bench_run *run;
+
+	(void)state;
+	budget_ns = 300000000;
+	pause_ns = 160000000;
+	run = MOVED(3, 1, NEAR, NEAR, FAR);
+	assert_true(moves_made < 3 + BENCH_AGAIN);
+	assert_false(run->stopped);
+	bench_run_free(run);
+	budget_ns = 0; /* as long again, and two seconds */
+	run = MOVED(3, 1, NEAR, NEAR, FAR);
+	assert_true(moves_made > 3 && moves_made < 3 + BENCH_AGAIN);
+	assert_false(run->stopped || run->out_of_time);
+	bench_run_free(run);
+	budget_ns = INT64_C(100000000000);
+	pause_ns = 1;
+}
+
+static void one_freak_is_no_place_that_others_are_held_against(void **state)
+{
+	struct bench_run *run = MOVED(4, 2, NEAR, NEAR, FREAK, NEAR, NEAR);
+
+	(void)state;
+	assert_row(run, 0, 4, BENCH_NEAR, 1);
+	assert_row(run, 1, 4, BENCH_NEAR, 0);
+	assert_near(run->near, NEAR);
+	assert_int_equal(moves_made, 9);
+	bench_run_free(run);
+	stop_at = 4; /* nothing is tried again */
+	run = MOVED(1, 4, FAR, FAR, FREAK, FAR);
+	stop_at = 0;
+	assert_row(run, 2, 1, BENCH_NEARER, 0);
+	assert_int_equal(run->other_rows, 1);
+	bench_run_free(run);
+}
+
+static void what_one_process_does_alone_or_wherever_it_may_is_of_all_rounds(void **state)
+{
+	static const double list[] = { NEAR, FAR, NEAR, FAR };
+	struct bench_run *run = run_moved(list, 4, 4, 0, 1);
+
+	(void)state;
+	assert_row(run, 0, 4, BENCH_ANYWHERE, 0);
+	assert_int_equal(moves_made, 4);
+	bench_run_free(run);
+	run = run_moved(list, 4, 2, 1, 3); /* by turns pinned, and not */
+	assert_row(run, 0, 2, BENCH_NEAR, 0);
+	assert_row(run, 1, 2, BENCH_ANYWHERE, 0);
+	assert_int_equal(moves_made, 4);
+	bench_run_free(run);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -266,6 +534,18 @@ int main(void)
 		cmocka_unit_test(a_lost_message_a_death_and_a_refusal_say_what_they_are),
 		cmocka_unit_test(what_cannot_be_measured_is_no_row_and_nothing_at_all_is_an_error),
 		cmocka_unit_test(what_was_measured_is_the_limit_times_the_ratio),
+		cmocka_unit_test(a_place_is_the_nearest_that_is_no_freak),
+		cmocka_unit_test(a_round_is_at_a_place_that_its_bounce_is_within_half_as_much_of),
+		cmocka_unit_test(
+			rounds_that_are_all_near_or_all_far_all_count_and_none_is_tried_again),
+		cmocka_unit_test(
+			far_rounds_are_set_aside_and_tried_again_until_there_are_enough_near_ones),
+		cmocka_unit_test(rows_measured_before_a_nearer_place_was_seen_are_taken_again),
+		cmocka_unit_test(
+			a_row_of_too_few_near_rounds_is_of_the_others_and_says_so_and_the_run_ends),
+		cmocka_unit_test(trying_again_ends_with_the_time),
+		cmocka_unit_test(one_freak_is_no_place_that_others_are_held_against),
+		cmocka_unit_test(what_one_process_does_alone_or_wherever_it_may_is_of_all_rounds),
 	};
 
 	return cmocka_run_group_tests_name("bench", tests, NULL, NULL);
