@@ -175,6 +175,7 @@ static inline void change(uint64_t i)
 	__atomic_store_n(&shared->word, i, __ATOMIC_RELAXED);
 }
 
+/* What each says is looked at, ours and theirs. */
 static inline void check(int r)
 {
 	if (r < 0)
@@ -190,16 +191,16 @@ static void pass_mutex(uint64_t i)
 
 static void pass_pthread(uint64_t i)
 {
-	pthread_mutex_lock(&shared->mutex);
+	check(-pthread_mutex_lock(&shared->mutex));
 	change(i);
-	pthread_mutex_unlock(&shared->mutex);
+	check(-pthread_mutex_unlock(&shared->mutex));
 }
 
 static void pass_robust(uint64_t i)
 {
-	pthread_mutex_lock(&shared->robust);
+	check(-pthread_mutex_lock(&shared->robust));
 	change(i);
-	pthread_mutex_unlock(&shared->robust);
+	check(-pthread_mutex_unlock(&shared->robust));
 }
 
 static void pass_counted(uint64_t i)
@@ -221,7 +222,7 @@ static void pass_posix(uint64_t i)
 	while (sem_wait(&shared->sem) < 0)
 		;
 	change(i);
-	sem_post(&shared->sem);
+	check(sem_post(&shared->sem));
 }
 
 static void by_sysv(uint64_t i, short flags)
@@ -256,9 +257,9 @@ static void pass_read(uint64_t i)
 static void pass_pthread_read(uint64_t i)
 {
 	(void)i;
-	pthread_rwlock_rdlock(&shared->rwlock);
+	check(-pthread_rwlock_rdlock(&shared->rwlock));
 	(void)__atomic_load_n(&shared->word, __ATOMIC_RELAXED);
-	pthread_rwlock_unlock(&shared->rwlock);
+	check(-pthread_rwlock_unlock(&shared->rwlock));
 }
 
 static void pass_write(uint64_t i)
@@ -270,9 +271,9 @@ static void pass_write(uint64_t i)
 
 static void pass_pthread_write(uint64_t i)
 {
-	pthread_rwlock_wrlock(&shared->rwlock);
+	check(-pthread_rwlock_wrlock(&shared->rwlock));
 	change(i);
-	pthread_rwlock_unlock(&shared->rwlock);
+	check(-pthread_rwlock_unlock(&shared->rwlock));
 }
 
 static void pass_spin(uint64_t i)
@@ -284,9 +285,9 @@ static void pass_spin(uint64_t i)
 
 static void pass_pthread_spin(uint64_t i)
 {
-	pthread_spin_lock(&shared->spin);
+	check(-pthread_spin_lock(&shared->spin));
 	change(i);
-	pthread_spin_unlock(&shared->spin);
+	check(-pthread_spin_unlock(&shared->spin));
 }
 
 /* Twice, as whoever asks for such a lock does. */
@@ -301,11 +302,11 @@ static void pass_recursive(uint64_t i)
 
 static void pass_pthread_recursive(uint64_t i)
 {
-	pthread_mutex_lock(&shared->recursive);
-	pthread_mutex_lock(&shared->recursive);
+	check(-pthread_mutex_lock(&shared->recursive));
+	check(-pthread_mutex_lock(&shared->recursive));
 	change(i);
-	pthread_mutex_unlock(&shared->recursive);
-	pthread_mutex_unlock(&shared->recursive);
+	check(-pthread_mutex_unlock(&shared->recursive));
+	check(-pthread_mutex_unlock(&shared->recursive));
 }
 
 static void pass_signal(uint64_t i)
@@ -317,7 +318,7 @@ static void pass_signal(uint64_t i)
 static void pass_pthread_signal(uint64_t i)
 {
 	change(i);
-	pthread_cond_signal(&shared->cond);
+	check(-pthread_cond_signal(&shared->cond));
 }
 
 static void pass_barrier(uint64_t i)
@@ -341,7 +342,7 @@ static void pass_event(uint64_t i)
 
 static void posix_as_event(uint64_t i)
 {
-	sem_post(&shared->sem);
+	check(sem_post(&shared->sem));
 	change(i);
 	while (sem_wait(&shared->sem) < 0)
 		;
@@ -384,9 +385,9 @@ static void pass_locked_read(uint64_t i)
 {
 	unsigned char copy[sizeof(shared->bytes)];
 
-	pthread_rwlock_rdlock(&shared->rwlock);
+	check(-pthread_rwlock_rdlock(&shared->rwlock));
 	memcpy(copy, shared->bytes, sizeof(copy));
-	pthread_rwlock_unlock(&shared->rwlock);
+	check(-pthread_rwlock_unlock(&shared->rwlock));
 	change(i + copy[0]);
 }
 
@@ -401,18 +402,18 @@ static void pass_locked_write(uint64_t i)
 {
 	unsigned char bytes[sizeof(shared->bytes)] = { (unsigned char)i };
 
-	pthread_mutex_lock(&shared->mutex);
+	check(-pthread_mutex_lock(&shared->mutex));
 	memcpy(shared->bytes, bytes, sizeof(bytes));
-	pthread_mutex_unlock(&shared->mutex);
+	check(-pthread_mutex_unlock(&shared->mutex));
 }
 
 static void pass_robust_write(uint64_t i)
 {
 	unsigned char bytes[sizeof(shared->bytes)] = { (unsigned char)i };
 
-	pthread_mutex_lock(&shared->robust);
+	check(-pthread_mutex_lock(&shared->robust));
 	memcpy(shared->bytes, bytes, sizeof(bytes));
-	pthread_mutex_unlock(&shared->robust);
+	check(-pthread_mutex_unlock(&shared->robust));
 }
 
 /* --- to and fro ---------------------------------------------------------------------------- */
@@ -450,12 +451,12 @@ static void posix_step(int me)
 {
 	while (sem_wait(&shared->sems[me]) < 0)
 		;
-	sem_post(&shared->sems[!me]);
+	check(sem_post(&shared->sems[!me]));
 }
 
 static void posix_start(void)
 {
-	sem_post(&shared->sems[0]);
+	check(sem_post(&shared->sems[0]));
 }
 
 static void posix_stop(void)
@@ -501,12 +502,12 @@ static void cond_step(int me)
 
 static void pthread_cond_step(int me)
 {
-	pthread_mutex_lock(&shared->mutex);
+	check(-pthread_mutex_lock(&shared->mutex));
 	while (shared->rounds % 2 != (unsigned)me)
-		pthread_cond_wait(&shared->cond, &shared->mutex);
+		check(-pthread_cond_wait(&shared->cond, &shared->mutex));
 	shared->rounds++;
-	pthread_cond_signal(&shared->cond);
-	pthread_mutex_unlock(&shared->mutex);
+	check(-pthread_cond_signal(&shared->cond));
+	check(-pthread_mutex_unlock(&shared->mutex));
 }
 
 static void barrier_step(int me)

@@ -542,6 +542,7 @@ int tarn__prim_await(struct prim *prim, int64_t deadline, tarn__prim_try_fn *try
 		uint32_t bell = announce(prim->sec.shm);
 
 		w.peer = 0;
+		w.announced = true;
 		w.w.probe |= now >= deadline; /* the last look is a thorough one */
 		r = try(prim, &w, arg);
 		if (r != 0)
@@ -599,29 +600,37 @@ static int find_free(struct prim *prim)
 	return -1;
 }
 
+/* Is the seat free, or that of somebody who is dead, which is then freed? */
+static bool free_seat(struct prim *prim, uint32_t at, bool probe, uint32_t *ret_peer)
+{
+	_Atomic uint32_t *word = &prim->seats[at].id;
+	/* relaxed: decided by the exchange */
+	uint32_t id = atomic_load_explicit(word, memory_order_relaxed);
+
+	/* Who is slower than others looks again: for what they have freed nobody rings. */
+	for (int tries = 0; tries < PRIM_TRIES && id != 0; tries++) {
+		if (!tarn__seat_dead(prim, id, probe)) {
+			*ret_peer = id;
+			return false;
+		}
+		/* acquire: what the dead did there is visible */
+		if (atomic_compare_exchange_strong_explicit(word, &id, 0, memory_order_acquire,
+							    memory_order_relaxed)) {
+			/* relaxed: for the eye */
+			atomic_fetch_add_explicit(&prim->sec.shm->aborted, 1, memory_order_relaxed);
+			return true;
+		}
+	}
+	return id == 0;
+}
+
 int tarn__seat_find(struct prim *prim, bool probe, uint32_t *ret_peer)
 {
 	int found = find_free(prim);
 
-	for (uint32_t at = 0; at < prim->seat_count && found < 0; at++) {
-		/* relaxed: decided by the exchange */
-		uint32_t id = atomic_load_explicit(&prim->seats[at].id, memory_order_relaxed);
-
-		if (id == 0)
-			return (int)at;
-		if (!tarn__seat_dead(prim, id, probe)) {
-			*ret_peer = id;
-			continue;
-		}
-		/* acquire: what the dead did there is visible */
-		if (atomic_compare_exchange_strong_explicit(&prim->seats[at].id, &id, 0,
-							    memory_order_acquire,
-							    memory_order_relaxed)) {
-			/* relaxed: for the eye */
-			atomic_fetch_add_explicit(&prim->sec.shm->aborted, 1, memory_order_relaxed);
+	for (uint32_t at = 0; at < prim->seat_count && found < 0; at++)
+		if (free_seat(prim, at, probe, ret_peer))
 			found = (int)at;
-		}
-	}
 	return found;
 }
 

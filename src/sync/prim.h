@@ -110,6 +110,7 @@ struct prim {
 	/* The seat that was last taken or given back by this handle, a guess; NULL: it has none. */
 	_Atomic(struct seat_shm *) last;
 	_Atomic uint32_t misses; /* how often in a row spinning has not paid off */
+	uint32_t lonely;         /* looks in a row in which a writer found no reader */
 	struct prim *next_held;  /* by the same thread; see tarn__prim_hold() */
 	/* Get the calling thread, which ends, up from its seats; NULL: it may keep them. Called for
 	 * each handle once tarn__self.seated was set. */
@@ -257,6 +258,7 @@ void tarn__prims_thread_ends(struct thread *me);
 struct await {
 	struct wait w;
 	uint32_t peer;
+	bool announced; /* it sleeps after this look, if that is in vain */
 };
 typedef int tarn__prim_try_fn(struct prim *prim, struct await *w, void *arg);
 

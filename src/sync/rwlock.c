@@ -3,23 +3,31 @@
  * rwlock.c - the lock of prim.h for the writer, a seat for each reader.
  *
  *     lock       the writer, from when it waits for the readers to leave
- *     state      no seat from this one on was ever taken: how far a writer looks
+ *     state      nobody reads on a seat from this one on: how far a writer looks
  *     seat       a reader; value: how many times more than once it reads
  *
  * A reader sits down, then looks whether there is a writer; a writer takes the lock, then looks who
- * sits. So one of the two sees the other, and it is the reader that gets up again. A seat's number
- * is below state before anybody sits there.
+ * sits. So one of the two sees the other, and it is the reader that gets up again.
+ *
+ * Who sits and finds no writer sees to it that its seat's number is below state, and looks again;
+ * then it reads. A writer that has the lock, and has found every seat empty for some time, lowers
+ * state, lest it look for ever at seats of long ago. Who sits down after that look finds the
+ * writer, or the state that it has left.
  *
  * Who waits for what:
  *   a writer for a writer   on lock, as in a section
  *   a writer for a reader   on the id of its seat; who gets up and sees a lock wakes it there.
  *                           Asleep it is one of the waiters, beside its own id in lock
- *   a reader for a writer   on bell, which the writer's unlock rings for all
- *   a reader for a seat     on bell, which who gets up rings for one where there is no writer
+ *   a reader for a writer   on bell, which the writer's unlock rings for all; as other writers do
+ *                           it says in lock that it is to be woken: an unlock looks no further
+ *   a reader for a seat     on bell, which who gets up rings for one. That one sits, or finds a
+ *                           writer: it is then the one that says so in lock
  *
  * Ordering, besides that of prim.h:
  *   R1 -> R2  a reader has its seat, or gives it back, and looks at lock; a writer has lock,
- *             and looks at seats; all by seq_cst
+ *             and looks at state and at seats; all by seq_cst
+ *   R3 -> R4  a writer that lowers state has seen the seats before, and unlocks after; a reader
+ *             that has its seat looks at lock, then at state
  * A reader gives its seat back as prim.h says, and so a writer that finds it empty may write.
  *
  * After a crash: a dead reader's seat is freed by the writer, or by a reader that finds no other. A
@@ -37,7 +45,10 @@
 
 #include "sync/prim.h"
 
-enum { READERS = 64 };
+enum {
+	READERS = 64,
+	LONELY = 64, /* looks at all seats in vain before a writer looks at the first alone */
+};
 
 static_assert(TARN_RWLOCK_READERS_MAX == PRIM_SEATS, "as documented");
 
@@ -68,7 +79,7 @@ static void use_seat(struct prim *prim, uint32_t at)
 	/* relaxed: decided by the exchange */
 	uint32_t used = atomic_load_explicit(state, memory_order_relaxed);
 
-	while (used <= at && /* seq_cst: before the seat is taken, R1 -> R2 */
+	while (used <= at && /* seq_cst: before lock is looked at, R1 -> R2 */
 	       !atomic_compare_exchange_weak_explicit(state, &used, at + 1, memory_order_seq_cst,
 						      memory_order_relaxed))
 		;
@@ -157,19 +168,31 @@ static inline bool sit_down(struct prim *prim, uint32_t at)
 	return true;
 }
 
-/* Any seat: a new one counts as used first. */
+/* Any seat, which from now on is the one that this thread had last. */
 static bool sit_down_anew(struct prim *prim, uint32_t at)
 {
-	use_seat(prim, at);
 	tarn__self.seated = true;
 	tarn__self.seat = at + 1;
 	return sit_down(prim, at);
 }
 
-__attribute__((noinline)) static int wake_writer(struct seat_shm *seat)
+/* This thread sits there: does it read? Else there is a writer, which may have overlooked it. */
+static inline bool may_stay(struct prim *prim, uint32_t at)
+{
+	while (TARN__LIKELY(lock_of(prim) == 0)) {
+		/* seq_cst: R4 <- R3, after lock */
+		if (TARN__LIKELY(atomic_load_explicit(&prim->sec.shm->state, memory_order_seq_cst) >
+				 at))
+			return true;
+		use_seat(prim, at);
+	}
+	return false;
+}
+
+__attribute__((noinline)) static int wake_writer(struct prim *prim, struct seat_shm *seat)
 {
 	(void)tarn__plat_futex_wake(&seat->id, 1);
-	return 0;
+	return tarn__prim_ring(prim, 1);
 }
 
 /* Seat @at was given back. 0, for a caller that ends with this, as the others of this kind: it
@@ -178,7 +201,7 @@ static inline int left(struct prim *prim, uint32_t at)
 {
 	/* R1: a writer that comes later finds the seat empty */
 	return TARN__LIKELY(lock_of(prim) == 0) ? tarn__prim_ring(prim, 1)
-						: wake_writer(&prim->seats[at]);
+						: wake_writer(prim, &prim->seats[at]);
 }
 
 /* From a seat of this thread's. */
@@ -195,20 +218,17 @@ static void get_up_for_good(struct prim *prim)
 		(void)get_up(prim, (uint32_t)at);
 }
 
-__attribute__((noinline)) static int wake_all(struct prim *prim, bool writer)
+/* A writer, and all readers. */
+__attribute__((noinline)) static int wake_all(struct prim *prim)
 {
-	if (writer)
-		tarn__section_wake(prim->sec.shm, 1);
+	tarn__section_wake(prim->sec.shm, 1);
 	return tarn__prim_ring(prim, INT32_MAX);
 }
 
 static inline int stop_writing(struct prim *prim)
 {
 	tarn__prim_drop(prim);
-
-	bool writer = tarn__prim_let_go(prim);
-
-	return TARN__LIKELY(!writer && !tarn__prim_asleep(prim)) ? 0 : wake_all(prim, writer);
+	return TARN__LIKELY(!tarn__prim_let_go(prim)) ? 0 : wake_all(prim);
 }
 
 /* --- open ---------------------------------------------------------------------------------- */
@@ -295,7 +315,7 @@ static inline int verdict(struct prim *prim, struct tarn_diag *diag)
 
 /* --- read ---------------------------------------------------------------------------------- */
 
-/* There is, or was, a writer. 0: look again, as @w says; else the error. */
+/* 1: wait for the writer that there is; 0: look again; else the error. */
 static int look_at_writer(struct prim *prim, struct await *w, uint32_t seen, struct tarn_diag *diag)
 {
 	struct tarn_section *sec = &prim->sec;
@@ -309,7 +329,11 @@ static int look_at_writer(struct prim *prim, struct await *w, uint32_t seen, str
 	if ((!w->w.probe && tarn__section_seems_alive(sec, owner)) ||
 	    tarn__section_owned(sec, seen)) {
 		w->peer = owner;
-		return w->w.slept ? tarn__section_deadlock(sec, &w->w.seen, diag) : 0;
+		if (w->announced && (seen & TARN__ID_FLAG) == 0 &&
+		    !take(sec->shm, seen, seen | TARN__ID_FLAG))
+			return 0;
+		r = w->w.slept ? tarn__section_deadlock(sec, &w->w.seen, diag) : 0;
+		return r < 0 ? r : 1;
 	}
 	if (!take(sec->shm, seen, id_of(sec) | (seen & TARN__ID_FLAG)))
 		return 0;
@@ -324,25 +348,23 @@ static int look_at_writer(struct prim *prim, struct await *w, uint32_t seen, str
 /* 1: this thread reads; 0: not now. */
 static int try_read(struct prim *prim, struct await *w, void *arg)
 {
-	uint32_t seen = lock_of(prim);
-	int at, r;
+	for (int tries = 0; tries < PRIM_TRIES; tries++) {
+		uint32_t seen = lock_of(prim);
+		int r = seen != 0 ? look_at_writer(prim, w, seen, arg) : 0, at;
 
-	if (seen != 0) {
-		r = look_at_writer(prim, w, seen, arg);
-		seen = r == 0 ? lock_of(prim) : seen;
+		if (r != 0)
+			return r < 0 ? r : 0;
 		if (seen != 0)
-			return r;
+			continue;
+		at = tarn__seat_find(prim, w->w.probe, &w->peer);
+		if (at < 0)
+			return 0;
+		if (!sit_down_anew(prim, (uint32_t)at))
+			continue;
+		if (may_stay(prim, (uint32_t)at))
+			return 1;
+		(void)get_up(prim, (uint32_t)at);
 	}
-	at = tarn__seat_find(prim, w->w.probe, &w->peer);
-	if (at < 0)
-		return 0;
-	if (!sit_down_anew(prim, (uint32_t)at))
-		return 0;
-	seen = lock_of(prim);
-	if (seen == 0)
-		return 1;
-	(void)get_up(prim, (uint32_t)at);
-	w->peer = seen & ~TARN__ID_FLAG;
 	return 0;
 }
 
@@ -385,10 +407,10 @@ static TARN__ALWAYS_INLINE int read_lock(struct prim *prim, int64_t deadline, bo
 {
 	uint32_t at = tarn__self.seat - 1; /* of a thread that is not ready, beyond all */
 
-	if (TARN__UNLIKELY(id_of(&prim->sec) == 0) || TARN__UNLIKELY(at >= seats_used(prim)) ||
+	if (TARN__UNLIKELY(id_of(&prim->sec) == 0) || TARN__UNLIKELY(at >= prim->seat_count) ||
 	    TARN__UNLIKELY(lock_of(prim) != 0) || TARN__UNLIKELY(!sit_down(prim, at)))
 		return read_slowly(prim, deadline, wait, diag);
-	if (TARN__UNLIKELY(lock_of(prim) != 0))
+	if (TARN__UNLIKELY(!may_stay(prim, at)))
 		return read_later(prim, deadline, wait, diag);
 	return verdict(prim, diag);
 }
@@ -417,11 +439,13 @@ static bool bury(struct prim *prim, uint32_t at, uint32_t id, bool probe)
 {
 	if (!tarn__seat_dead(prim, id, probe))
 		return false;
-	/* relaxed: nobody reads there any more */
+	/* seq_cst: B1 -> B2; somebody may wait for a seat */
 	if (atomic_compare_exchange_strong_explicit(&prim->seats[at].id, &id, 0,
-						    memory_order_relaxed, memory_order_relaxed))
+						    memory_order_seq_cst, memory_order_relaxed)) {
 		/* relaxed: for the eye */
 		atomic_fetch_add_explicit(&prim->sec.shm->aborted, 1, memory_order_relaxed);
+		(void)tarn__prim_ring(prim, 1);
+	}
 	return true;
 }
 
@@ -476,8 +500,9 @@ static int drain(struct prim *prim, int64_t deadline, bool wait, uint32_t *ret_a
 	return r;
 }
 
-/* On any seat; by lines, since there are many where many ever read. */
-__attribute__((noinline)) static bool others_sit(const struct prim *prim)
+/* The lock is ours. On any seat; by lines, since there may be many. Nobody, often enough: look at
+ * the first alone from now on. */
+__attribute__((noinline)) static bool others_sit(struct prim *prim)
 {
 	uint32_t used = seats_used(prim), at = 0;
 
@@ -488,12 +513,17 @@ __attribute__((noinline)) static bool others_sit(const struct prim *prim)
 	for (; at < used; at++)
 		if (TARN__UNLIKELY(sitter(prim, at) != 0))
 			return true;
+	if (TARN__UNLIKELY(++prim->lonely >= LONELY)) {
+		prim->lonely = 0;
+		/* relaxed: R3 -> R4, published by unlock() */
+		atomic_store_explicit(&prim->sec.shm->state, 1, memory_order_relaxed);
+	}
 	return false;
 }
 
 static_assert(SEATS_A_LINE == 4, "as others_sit() looks");
 
-static inline bool anybody_sits(const struct prim *prim)
+static inline bool anybody_sits(struct prim *prim)
 {
 	return TARN__UNLIKELY(sitter(prim, 0) != 0) ||
 	       /* seq_cst: as in seats_used() */
@@ -524,6 +554,7 @@ __attribute__((noinline)) static int write_alone(struct prim *prim, int64_t dead
 	uint32_t at = 0;
 	int drained = drain(prim, deadline, wait, &at);
 
+	prim->lonely = 0;
 	if (drained == 0)
 		return r;
 	r = writer_words(prim, drained, at, diag);
@@ -545,7 +576,8 @@ __attribute__((noinline)) static int write_slowly(struct prim *prim, int64_t dea
 __attribute__((noinline)) static int write_anew(struct prim *prim, int64_t deadline, bool wait,
 						struct tarn_diag *diag)
 {
-	unlock(prim->sec.shm, 0);
+	if (unlock_asleep(prim->sec.shm, 0))
+		(void)wake_all(prim);
 	return write_slowly(prim, deadline, wait, diag);
 }
 
@@ -581,6 +613,7 @@ int tarn_rwlock_downgrade(struct tarn_rwlock *lock)
 	at = tarn__seat_find(prim, true, &peer);
 	if (at < 0)
 		return -EAGAIN;
+	use_seat(prim, (uint32_t)at);
 	if (!sit_down_anew(prim, (uint32_t)at))
 		return -EAGAIN;
 	stop_writing(prim);

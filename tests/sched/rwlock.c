@@ -2,6 +2,8 @@
 /* rwlock.c - an rwlock under the scheduler: who is in, who is told, who is woken. */
 #include "prims.h"
 
+enum { LONELY = 64 }; /* as in rwlock.c */
+
 static struct tarn_rwlock *locks[SCHED_PROCS + 1];
 
 static struct {
@@ -79,6 +81,15 @@ static void reads_again(int me)
 	}
 }
 
+/* P1 reads, the others write. */
+static void second_reads(int me)
+{
+	if (me == 1)
+		reader(me);
+	else
+		writer(me);
+}
+
 /* P0 writes, and goes on reading what it wrote; P1 writes. */
 static void writes_and_reads(int me)
 {
@@ -133,6 +144,24 @@ static void two(void)
 	open_all(2, 4);
 }
 
+/* P1's seat is the second, and P0 has found both empty as often as may be, but for once. */
+static void lonely(void)
+{
+	open_all(3, 4);
+	sched_as(SCHED_PROCS);
+	must(tarn_rwlock_read(locks[SCHED_PROCS], TARN_FOREVER, NULL));
+	sched_as(1);
+	must(tarn_rwlock_read(locks[1], TARN_FOREVER, NULL));
+	must(tarn_rwlock_unlock(locks[1]));
+	sched_as(SCHED_PROCS);
+	must(tarn_rwlock_unlock(locks[SCHED_PROCS]));
+	sched_as(0);
+	for (int i = 1; i < LONELY; i++) {
+		must(tarn_rwlock_write(locks[0], TARN_FOREVER, NULL));
+		must(tarn_rwlock_unlock(locks[0]));
+	}
+}
+
 static void three(void)
 {
 	open_all(3, 4);
@@ -172,6 +201,9 @@ const struct sched_scenario sched_rwlocks[] = {
 	  .quick = { 2, 1 }, .full = { { 3, 2 } }, JUDGED },
 	{ "rwlock-again", "one writes, one reads twice", .procs = 2, .setup = two,
 	  .body = reads_again, .quick = { 2, 1 }, .full = { { 3, 1 } }, JUDGED },
+	{ "rwlock-lonely", "two write, and look at fewer seats, one reads", .procs = 3,
+	  .setup = lonely, .body = second_reads, .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 } },
+	  JUDGED },
 	{ "rwlock-downgrade", "one writes and reads on, one writes", .procs = 2, .setup = two,
 	  .body = writes_and_reads, .quick = { 2, 1 }, .full = { { 3, 1 } }, JUDGED },
 	{ "rwlock-readers", "one writes, two read", .procs = 3, .setup = three, .body = one_writes,
@@ -180,5 +212,7 @@ const struct sched_scenario sched_rwlocks[] = {
 	  .quick = { 1, 1 }, .full = { { 2, 1 }, { 1, 2 } }, JUDGED },
 	{ "rwlock-narrow", "three read, one at a time", .procs = 3, .setup = narrow,
 	  .body = all_read, .quick = { 1, 1 }, .full = { { 2, 1 }, { 1, 2 } }, JUDGED },
+	{ "rwlock-seats", "one writes, two read, one at a time", .procs = 3, .setup = narrow,
+	  .body = one_writes, .quick = { 1, 1 }, .full = { { 3, 0 }, { 2, 1 } }, JUDGED },
 	{ 0 },
 };
