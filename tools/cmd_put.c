@@ -4,7 +4,9 @@
  * a latest value, as a new one whose other fields are as before.
  *
  * Every value is read and checked before anything is opened to be changed. Then the sections that
- * guard the structs are entered, in the order of their offsets, and one tx has all stores.
+ * guard the structs are entered, in the order of their offsets, and one tx has all stores. What
+ * there was before is read inside of them, too: so it is what this change replaced. All waiting is
+ * the library's, where tarn locks sees it.
  */
 
 #include <errno.h>
@@ -32,7 +34,9 @@ static const struct cli_opt put_opts[] = {
 
 static const struct out_col put_cols[] = {
 	{ "name", "NAME", OUT_TEXT, "REGION/OBJECT.FIELD", false },
-	{ "before", "BEFORE", OUT_VALUE, "what it was", false },
+	{ "before", "BEFORE", OUT_VALUE,
+	  "what it was; null where none was written yet, or it failed before that was read",
+	  false },
 	{ "after", "AFTER", OUT_VALUE, "what it was set to", false },
 	{ "unit", "UNIT", OUT_TEXT, "of the number", false },
 	{ "action", "ACTION", OUT_TEXT, "set, would set or failed", false },
@@ -47,7 +51,8 @@ struct setting {
 	char *name; /* REGION/OBJECT.FIELD */
 	char *text; /* VALUE */
 	struct typed_at at;
-	struct typed typed; /* as it is looked at */
+	struct typed typed; /* as it is looked at; its copy is what there was before */
+	bool seen;          /* that was read */
 	struct tarn_place place;
 	unsigned char *bytes;
 	size_t size;
@@ -232,6 +237,17 @@ static int by_section(const void *a, const void *b)
 	return (m > n) - (m < n);
 }
 
+static int enter_fail(struct put *put, const struct setting *s, int error)
+{
+	struct tarn_diag *diag = &put->cli->diag;
+
+	if (error == -ETIMEDOUT)
+		snprintf(diag->hint, sizeof(diag->hint),
+			 "--timeout waits longer; tarn locks %.160s shows who has it and who waits",
+			 s->at.name.region);
+	return cli_fail(put->cli, s->name, error);
+}
+
 /* Each section once: who is inside already is where its offset is that of the one before. */
 static int enter_all(struct put *put, struct setting **sorted)
 {
@@ -247,8 +263,18 @@ static int enter_all(struct put *put, struct setting **sorted)
 		last = s->section_off;
 		r = tarn_section_enter(s->section, put->deadline, &put->tx, &put->cli->diag);
 		if (r < 0)
-			return cli_fail(put->cli, s->name, r);
+			return enter_fail(put, s, r);
 	}
+	return CLI_OK;
+}
+
+/* The sections are entered; or nothing guards it. */
+static int read_before(struct put *put, struct setting *s)
+{
+	memcpy(s->typed.copy, s->data, s->typed.stat.size);
+	if (tarn_segment_damaged(tarn_region_segment(put->region)))
+		return cli_fail(put->cli, s->name, -EIO);
+	s->seen = true;
 	return CLI_OK;
 }
 
@@ -317,6 +343,8 @@ static int set_structs(struct put *put)
 	if (code == CLI_OK)
 		code = enter_all(put, sorted);
 	/* Closing a section that was entered undoes the tx. */
+	for (int i = 0; i < put->count && code == CLI_OK; i++)
+		code = read_before(put, &put->settings[i]);
 	if (code == CLI_OK) {
 		for (int i = 0; i < put->count; i++)
 			store(put, &put->settings[i]);
@@ -345,25 +373,48 @@ static int open_latest(struct put *put, struct tarn_latest **ret_latest)
 	return r;
 }
 
+/* @value: what is to be the newest next. */
+static int read_latest(struct put *put, struct tarn_latest *latest, unsigned char *value)
+{
+	size_t all = put->settings[0].typed.stat.size, size;
+	uint64_t number = 0;
+	int r;
+
+	memset(value, 0, all);
+	r = tarn_latest_read(latest, value, all, &size, &number);
+	if (r < 0 && r != -ENODATA)
+		return r;
+	for (int i = 0; i < put->count; i++) {
+		struct setting *s = &put->settings[i];
+
+		memcpy(s->typed.copy, value, all);
+		s->typed.number = number;
+		s->seen = true;
+	}
+	for (int i = 0; i < put->count; i++)
+		memcpy(value + put->settings[i].place.offset, put->settings[i].bytes,
+		       put->settings[i].size);
+	return 0;
+}
+
 /* The newest with what is to be set, if it still is the newest then: else once more. */
 static int write_latest(struct put *put, struct tarn_latest *latest, unsigned char *value)
 {
-	size_t all = put->settings[0].typed.stat.size, size;
-	uint64_t number;
+	const struct setting *first = &put->settings[0];
+	struct tarn_diag *diag = &put->cli->diag;
 	int r;
 
 	do {
-		number = 0;
-		memset(value, 0, all);
-		r = tarn_latest_read(latest, value, all, &size, &number);
-		for (int i = 0; i < put->count; i++)
-			memcpy(value + put->settings[i].place.offset, put->settings[i].bytes,
-			       put->settings[i].size);
-		if (r == 0 || r == -ENODATA)
-			r = tarn_latest_write_if(latest, value, all, number, put->deadline,
-						 &put->cli->diag);
+		r = read_latest(put, latest, value);
+		if (r == 0)
+			r = tarn_latest_write_if(latest, value, first->typed.stat.size,
+						 first->typed.number, put->deadline, diag);
 	} while (r == -EAGAIN && tarn_now() < put->deadline);
-	return r == -EAGAIN ? -ETIMEDOUT : r;
+	if (r != -EAGAIN)
+		return r;
+	snprintf(diag->what, sizeof(diag->what),
+		 "other writers were faster each time until the timeout; nothing was set");
+	return -ETIMEDOUT;
 }
 
 static int set_latest(struct put *put)
@@ -377,7 +428,7 @@ static int set_latest(struct put *put)
 		tarn_latest_close(latest);
 	}
 	free(value);
-	return r < 0 ? cli_fail(put->cli, put->settings[0].name, r) : CLI_OK;
+	return r < 0 ? enter_fail(put, &put->settings[0], r) : CLI_OK;
 }
 
 static int set_all(struct put *put)
@@ -396,16 +447,13 @@ static void put_row(struct put *put, const struct setting *s, const char *action
 	const struct tarn_field *field = s->place.field;
 	const unsigned char *old = s->typed.copy + s->place.offset;
 	bool json = put->out.as_json, one = s->place.length == 0;
-	char *before = value_text(field, old, s->place.length, 16, json);
+	bool none = !s->seen || (s->typed.latest != NULL && s->typed.number == 0);
+	char *before = none ? NULL : value_text(field, old, s->place.length, 16, json);
 	char *after = value_text(field, s->bytes, s->place.length, 16, json);
 
 	out_row(&put->out);
 	out_text(&put->out, "name", s->name);
-	if (s->typed.latest != NULL && s->typed.number == 0) {
-		free(before); /* none was written yet */
-		before = NULL;
-	}
-	out_value(&put->out, "before", before, one && value_is_number(field, old));
+	out_value(&put->out, "before", before, !none && one && value_is_number(field, old));
 	out_value(&put->out, "after", after, one && value_is_number(field, s->bytes));
 	out_text(&put->out, "unit", field->unit[0] != '\0' ? field->unit : NULL);
 	out_text(&put->out, "action", action);
@@ -415,14 +463,15 @@ static void put_row(struct put *put, const struct setting *s, const char *action
 	free(after);
 }
 
-/* What a dead owner left is undone when the section is entered: then what it shows does not
- * matter. */
+/* For a dry run. What a dead owner left is undone when the section is entered: then what it shows
+ * does not matter. */
 static int look_before(struct put *put, struct setting *s)
 {
 	int r = typed_read(&s->typed, !put->unguarded, put->deadline);
 
 	if (r == -EOWNERDEAD)
 		r = typed_read(&s->typed, false, put->deadline);
+	s->seen = r == 0;
 	return r < 0 ? typed_read_fail(put->cli, &s->typed, s->name, s->at.name.region, r) : CLI_OK;
 }
 
@@ -456,7 +505,7 @@ static int put_all(struct put *put)
 		if (code == CLI_OK)
 			code = prepare(put, &put->settings[i]);
 	}
-	for (int i = 0; i < put->count && code == CLI_OK; i++)
+	for (int i = 0; i < put->count && code == CLI_OK && !put->write; i++)
 		code = look_before(put, &put->settings[i]);
 	if (code != CLI_OK)
 		return code;
@@ -524,8 +573,9 @@ const struct cli_cmd cmd_put = {
 		"It enters the section that guards the struct, and makes one change of all that is "
 		"named: nobody sees some of it, and if anything fails, or it is killed, nothing is "
 		"set. Several structs of one region may be named, and their sections are entered "
-		"in "
-		"their order. What no section guards is refused without --unguarded.\n\n"
+		"in their order. BEFORE is read inside of them, too: it is what this change "
+		"replaced. While it waits to enter, tarn locks shows it. What no section guards is "
+		"refused without --unguarded.\n\n"
 		"Of a latest value a new one is written, whose other fields are those of the "
 		"newest: if "
 		"another writer is faster, its value is taken, and never lost. It is written by "

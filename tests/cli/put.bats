@@ -143,12 +143,49 @@ typed() { "$BUILD_DIR/tests/cli/typed" "$P" "$@" 3>&-; }
 	until_true test -s pid
 	run tarn put "$P/kitchen.trim=1" --write --timeout 0.2
 	is_error 5 put
+	says "is held by process $(cat pid)"
+	says "tarn locks $P"
+	run --separate-stderr tarn put "$P/kitchen.trim=1" --write --timeout 0.1 -J
+	is 5
+	json '.items[0] | .action == "failed" and .before == null and .after == 1'
 	kill -9 "$(cat pid)"
 	wait || true
 	run tarn put "$P/kitchen.trim=1" --write
 	is 0
 	run tarn get "$P/kitchen.trim" "$P/kitchen.time"
 	[ "$output" = $'1\n18446744073709551615' ]
+	tarn rm "$P" --yes
+}
+
+waits() { [ "$(tarn locks "$P/$1" -J | jq '.items[0].waiters')" = 1 ]; }
+
+@test "who waits is seen by tarn locks, and what it was before is what was replaced" {
+	typed make
+	"$BUILD_DIR/tests/cli/typed" "$P" hold >pid 3>&- &
+	until_true test -s pid
+	tarn put "$P/kitchen.time=1" "$P/kitchen.temperature=2" --write --timeout 60 -J >put 3>&- &
+	local put=$!
+	until_true waits lock
+	run tarn locks "$P" -J
+	json ".items[0].threads | .[0].pid == $(cat pid) and .[1].role == \"waits\" and .[1].pid == $put"
+	kill -USR1 "$(cat pid)"
+	wait "$put"
+	output=$(cat put)
+	json '[.items[] | [.before, .after, .action]] == [[500, 1, "set"], [500, 2, "set"]]'
+	tarn rm "$P" --yes
+	typed latest
+	"$BUILD_DIR/tests/cli/typed" "$P" lend >lent 3>&- &
+	until_true test -s lent
+	run tarn put "$P/lent.x=1" --write --timeout 0.2
+	is_error 5 put
+	says "is held by process $(cat lent)"
+	tarn put "$P/lent.x=1" "$P/lent.y=2" --write --timeout 60 -J >put 3>&- &
+	put=$!
+	until_true waits lent
+	kill -USR1 "$(cat lent)"
+	wait "$put"
+	output=$(cat put)
+	json '[.items[] | [.before, .after, .action]] == [[7, 1, "set"], [8, 2, "set"]]'
 	tarn rm "$P" --yes
 }
 

@@ -7,7 +7,7 @@
  *                            there, object "raw"
  *     typed REGION write     change kitchen for ever: in each state of it all numbers are the same
  *     typed REGION step      the same once
- *     typed REGION hold      be half through a change until killed; prints its pid
+ *     typed REGION hold      be half through a change until killed; prints its pid. SIGUSR1: end it
  *     typed REGION die       be killed half through a change
  *
  *     typed REGION latest    a region with latest values: "pose" of type point, "none" of the same
@@ -15,6 +15,8 @@
  *     typed REGION rewrite   write pose and frame for ever: all that they consist of is the same
  *     typed REGION count     add one to pose.y for ever, and lose nobody else's value
  *     typed REGION keep      hold pose until killed; prints its pid
+ *     typed REGION lend      make "lent", of type point and filled in place, and be at writing it,
+ *                            7 8, until SIGUSR1; prints its pid
  */
 #include <errno.h>
 #include <signal.h>
@@ -75,17 +77,39 @@ static int make(const char *name)
 	       tarn_object_create(region, "raw", 64, &p, NULL) < 0;
 }
 
+static int end_change(uint64_t number)
+{
+	for (int i = 10; i < 20; i++)
+		TARN_SET(tx, &kitchen->samples[i], (float)number);
+	TARN_SET(tx, &kitchen->temperature, (double)number);
+	return tarn_section_leave(section) < 0;
+}
+
 static int change(uint64_t number, bool half)
 {
 	if (tarn_section_enter(section, TARN_FOREVER, &tx, NULL) < 0)
 		return 1;
 	TARN_SET(tx, &kitchen->time, number);
-	for (int i = 0; i < (half ? 10 : 20); i++)
+	for (int i = 0; i < 10; i++)
 		TARN_SET(tx, &kitchen->samples[i], (float)number);
-	if (half)
-		return 0;
-	TARN_SET(tx, &kitchen->temperature, (double)number);
-	return tarn_section_leave(section) < 0;
+	return half ? 0 : end_change(number);
+}
+
+static void say_pid(void)
+{
+	printf("%d\n", (int)getpid());
+	fflush(stdout);
+}
+
+/* SIGUSR1 is blocked since the start. */
+static void await_signal(void)
+{
+	sigset_t set;
+	int which;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigwait(&set, &which);
 }
 
 static int act(const char *what)
@@ -103,10 +127,11 @@ static int act(const char *what)
 		r = change(500, true);
 	if (r == 0 && strcmp(what, "die") == 0)
 		raise(SIGKILL);
-	printf("%d\n", (int)getpid());
-	fflush(stdout);
-	while (r == 0)
-		pause();
+	say_pid();
+	if (r == 0) {
+		await_signal();
+		r = end_change(500);
+	}
 	return r;
 }
 
@@ -170,6 +195,23 @@ static int count(void)
 	return r != 0;
 }
 
+static int lend(void)
+{
+	const struct tarn_latest_opts opts = { .type = point_type(),
+					       .flags = TARN_LATEST_IN_PLACE };
+	const struct point next = { .x = 7, .y = 8 };
+	struct tarn_latest *lent;
+	void *data;
+
+	if (tarn_latest_open(region, "lent", &opts, &lent) < 0 ||
+	    tarn_latest_loan(lent, TARN_FOREVER, &data, NULL) < 0)
+		return 1;
+	say_pid();
+	await_signal();
+	memcpy(data, &next, sizeof(next));
+	return tarn_latest_publish(lent, sizeof(next)) < 0;
+}
+
 static int act_latest(const char *name, const char *what)
 {
 	const void *data;
@@ -185,22 +227,36 @@ static int act_latest(const char *name, const char *what)
 		return rewrite();
 	if (strcmp(what, "count") == 0)
 		return count();
+	if (strcmp(what, "lend") == 0)
+		return lend();
 	if (tarn_latest_hold(pose, &data, &size, NULL, NULL) < 0)
 		return 1;
-	printf("%d\n", (int)getpid());
-	fflush(stdout);
+	say_pid();
 	for (;;)
 		pause();
 }
 
+static bool of_latest(const char *what)
+{
+	static const char *const those[] = { "latest", "rewrite", "count", "keep", "lend" };
+
+	for (size_t i = 0; i < sizeof(those) / sizeof(those[0]); i++)
+		if (strcmp(what, those[i]) == 0)
+			return true;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
+	sigset_t set;
 	void *p;
 
 	if (argc != 3)
 		return 2;
-	if (strcmp(argv[2], "latest") == 0 || strcmp(argv[2], "rewrite") == 0 ||
-	    strcmp(argv[2], "count") == 0 || strcmp(argv[2], "keep") == 0)
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (of_latest(argv[2]))
 		return act_latest(argv[1], argv[2]);
 	if (strcmp(argv[2], "make") == 0)
 		return make(argv[1]);
