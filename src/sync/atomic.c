@@ -5,15 +5,15 @@
 #include <tarn/atomic.h>
 
 #include "plat/plat.h"
-
-#define SLICE_NS INT64_C(10000000) /* after that, what a wake of the dead was for is seen */
+#include "sync/section.h"
 
 int tarn_atomic_wait(const uint32_t *word, uint32_t value, int64_t deadline)
 {
 	if ((uintptr_t)word % sizeof(*word) != 0)
 		return -EINVAL;
 	while (tarn_atomic_load32(word) == value) {
-		int64_t now = tarn__plat_now(), slice = now + SLICE_NS;
+		/* after a slice, what a wake of the dead was for is seen */
+		int64_t now = tarn__plat_now(), slice = now + tarn__section_net_ns;
 		int r;
 
 		if (now >= deadline)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * prim.c - every operation on a mutex and on semaphores, killed at each instruction, and with a
- * living peer asleep on the other side.
+ * prim.c - every operation on a mutex, on semaphores and on single words (atomic_ops.c), killed at
+ * each instruction, and with a living peer asleep on the other side.
  *
  * The mutex guards two words, which are equal whenever nobody is in the middle of changing them. A
  * survivor that gets it with 0 must find them equal; with -EOWNERDEAD it may not, and mends them.
@@ -16,6 +16,7 @@
 #include <tarn/mutex.h>
 #include <tarn/sem.h>
 
+#include "atomic_ops.h"
 #include "plat/plat.h"
 #include "survivor.h"
 #include "sync/prim.h"
@@ -627,6 +628,12 @@ OP(wait_again)
 #define BESIDE(nm, first, what, other, more) \
 	{ .name = nm, .setup = with_prims, .prepare = first, .op = what, .peer = other, \
 	  .check = check_beside, .flags = KILL_NO_IMAGES | (more) }
+#define WORDS(nm, what, judge) \
+	{ .name = nm, .setup = words_made, .prepare = words_ready, .op = what, .check = judge, \
+	  .ready = words_ready, .recover = change_the_rest, .after = ATOMIC_STEPS }
+#define AT_GATE(nm, first, what, other, judge) \
+	{ .name = nm, .setup = words_made, .prepare = first, .op = what, .peer = other, \
+	  .check = judge, .flags = KILL_NO_IMAGES }
 
 static const struct kill_op ops[] = {
 	{ .name = "mutex-open-creating", .setup = without_prims, .prepare = join,
@@ -669,6 +676,19 @@ static const struct kill_op ops[] = {
 	  .flags = KILL_UNCHANGED | KILL_SLOW },
 	BESIDE("sem-post-beside-sleeper", permits_beside, post_owned, sleeping_waiter,
 	       KILL_UNCHANGED),
+	WORDS("atomic-change-32", change_narrow, check_narrow),
+	WORDS("atomic-change-64", change_wide, check_wide),
+	{ .name = "atomic-wait-asleep", .setup = words_made, .prepare = words_patient,
+	  .op = await_gate, .wake = open_gate, .check = check_gate, .flags = KILL_UNCHANGED },
+	{ .name = "atomic-wait-timed-out", .setup = words_made, .prepare = words_patient,
+	  .op = await_gate_in_vain, .check = check_gate, .result = -ETIMEDOUT,
+	  .flags = KILL_UNCHANGED | KILL_SLOW },
+	AT_GATE("atomic-wake-one-beside-sleeper", words_beside, open_for_one, sleeping_at_gate,
+		check_gate_beside),
+	AT_GATE("atomic-wake-all-beside-sleepers", words_beside_two, open_for_all,
+		sleeping_at_gate_twice, check_gate_beside),
+	AT_GATE("atomic-add-beside-sleeper", words_beside, add_to_gate, sleeping_unwoken,
+		check_gate_beside),
 };
 /* clang-format on */
 
