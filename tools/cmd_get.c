@@ -396,13 +396,14 @@ static const struct cli_example get_examples[] = {
 };
 
 static const struct cli_exit_note get_exits[] = {
-	{ 1, "the object has no type" },
+	{ 1, "the object has no type; or whoever changed it last died inside of its section, and "
+	     "nobody has undone that yet" },
 	{ 2, "the region has several structs, and a field was named" },
 	{ 3,
 	  "there is no such region, object, field or element; or no latest value was written yet" },
 	{ 4, "permission denied" },
 	{ 5, "somebody was inside of the section all the time, or writers were too fast" },
-	{ 6, "damaged" },
+	{ 6, "damaged, or its section is set aside" },
 	{ 0 },
 };
 

@@ -556,7 +556,7 @@ static const struct cli_exit_note put_exits[] = {
 	{ 3, "there is no such region, object, field or element" },
 	{ 4, "permission denied" },
 	{ 5, "somebody was inside of the section, or wrote the latest value, all the time" },
-	{ 6, "damaged" },
+	{ 6, "damaged, or its section is set aside" },
 	{ 0 },
 };
 

@@ -411,10 +411,15 @@ static const struct cli_example watch_examples[] = {
 
 static const struct cli_exit_note watch_exits[] = {
 	{ 0, "ended by --count, --once or a signal" },
-	{ 1, "the object has no type" },
+	{ 1,
+	  "the object has no type; or, at its beginning, whoever changed it last had died inside "
+	  "of its section, and nobody had undone that yet" },
 	{ 3, "there is no such region, object or field; or it was removed meanwhile" },
 	{ 4, "permission denied" },
-	{ 5, "nothing has changed in the time allowed" },
+	{ 5,
+	  "nothing has changed in the time allowed; or, at its beginning, somebody was inside of "
+	  "the section all the time" },
+	{ 6, "damaged, or its section is set aside" },
 	{ 0 },
 };
 

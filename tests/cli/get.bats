@@ -164,6 +164,14 @@ field() { jq -r ".items[0].fields[] | select(.field == \"$1\") | $2" <<<"$output
 	is_error 1 get
 	says "was killed inside of section lock"
 	says "tarn recover $P --yes"
+	run --separate-stderr tarn get "$P/kitchen" -J
+	is 1
+	json '.items == []'
+	run tarn watch "$P/kitchen" -1 --timeout 5
+	is_error 1 watch
+	for verb in get watch; do # and their lists of exit codes have it
+		tarn help "$verb" | tr -s ' \n' ' ' | grep -q " 1 the object has no type; or.*died inside of its section"
+	done
 	tarn recover "$P" --yes
 	run tarn get "$P/kitchen.time"
 	is 0
