@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* tarn check [NAME...] - test every invariant of regions; changes nothing. */
+/*
+ * tarn check [NAME...] - test every invariant of regions; changes nothing.
+ *
+ * What a dead owner left in a section, or with a primitive, breaks no rule: it is noted, with what
+ * happens next, and counts for nothing.
+ */
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <tarn/lock.h>
 #include <tarn/region.h>
 
 #include "cli.h"
@@ -28,8 +34,14 @@ static const struct out_col check_cols[] = {
 	  false },
 	{ "repairable", "REPAIRABLE", OUT_BOOL,
 	  "the next open, tarn gc or tarn recover --yes puts it right", false },
-	{ "rule", "RULE", OUT_TEXT, "what does not hold, in words", false },
+	{ "rule", "RULE", OUT_TEXT, "what does not hold, in words; of a note what happens next",
+	  false },
 	{ "unseen", NULL, OUT_BOOL, "it could not be looked at, for what the rule says is not so",
+	  false },
+	{ "note", NULL, OUT_BOOL,
+	  "nothing is wrong: an owner died, and what it left waits for the next one (field owner; "
+	  "found is its process), or it is inconsistent: an owner died, and nobody has said since "
+	  "that what it guards is consistent",
 	  false },
 	{ 0 },
 };
@@ -41,6 +53,7 @@ struct check {
 	struct out out;
 	struct tarn_region_opts opts;
 	const char *name; /* of the region at hand */
+	struct tarn_region *region;
 	uint32_t finding_count;
 	bool damaged; /* a finding that nothing repairs */
 	int worst;
@@ -83,6 +96,7 @@ static void put_finding(const struct tarn_finding *finding, void *arg)
 	out_bool(out, "repairable", finding->repairable);
 	out_text(out, "rule", finding->rule);
 	out_bool(out, "unseen", finding->unseen);
+	out_bool(out, "note", false);
 }
 
 /* What cannot even be opened. */
@@ -113,8 +127,129 @@ static int put_refusal(struct check *check, int error)
 	out_bool(out, "repairable", false);
 	out_text(out, "rule", why.what);
 	out_bool(out, "unseen", false);
+	out_bool(out, "note", false);
 	return CLI_CORRUPT;
 }
+
+/* --- notes --------------------------------------------------------------------------------- */
+
+struct note {
+	const char *field;
+	int32_t pid; /* of the dead owner; 0: not known */
+	const char *next;
+	bool by_recover; /* tarn recover does it, too */
+};
+
+/* Who has it has died: what does the next one meet? NULL: nothing worth a word. */
+static const char *after_death(uint32_t kind)
+{
+	switch ((enum tarn_object_kind)kind) {
+	case TARN_OBJECT_SECTION:
+		return "the next to enter undoes what it had changed";
+	case TARN_OBJECT_MUTEX:
+	case TARN_OBJECT_RWLOCK:
+	case TARN_OBJECT_SPIN:
+	case TARN_OBJECT_SEQLOCK:
+		return "the next to lock it is told -EOWNERDEAD";
+	case TARN_OBJECT_ONCE:
+		return "the next to come does it from its beginning";
+	case TARN_OBJECT_SEM:
+		return "its permit is there for the next to want one";
+	default:
+		return NULL;
+	}
+}
+
+static bool can_be_inconsistent(uint32_t kind)
+{
+	return kind == TARN_OBJECT_MUTEX || kind == TARN_OBJECT_RWLOCK ||
+	       kind == TARN_OBJECT_SPIN || kind == TARN_OBJECT_SEQLOCK;
+}
+
+/* As findings name it. */
+static void where_of(const struct tarn_object_stat *object, char buf[TARN_OBJECT_NAME_MAX + 32])
+{
+	const char *noun = object->kind == TARN_OBJECT_SPIN      ? "spin lock"
+			   : object->kind == TARN_OBJECT_SEQLOCK ? "sequence lock"
+								 : look_kind(object->kind);
+
+	snprintf(buf, TARN_OBJECT_NAME_MAX + 32, "%s %s", noun, object->name);
+}
+
+static bool find_note(struct tarn_region *region, const char *name, struct note *note)
+{
+	struct tarn_lock_who who[256]; /* holders come first */
+	const uint32_t room = sizeof(who) / sizeof(who[0]);
+	struct tarn_lock_stat stat;
+
+	/* What is wrong with it is a finding. */
+	if (tarn_lock_stat(region, name, &stat, who, room) < 0 || stat.set_aside || stat.damaged)
+		return false;
+	for (uint32_t i = 0; i < stat.who_count && i < room; i++) {
+		if (who[i].role != TARN_LOCK_HOLDS || who[i].alive)
+			continue;
+		*note = (struct note){ "owner", who[i].pid, after_death(stat.kind), true };
+		return note->next != NULL;
+	}
+	*note = (struct note){ "inconsistent", 0,
+			       "who locks it is told -EOWNERDEAD, until one has mended what it "
+			       "guards and says that it is consistent",
+			       false };
+	return stat.owner_died && can_be_inconsistent(stat.kind);
+}
+
+static void say_note(const struct check *check, const char *where, const struct note *note)
+{
+	printf("%s: %s: ", check->name, where);
+	if (!note->by_recover)
+		printf("inconsistent: an owner died; ");
+	else if (note->pid != 0)
+		printf("dead owner %d has it; ", note->pid);
+	else
+		printf("a dead owner has it; ");
+	printf("%s", note->next);
+	if (note->by_recover)
+		printf(" (now: tarn recover %s --yes)", check->name);
+	putchar('\n');
+}
+
+static int each_object(const struct tarn_object_stat *object, void *arg)
+{
+	struct check *check = arg;
+	struct out *out = &check->out;
+	char where[TARN_OBJECT_NAME_MAX + 32];
+	struct note note;
+
+	if (object->removed || !find_note(check->region, object->name, &note))
+		return 0;
+	where_of(object, where);
+	if (!out->as_json) {
+		say_note(check, where, &note);
+		return 0;
+	}
+	out_row(out);
+	out_text(out, "name", check->name);
+	out_text(out, "where", where);
+	out_text(out, "field", note.field);
+	out_number(out, "found", note.by_recover ? (uint64_t)note.pid : 1);
+	out_number(out, "expected", 0);
+	out_bool(out, "repairable", note.by_recover);
+	out_text(out, "rule", note.next);
+	out_bool(out, "unseen", false);
+	out_bool(out, "note", true);
+	return 0;
+}
+
+/* Of a damaged region as far as its directory goes. */
+static void put_notes(struct check *check, struct tarn_region *region)
+{
+	check->region = region;
+	if (check->out.as_json || !cli_given(check->cli, "quiet"))
+		(void)!tarn_region_objects(region, each_object, check);
+	check->region = NULL;
+}
+
+/* --- a region ------------------------------------------------------------------------------ */
 
 static int check_open(struct check *check, struct tarn_region *region)
 {
@@ -150,6 +285,7 @@ static int check_one(const char *name, void *arg)
 		code = put_refusal(check, r);
 	} else {
 		code = check_open(check, region);
+		put_notes(check, region);
 		if (code == CLI_OK)
 			say_sound(check, region);
 		tarn_region_close(region);
@@ -208,7 +344,9 @@ const struct cli_cmd cmd_check = {
 		 "and "
 		 "what was expected. It changes nothing, and does not report what a live member is "
 		 "in the middle of changing. An arena that it cannot look at, for somebody is "
-		 "inside of its section or has died there, it names.",
+		 "inside of its section or has died there, it names.\n\n"
+		 "A section or lock whose owner died, and a lock that is inconsistent, are noted "
+		 "with what happens next: that is no damage, and the exit code is as without.",
 	.operand = "region",
 	.opts = check_opts,
 	.schema = "tarn.check/1",

@@ -111,8 +111,9 @@ first_word() { tarn cat "$P/data" | od -An -N8 -tx8 | tr -d ' '; }
 	[[ $output != *"sound"* ]]
 	run tarn check "$P" -J
 	is 4
-	json '.items | length == 1'
+	json '[.items[] | select(.note | not)] | length == 1'
 	json '.items[0] | .where == "arena heap" and .unseen == true and .found > 0'
+	json '[.items[] | select(.note)] | length > 0 and all(.[]; .where | test("^section "))'
 	tarn recover "$P" --yes >/dev/null
 	run tarn check "$P"
 	is 0
@@ -206,6 +207,20 @@ prims() { "$BUILD_DIR/tests/cli/prims" "$P" "$@" 3>&-; }
 	run tarn recover "$P" -J
 	is 0
 	json '[.items[] | select(.action == "would free" and .state == "dead" and .pid > 0)] | length == 6'
+	run tarn check "$P" # notes of what is no damage
+	is 0
+	[[ $output =~ "$P: mutex m: dead owner "[0-9]+" has it; the next to lock it is told -EOWNERDEAD (now: tarn recover $P --yes)" ]]
+	says "once o: dead owner"
+	says "semaphore s: dead owner"
+	[[ $output != *"rwlock w"* ]] # a reader leaves nothing to do
+	says "$P: sound"
+	run tarn check "$P" -q
+	is 0
+	[ -z "$output" ]
+	run tarn check "$P" -J
+	is 0
+	json '[.items[] | select(.note and .field == "owner" and .found > 0 and .repairable).where]
+	      | sort == ["mutex m", "once o", "semaphore s", "sequence lock q", "spin lock p"]'
 	run tarn recover "$P/s" --yes
 	is 0
 	says "freed"
@@ -218,6 +233,14 @@ prims() { "$BUILD_DIR/tests/cli/prims" "$P" "$@" 3>&-; }
 	run tarn recover "$P/m" -J
 	is 0
 	json '.items[0] | .state == "inconsistent" and .action == "none"'
+	run tarn check "$P"
+	is 0
+	says "$P: mutex m: inconsistent: an owner died; who locks it is told -EOWNERDEAD, until one has mended"
+	[[ $output != *"once o"* ]]
+	run tarn check "$P" -J
+	is 0
+	json '[.items[] | select(.note and .field == "inconsistent" and (.repairable | not)).where]
+	      | sort == ["mutex m", "sequence lock q", "spin lock p"]'
 	run tarn recover "$P/w" -J # of a reader nothing is left
 	json '.items == []'
 	"$BUILD_DIR/tests/cli/prims" "$P" permit permit read go stay >pid 3>&- &
