@@ -126,6 +126,13 @@ static int left_set(struct kill_world *world, struct harness_report *report)
 	return r == 0 ? tarn_event_set(automatic) : r;
 }
 
+static int left_both_set(struct kill_world *world, struct harness_report *report)
+{
+	int r = left_set(world, report);
+
+	return r == 0 ? tarn_event_set(event) : r;
+}
+
 /* --- prepare ------------------------------------------------------------------------------- */
 
 #define OP(name) static int name(struct kill_world *world, struct harness_report *report)
@@ -285,6 +292,20 @@ OP(leave_solo)
 	return tarn_barrier_leave(solo);
 }
 
+OP(join_solo)
+{
+	(void)world, (void)report;
+	return tarn_barrier_join(solo, NULL);
+}
+
+OP(join_and_leave_solo)
+{
+	int r = tarn_barrier_join(solo, NULL);
+
+	(void)world, (void)report;
+	return r == 0 ? tarn_barrier_leave(solo) : r;
+}
+
 OP(arrive_and_unlock)
 {
 	int r = tarn_barrier_wait(two, TARN_FOREVER, NULL);
@@ -303,6 +324,14 @@ OP(take_automatic)
 {
 	(void)world, (void)report;
 	return tarn_event_wait(automatic, TARN_FOREVER, NULL);
+}
+
+OP(reset_both)
+{
+	int r = tarn_event_reset(event);
+
+	(void)world, (void)report;
+	return r == 0 ? tarn_event_reset(automatic) : r;
 }
 
 OP(set_and_unlock)
@@ -494,6 +523,27 @@ OP(check_taken)
 	return was_set(world, false, report);
 }
 
+/* Neither, the manual one, or both; then they are set and reset once more. */
+OP(check_reset)
+{
+	bool first, second;
+
+	if (look(world, report) < 0)
+		return KILL_VIOLATION;
+	first = !tarn_event_is_set(event);
+	second = !tarn_event_is_set(automatic);
+	if (second && !first)
+		return harness_say(report, KILL_VIOLATION, "what was reset first is set");
+	for (int i = 0; i < 2; i++) {
+		struct tarn_event *which = i == 0 ? event : automatic;
+
+		if (tarn_event_set(which) < 0 || tarn_event_wait(which, patience(), NULL) < 0 ||
+		    tarn_event_reset(which) < 0 || tarn_event_try(which) != -EAGAIN)
+			return harness_say(report, KILL_VIOLATION, "an event cannot be used");
+	}
+	return wind_up(world, first + second, report);
+}
+
 OP(check_beside)
 {
 	struct state *st = state_of(world);
@@ -545,12 +595,17 @@ static const struct kill_op ops[] = {
 	SAME("barrier-first-wait", with_all, prepared, pass_solo, 1),
 	SAME("barrier-wait", with_all, seated, pass_solo, 1),
 	SAME("barrier-wait-after-death", left_seated, prepared, pass_solo_told, 0),
+	SAME("barrier-join", with_all, prepared, join_solo, 0),
+	SAME("barrier-join-after-death", left_seated, prepared, join_solo, 0),
+	SAME("barrier-join-leave", with_all, prepared, join_and_leave_solo, 0),
 	SAME("barrier-leave", with_all, seated, leave_solo, 0),
 	BESIDE("barrier-wait-beside-sleeper", beside_two, arrive_and_unlock, two_sleeper),
 	{ .name = "event-set", .setup = with_all, .prepare = prepared, .op = set_automatic,
 	  .check = check_set, .ready = prepared, .recover = recover },
 	{ .name = "event-wait", .setup = left_set, .prepare = prepared, .op = take_automatic,
 	  .check = check_taken, .ready = prepared, .recover = recover },
+	{ .name = "event-reset", .setup = left_both_set, .prepare = prepared, .op = reset_both,
+	  .check = check_reset, .ready = prepared, .recover = recover, .after = 2 },
 	BESIDE("event-set-beside-sleeper", beside_event, set_and_unlock, event_sleeper),
 };
 /* clang-format on */

@@ -80,9 +80,10 @@ static int look_at_once(struct harness_report *report)
 	struct tarn_diag diag = { .what = "" };
 	int r = tarn_once_begin(once, patience(), &diag);
 
+	if (r == TARN_ONCE_DONE && atomic_load(&pool->by_once.a) != 1)
+		return harness_say(report, KILL_VIOLATION, "once: done, and it is not");
 	if (r == TARN_ONCE_DONE)
-		return whole(&pool->by_once) ? (int)atomic_load(&pool->by_once.a)
-					     : half(report, "once");
+		return whole(&pool->by_once) ? 1 : half(report, "once");
 	if (r == TARN_ONCE_FIRST && atomic_load(&pool->by_once.a) != 0)
 		return half(report, "once");
 	if (r < 0)
@@ -181,6 +182,9 @@ JUDGE(rwlock_told, found->rwlock == 2 ? 0 : -1)
 JUDGE(spin_mended, found->spin == 0 ? -1 : found->spin == 1)
 JUDGE(spin_told, found->spin == 2 ? 0 : -1)
 JUDGE(once_again, found->once == 0 ? -1 : found->once == 1)
+JUDGE(once_undone, found->once != 1 && found->rwlock + found->spin + found->value == 0 ? 0 : -1)
+JUDGE(once_given_up, found->once == 1 ? -1 : found->once == 0)
+JUDGE(once_told, found->once == 2 ? 0 : -1)
 JUDGE(value_mended, found->value == 0 ? -1 : found->value == 1)
 JUDGE(value_told, found->value == 2 ? 0 : -1)
 
@@ -310,6 +314,21 @@ static const struct kill_op ops[] = {
 	  .op = run_again, .check = check_once_again, .ready = ready, .recover = next_runner },
 	BESIDE("once-done-beside-sleeper", does_beside, do_and_say, sleeping_runner,
 	       KILL_UNCHANGED),
+	{ .name = "once-run-failing", .setup = with_all, .prepare = prepared, .op = run_and_fail,
+	  .check = check_once_undone, .ready = ready, .recover = next_runner,
+	  .result = -ENODATA, .flags = KILL_UNCHANGED },
+	{ .name = "once-run-failing-after-death", .setup = left_begun, .prepare = prepared,
+	  .op = run_and_fail, .check = check_once_told, .ready = ready, .recover = next_runner,
+	  .result = -ENODATA, .flags = KILL_UNCHANGED },
+	CHANGES("once-fail", with_all, does, fail_and_say, check_once_given_up, next_runner),
+	BESIDE("once-fail-beside-sleeper", does_beside, fail_and_say, sleeping_runner,
+	       KILL_UNCHANGED),
+	CHANGES("seqlock-lock-unlock", with_all, prepared, store_unlock, check_value_written,
+		next_value),
+	CHANGES("seqlock-lock-after-death", left_torn, prepared, store_and_mend,
+		check_value_mended, next_value),
+	SAME("seqlock-unlock-unmended", left_torn, prepared, unlock_unmended, check_value_told,
+	     next_value),
 	CHANGES("seqlock-write", with_all, prepared, write_value, check_value_written,
 		next_value),
 	CHANGES("seqlock-write-after-death", left_torn, prepared, write_value,

@@ -457,6 +457,66 @@ OP(do_and_say)
 	return tarn_once_done(once);
 }
 
+/* It is given up, and put back as it was. */
+static int fail_it(void *arg, bool again)
+{
+	(void)arg, (void)again;
+	atomic_store(&pool->by_once.a, 1);
+	change(&pool->by_once, 0);
+	return -ENODATA;
+}
+
+OP(run_and_fail)
+{
+	(void)world, (void)report;
+	return tarn_once_run(once, TARN_FOREVER, fail_it, NULL, NULL);
+}
+
+OP(fail_and_say)
+{
+	(void)world, (void)report;
+	return tarn_once_fail(once);
+}
+
+/* Both words, of a value whose lock is ours. */
+static int store_value(void)
+{
+	const uint64_t ones[2] = { 1, 1 };
+
+	return tarn_seqlock_store(seqlock, &pool->by_seqlock, ones, sizeof(ones));
+}
+
+OP(store_unlock)
+{
+	int r = tarn_seqlock_lock(seqlock, TARN_FOREVER, NULL);
+
+	(void)world, (void)report;
+	if (r == 0)
+		r = store_value();
+	return r == 0 ? tarn_seqlock_unlock(seqlock) : r;
+}
+
+OP(store_and_mend)
+{
+	int r = tarn_seqlock_lock(seqlock, TARN_FOREVER, NULL);
+
+	(void)world, (void)report;
+	if (r != -EOWNERDEAD)
+		return -1;
+	r = store_value();
+	if (r == 0)
+		r = tarn_seqlock_consistent(seqlock);
+	return r == 0 ? tarn_seqlock_unlock(seqlock) : r;
+}
+
+OP(unlock_unmended)
+{
+	int r = tarn_seqlock_lock(seqlock, TARN_FOREVER, NULL);
+
+	(void)world, (void)report;
+	return r == -EOWNERDEAD ? tarn_seqlock_unlock(seqlock) : -1;
+}
+
 OP(write_value)
 {
 	const uint64_t ones[2] = { 1, 1 };
