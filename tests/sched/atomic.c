@@ -171,6 +171,9 @@ static void pass_or_give_up(int me)
 		open_gate(me, 2);
 		return;
 	}
+	sched_deadline(me == 1 ? -1 : until);
+	r = me == 1 ? tarn_atomic_wait(&words_of[me]->tokens, 0, -1) : -ETIMEDOUT;
+	SCHED_CHECK(r == -ETIMEDOUT, "P%d: a deadline that has passed: %s", me, strerror(-r));
 	sched_deadline(until);
 	r = tarn_atomic_wait(&words_of[me]->gate, 0, until);
 	SCHED_CHECK(r == 0 || (me == 1 && r == -ETIMEDOUT), "P%d: wait: %s", me, strerror(-r));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Single words: the contract of atomic.h line by line, of 32 and 64 bits; sleepers and deaths. */
+#include <sys/mman.h>
+
 #include <tarn/atomic.h>
 
 #include "prim.h"
@@ -50,6 +52,11 @@ static int make_words(void **state)
 		assert_true(tarn_atomic_bit_clear##n(word, n - 1));                                \
 		assert_false(tarn_atomic_bit_clear##n(word, n - 1));                               \
 		assert_true(tarn_atomic_load##n(word) == 0);                                       \
+		tarn_atomic_store##n(word, 0xff);                                                  \
+		assert_false(tarn_atomic_bit_set##n(word, n - 2));                                 \
+		assert_true(tarn_atomic_bit_clear##n(word, 3));                                    \
+		assert_false(tarn_atomic_bit_set##n(word, 3) || tarn_atomic_bit##n(word, 8));      \
+		assert_true(tarn_atomic_load##n(word) == (0xff | (uint##n##_t)1 << (n - 2)));      \
 	} while (0)
 
 static void each_does_what_it_says(void **state)
@@ -128,9 +135,33 @@ static void a_deadline_ends_it_and_a_bad_word_is_refused(void **state)
 	(void)state;
 	assert_int_equal(tarn_atomic_wait(&words->narrow, 0, tarn_deadline_after(SOON_NS)),
 			 -ETIMEDOUT);
+	assert_int_equal(tarn_atomic_wait(&words->narrow, 0, INT64_MIN), -ETIMEDOUT);
+	assert_int_equal(tarn_atomic_wait(&words->narrow, 0, -1), -ETIMEDOUT);
 	assert_int_equal(tarn_atomic_wait(&words->narrow, 1, INT64_MIN), 0);
 	assert_int_equal(tarn_atomic_wait(askew, 0, TARN_FOREVER), -EINVAL);
+	assert_int_equal(tarn_atomic_wait(askew, 1, TARN_FOREVER), -EINVAL);
 	assert_int_equal(tarn_atomic_wake(askew, 1), -EINVAL);
+}
+
+static int no_memory(enum tarn_plat_call call)
+{
+	return call == TARN_PLAT_FUTEX_WAIT ? EFAULT : 0;
+}
+
+static void memory_that_has_gone_is_said(void **state)
+{
+	uint32_t *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int r;
+
+	(void)state;
+	assert_true(page != MAP_FAILED);
+	assert_int_equal(tarn_atomic_wake(page, 1), 0);
+	munmap(page, 4096);
+	assert_int_equal(tarn_atomic_wake(page, 1), -EFAULT);
+	tarn__plat_fault = no_memory; /* as between a look and a sleep */
+	r = tarn_atomic_wait(&words->narrow, 0, TARN_FOREVER);
+	tarn__plat_fault = NULL;
+	assert_int_equal(r, -EFAULT);
 }
 
 #define ATOMIC_TEST(name) cmocka_unit_test_setup_teardown(name, make_words, drop_region)
@@ -144,6 +175,7 @@ int main(void)
 		ATOMIC_TEST(sleepers_are_woken),
 		ATOMIC_TEST(or_see_for_themselves_that_nobody_has_woken_them),
 		ATOMIC_TEST(a_deadline_ends_it_and_a_bad_word_is_refused),
+		ATOMIC_TEST(memory_that_has_gone_is_said),
 	};
 
 	return cmocka_run_group_tests_name("atomic", tests, NULL, NULL);
