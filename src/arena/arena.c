@@ -353,8 +353,10 @@ static int check_wanted(const struct tarn_arena *arena, const char *name,
 				  (uint64_t)arena->max_pages * PAGE, opts->max_size);
 	if (opts->flags != arena->flags)
 		return tarn__diag(opts->diag, -EEXIST,
-				  "arena %s has flags 0x%" PRIx32 "; asked were 0x%" PRIx32, name,
-				  arena->flags, opts->flags);
+				  "arena %s was made with%s TARN_ARENA_POISON; asked was one "
+				  "with%s it",
+				  name, (arena->flags & TARN_ARENA_POISON) != 0 ? "" : "out",
+				  (opts->flags & TARN_ARENA_POISON) != 0 ? "" : "out");
 	return 0;
 }
 

@@ -462,6 +462,34 @@ int tarn__object_make(struct tarn_region *region, const char *name,
 	return r;
 }
 
+const char *tarn__kind_words(uint32_t kind)
+{
+	static const char *const words[] = {
+		[TARN_OBJECT_BYTES] = "plain bytes",
+		[TARN_OBJECT_RING] = "a ring",
+		[TARN_OBJECT_SECTION] = "a section",
+		[TARN_OBJECT_ARENA] = "an arena",
+		[TARN_OBJECT_EXTENT] = "memory that an arena grew by",
+		[TARN_OBJECT_CHANGES] = "a change log",
+		[TARN_OBJECT_DIRTY] = "a dirty map",
+		[TARN_OBJECT_STRUCT] = "a struct with a description",
+		[TARN_OBJECT_MUTEX] = "a mutex",
+		[TARN_OBJECT_RWLOCK] = "an rwlock",
+		[TARN_OBJECT_SEM] = "a semaphore",
+		[TARN_OBJECT_COND] = "a condition variable",
+		[TARN_OBJECT_BARRIER] = "a barrier",
+		[TARN_OBJECT_EVENT] = "an event",
+		[TARN_OBJECT_ONCE] = "a once",
+		[TARN_OBJECT_SPIN] = "a spin lock",
+		[TARN_OBJECT_SEQLOCK] = "a sequence lock",
+		[TARN_OBJECT_LATEST] = "a latest value",
+	};
+
+	return kind < sizeof(words) / sizeof(words[0]) && words[kind] != NULL
+		       ? words[kind]
+		       : "of a kind that this version does not know";
+}
+
 int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kind,
 		      struct tarn__object *ret_object, struct tarn_diag *diag)
 {
@@ -480,9 +508,8 @@ int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kin
 					  "damaged (%s)",
 					  name, tarn__entry_fault(region, index, &entry));
 		if (entry.kind != kind)
-			return tarn__diag(diag, -EPROTO,
-					  "object %s is of kind %" PRIu32 ", expected %" PRIu32,
-					  name, entry.kind, kind);
+			return tarn__diag(diag, -EPROTO, "object %s is %s; wanted was %s", name,
+					  tarn__kind_words(entry.kind), tarn__kind_words(kind));
 		object = (struct tarn__object){ .index = index,
 						.state = state,
 						.off = entry.off,

@@ -160,6 +160,8 @@ struct tarn__object_want {
 	void *arg;
 };
 
+/* "a mutex"; of a kind that is not known, "of a kind that this version does not know". */
+const char *tarn__kind_words(uint32_t kind);
 int tarn__object_name_check(const char *name, struct tarn_diag *diag);
 /* 0, -EEXIST, -ENOSPC, -ENFILE, -EUCLEAN, -ETIMEDOUT. Held until tarn__object_drop(). */
 int tarn__object_make(struct tarn_region *region, const char *name,

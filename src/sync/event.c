@@ -29,8 +29,8 @@ int tarn_event_open(struct tarn_region *region, const char *name,
 		    opts->reserved[0] != 0 || opts->reserved[1] != 0)
 			return tarn__diag(opts->diag, -EINVAL,
 					  "event %s: flags 0x%" PRIx32 ", set %" PRIu32
-					  ": flag 1, and 0 or 1 are possible, and reserved options "
-					  "are zero",
+					  ": TARN_EVENT_AUTO (1) is the only flag, set is 0 or 1, "
+					  "and reserved options are zero",
 					  name, opts->flags, opts->set);
 		want.make = true;
 		want.flags = opts->flags;

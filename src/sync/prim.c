@@ -183,18 +183,46 @@ static void prim_forked(struct tarn__forkable *self)
 	prim->depth = 0;
 }
 
+/* What its kind's own flags make of it, behind "one". */
+static const char *flag_words(uint32_t kind, uint32_t flags)
+{
+	static const char *const words[][2] = {
+		[TARN_OBJECT_MUTEX] = { "that is not recursive",
+					"that is recursive (TARN_MUTEX_RECURSIVE)" },
+		[TARN_OBJECT_SEM] = { "that counts", "whose permits have owners (TARN_SEM_OWNED)" },
+		[TARN_OBJECT_EVENT] = { "that stays set", "that resets itself (TARN_EVENT_AUTO)" },
+		[TARN_OBJECT_LATEST] = { "that is copied",
+					 "that is filled in place (TARN_LATEST_IN_PLACE)" },
+	};
+
+	return kind < sizeof(words) / sizeof(words[0]) && flags <= 1 && words[kind][flags] != NULL
+		       ? words[kind][flags]
+		       : "of a later version";
+}
+
+/* What a seat is for. */
+static const char *seat_words(uint32_t kind)
+{
+	return kind == TARN_OBJECT_RWLOCK    ? "readers"
+	       : kind == TARN_OBJECT_SEM     ? "permits"
+	       : kind == TARN_OBJECT_BARRIER ? "parties"
+	       : kind == TARN_OBJECT_LATEST  ? "holders"
+					     : "waiters";
+}
+
 static int check_same(const struct prim *prim, const struct prim_want *want)
 {
 	if (want->any || !want->make)
 		return 0;
 	if (prim->flags != want->flags)
-		return tarn__diag(want->diag, -EEXIST,
-				  "%s %s has flags 0x%" PRIx32 "; asked were 0x%" PRIx32,
-				  want->noun, prim->sec.name, prim->flags, want->flags);
+		return tarn__diag(want->diag, -EEXIST, "%s %s is one %s; wanted was one %s",
+				  want->noun, prim->sec.name, flag_words(want->kind, prim->flags),
+				  flag_words(want->kind, want->flags));
 	if (prim->seat_count != want->seats)
 		return tarn__diag(want->diag, -EEXIST,
-				  "%s %s has room for %" PRIu32 "; asked was %" PRIu32, want->noun,
-				  prim->sec.name, prim->seat_count, want->seats);
+				  "%s %s has room for %" PRIu32 " %s; asked was %" PRIu32,
+				  want->noun, prim->sec.name, prim->seat_count,
+				  seat_words(want->kind), want->seats);
 	return 0;
 }
 

@@ -25,7 +25,8 @@ static int check_opts(const char *name, const struct tarn_sem_opts *opts, struct
 	    opts->reserved[1] != 0)
 		return tarn__diag(opts->diag, -EINVAL,
 				  "semaphore %s: flags 0x%" PRIx32
-				  " are not known, or reserved options are not zero",
+				  ": TARN_SEM_OWNED (1) is the only one, and reserved options are "
+				  "zero",
 				  name, opts->flags);
 	if (opts->value > max || (owned && opts->value == 0))
 		return tarn__diag(opts->diag, -EINVAL,

@@ -248,6 +248,7 @@ static void opening_again_says_what_differs(void **state)
 	assert_non_null(strstr(diag.what, "section"));
 	opts = (struct tarn_arena_opts){ .flags = TARN_ARENA_POISON, .diag = &diag };
 	assert_int_equal(tarn_arena_open(region, "a", &opts, &other), -EEXIST);
+	assert_non_null(strstr(diag.what, "made without TARN_ARENA_POISON; asked was one with it"));
 	opts = (struct tarn_arena_opts){ .diag = &diag };
 	assert_int_equal(tarn_arena_open(region, "b", &opts, &other), -EINVAL);
 	assert_non_null(strstr(diag.what, "section"));

@@ -605,7 +605,7 @@ static void options_and_names_are_checked(void **state)
 	wrong = (struct tarn_cond_opts){ .pad = 1 };
 	assert_int_equal(tarn_cond_open(region, "new", &wrong, &c), -EINVAL);
 	assert_int_equal(tarn_cond_open(region, "cond", &nine, &c), -EEXIST);
-	assert_non_null(strstr(diag.what, "has room for 8; asked was 9"));
+	assert_non_null(strstr(diag.what, "has room for 8 waiters; asked was 9"));
 	assert_int_equal(tarn_cond_open(region, "none", NULL, &c), -ENOENT);
 	assert_int_equal(tarn_cond_open(region, "mutex", NULL, &c), -EPROTO);
 	assert_ptr_equal(c, cond);

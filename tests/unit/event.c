@@ -207,6 +207,8 @@ static void options_and_names_are_checked(void **state)
 	assert_int_equal(tarn_event_open(region, "new", &wrong, &e), -EINVAL);
 	wrong = (struct tarn_event_opts){ .flags = TARN_EVENT_AUTO, .diag = &diag };
 	assert_int_equal(tarn_event_open(region, "manual", &wrong, &e), -EEXIST);
+	assert_string_equal(diag.what, "event manual is one that stays set; wanted was one that "
+				       "resets itself (TARN_EVENT_AUTO)");
 	assert_int_equal(tarn_event_open(region, "none", NULL, &e), -ENOENT);
 	assert_int_equal(tarn_event_open(region, "flags", NULL, &e), -EPROTO);
 	assert_ptr_equal(e, manual);

@@ -305,6 +305,8 @@ static void a_child_takes_a_seat_of_its_own(void **state)
 static void in_place(void **state)
 {
 	const struct tarn_latest_opts opts = { .size = 4096, .flags = TARN_LATEST_IN_PLACE };
+	struct tarn_diag diag;
+	const struct tarn_latest_opts copied = { .size = 4096, .holders = 8, .diag = &diag };
 	struct tarn_latest *frames, *viewer;
 	const void *shown;
 	uint64_t number;
@@ -314,6 +316,9 @@ static void in_place(void **state)
 
 	(void)state;
 	assert_int_equal(tarn_latest_open(region, "frames", &opts, &frames), 0);
+	assert_int_equal(tarn_latest_open(region, "frames", &copied, &viewer), -EEXIST);
+	assert_string_equal(diag.what, "latest value frames is one that is filled in place "
+				       "(TARN_LATEST_IN_PLACE); wanted was one that is copied");
 	assert_int_equal(tarn_latest_open(region, "frames", NULL, &viewer), 0);
 	assert_int_equal(tarn_latest_publish(frames, 1), -EPERM);
 	for (int n = 1; n < 20; n++) {

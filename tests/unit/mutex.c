@@ -233,9 +233,10 @@ static void a_circle_is_told(void **state)
 
 static void options_and_names_are_checked(void **state)
 {
-	const struct tarn_mutex_opts recursive = { .type = TARN_MUTEX_RECURSIVE };
 	struct tarn_diag diag;
+	const struct tarn_mutex_opts recursive = { .type = TARN_MUTEX_RECURSIVE, .diag = &diag };
 	struct tarn_mutex_opts wrong = { .type = 7, .diag = &diag };
+	struct tarn_section_opts sopts = { .diag = &diag };
 	struct tarn_section *section;
 	struct tarn_mutex *m = mutex;
 
@@ -243,9 +244,12 @@ static void options_and_names_are_checked(void **state)
 	assert_int_equal(tarn_mutex_open(region, "new", &wrong, &m), -EINVAL);
 	assert_non_null(strstr(diag.what, "type 7"));
 	assert_int_equal(tarn_mutex_open(region, "mutex", &recursive, &m), -EEXIST);
+	assert_string_equal(diag.what, "mutex mutex is one that is not recursive; wanted was one "
+				       "that is recursive (TARN_MUTEX_RECURSIVE)");
 	assert_int_equal(tarn_mutex_open(region, "none", NULL, &m), -ENOENT);
 	assert_int_equal(tarn_mutex_open(region, "flags", NULL, &m), -EPROTO);
-	assert_int_equal(tarn_section_open(region, "mutex", NULL, &section), -EPROTO);
+	assert_int_equal(tarn_section_open(region, "mutex", &sopts, &section), -EPROTO);
+	assert_string_equal(diag.what, "object mutex is a mutex; wanted was a section");
 	assert_ptr_equal(m, mutex);
 	tarn_mutex_close(NULL);
 }

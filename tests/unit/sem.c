@@ -236,8 +236,10 @@ static void options_are_checked(void **state)
 	assert_int_equal(tarn_sem_open(region, "new", &opts, &sem), -EINVAL);
 	opts.value = 4;
 	assert_int_equal(tarn_sem_open(region, "owned", &opts, &sem), -EEXIST);
-	assert_non_null(strstr(diag.what, "room for 3; asked was 4"));
+	assert_non_null(strstr(diag.what, "room for 3 permits; asked was 4"));
 	assert_int_equal(tarn_sem_open(region, "counted", &opts, &sem), -EEXIST);
+	assert_string_equal(diag.what, "semaphore counted is one that counts; wanted was one whose "
+				       "permits have owners (TARN_SEM_OWNED)");
 	opts.flags = 2;
 	assert_int_equal(tarn_sem_open(region, "new", &opts, &sem), -EINVAL);
 	opts = (struct tarn_sem_opts){ .value = 9 };
