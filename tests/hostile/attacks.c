@@ -317,3 +317,28 @@ void attack_requeue(struct hostile_arena *arena)
 		sched_yield();
 	}
 }
+
+/* Single words, and those who sleep on them: woken for nothing, or moved away. */
+void attack_words(struct hostile_arena *arena)
+{
+	struct peer peer = { arena, map_file(arena), arena->seed * 2654435761u + 1 };
+	size_t first = hostile_find_words(arena) + HOSTILE_WORDS_AT, last = arena->size - 4;
+	uint32_t *words = (uint32_t *)(void *)(peer.map + first);
+	uint32_t *nowhere = (uint32_t *)(void *)(peer.map + last);
+
+	for (;;) {
+		uint64_t r = hostile_random(&peer.random), burst = 1 + r % 16;
+
+		for (uint64_t i = 0; i < burst; i++)
+			scribble_at(&peer, first + hostile_random(&peer.random) %
+							   (HOSTILE_WORDS_SIZE - 8));
+		if ((r >> 8) % 4 == 0)
+			(void)syscall(SYS_futex, &words[(r >> 16) % 16], FUTEX_WAKE, 1, NULL, NULL,
+				      0);
+		if ((r >> 8) % 4 == 1)
+			(void)syscall(SYS_futex, &words[(r >> 16) % 16], FUTEX_REQUEUE, 0,
+				      (long)INT_MAX, nowhere, 0);
+		atomic_fetch_add(&arena->shared->attacks, burst);
+		pause_ns((long)((r >> 24) % 300000));
+	}
+}

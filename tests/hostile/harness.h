@@ -21,7 +21,9 @@
 
 enum {
 	HOSTILE_VICTIM_MAX = 4,
-	STUCK_SECONDS = 20, /* far beyond every bound of the library; a loaded host is slow */
+	STUCK_SECONDS = 20,    /* far beyond every bound of the library; a loaded host is slow */
+	HOSTILE_WORDS_AT = 64, /* single words, behind the beginning of what is found so */
+	HOSTILE_WORDS_SIZE = 192,
 };
 
 enum hostile_verdict {
@@ -113,6 +115,8 @@ hostile_victim_fn victim_allocator, victim_surveyor, guarded_allocator, guarded_
 hostile_victim_fn naive_popper;
 /* --- listeners.c: of change log and dirty map, in a region that is listened to */
 hostile_victim_fn victim_follower, victim_copier, guarded_follower, guarded_copier;
+/* --- words.c: of single words */
+hostile_victim_fn victim_sleeper, victim_counter, guarded_sleeper, guarded_counter;
 /* Make the region that they all expect; returns its descriptor. */
 int victims_region(bool listened, size_t *ret_size);
 
@@ -127,10 +131,13 @@ size_t hostile_find_extent(const struct hostile_arena *arena);
 /* The same for the change log, and for the dirty map; 0: nobody listens. */
 size_t hostile_find_log(const struct hostile_arena *arena);
 size_t hostile_find_map(const struct hostile_arena *arena);
+/* The same for the single words. */
+size_t hostile_find_words(const struct hostile_arena *arena);
 
 /* --- attacks.c ------------------------------------------------------------------------------- */
 
-hostile_attack_fn attack_scribble, attack_listeners, attack_truncate, attack_punch, attack_requeue;
+hostile_attack_fn attack_scribble, attack_listeners, attack_truncate, attack_punch, attack_requeue,
+	attack_words;
 
 /* --- naive.c: victims with one fault each, to see that the harness sees it ------------------- */
 

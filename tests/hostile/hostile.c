@@ -99,6 +99,31 @@ static void a_scribbling_peer_costs_errors_only(void **state)
 	       HOSTILE_CALM);
 }
 
+static void who_sleeps_on_a_word_wakes_in_time(void **state)
+{
+	(void)state;
+	expect(&(struct hostile_plan){ .name = "words under scribbling",
+				       .victims = { victim_sleeper, victim_sleeper, victim_sleeper,
+						    victim_counter },
+				       .attack = attack_words,
+				       .seconds = seconds_all * 0.15,
+				       .seed = seed + 9 },
+	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "words that nobody else changes, under scribbling",
+				       .victims = { victim_sleeper, victim_sleeper },
+				       .attack = attack_words,
+				       .seconds = seconds_all * 0.1,
+				       .seed = seed + 10 },
+	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "truncation under words",
+				       .victims = { guarded_sleeper, guarded_sleeper,
+						    guarded_counter },
+				       .attack = attack_truncate,
+				       .seconds = seconds_all * 0.1,
+				       .seed = seed },
+	       HOSTILE_CALM);
+}
+
 static void those_who_listen_are_told_errors_only(void **state)
 {
 	(void)state;
@@ -394,6 +419,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_program_without_the_guard_is_seen_to_die),
 		cmocka_unit_test(a_waiter_without_slices_is_seen_to_be_stuck),
 		cmocka_unit_test(a_scribbling_peer_costs_errors_only),
+		cmocka_unit_test(who_sleeps_on_a_word_wakes_in_time),
 		cmocka_unit_test(those_who_listen_are_told_errors_only),
 		cmocka_unit_test(a_truncating_peer_is_an_error_with_the_guard),
 		cmocka_unit_test(an_arena_that_is_cut_off_is_an_error_with_the_guard),

@@ -80,6 +80,7 @@ int victims_region(bool listened, size_t *ret_size)
 	make_sections(region);
 	victims_make_arena(region);
 	victims_make_prims(region);
+	victims_make_words(region);
 	for (int i = 0; i < 4; i++) {
 		char name[24];
 
@@ -148,6 +149,11 @@ size_t hostile_find_log(const struct hostile_arena *arena)
 size_t hostile_find_map(const struct hostile_arena *arena)
 {
 	return seek_magic(arena, "Dirt", 0);
+}
+
+size_t hostile_find_words(const struct hostile_arena *arena)
+{
+	return find_magic(arena, "Wrds", 0);
 }
 
 /* --- producer -------------------------------------------------------------------------------- */

@@ -116,6 +116,10 @@ void victims_make_arena(struct tarn_region *region);
 
 void victims_make_prims(struct tarn_region *region);
 
+/* --- words.c: single words -------------------------------------------------------------------- */
+
+void victims_make_words(struct tarn_region *region);
+
 /* --- listeners.c: a change log of "left", and the dirty map --------------------------------- */
 
 void victims_make_listeners(struct tarn_region *region);
