@@ -119,11 +119,15 @@ static inline uint32_t count_role(const char *name, uint32_t role)
 	return count;
 }
 
-/* Until @n sleep there. */
+/* Until @n wait there, and are told as waiting. */
 static inline void await_waiters(const char *name, uint32_t n)
 {
-	while (count_role(name, TARN_LOCK_WAITS) < n)
+	int64_t end = tarn_deadline_after(SURELY_NS);
+
+	while (count_role(name, TARN_LOCK_WAITS) < n) {
+		assert_true(tarn_deadline_after(0) < end);
 		pause_us(200);
+	}
 }
 
 static inline void run_thread(void *(*fn)(void *arg), void *arg)

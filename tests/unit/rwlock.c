@@ -208,6 +208,31 @@ static void the_last_reader_wakes_the_writer_and_it_all_readers(void **state)
 	await_death(writer);
 }
 
+static void a_writer_is_told_as_waiting_no_longer_than_it_does(void **state)
+{
+	pid_t writer, reader;
+
+	(void)state;
+	read_it(lock);
+	writer = start(write_for_a_while, lock);
+	await_waiters("lock", 1);
+	assert_int_equal(atomic_load(&flags[0]), 0);
+	unlock_it(lock);
+	await_flag(0);
+	assert_int_equal(count_role("lock", TARN_LOCK_WAITS), 0); /* it has it */
+	assert_int_equal(count_role("lock", TARN_LOCK_HOLDS), 1);
+	atomic_store(&flags[1], 1);
+	await_death(writer);
+	atomic_store(&flags[1], 0);
+	reader = start(read_for_a_while, lock);
+	while (atomic_load(&flags[0]) < 2)
+		pause_us(200);
+	assert_int_equal(tarn_rwlock_write(lock, tarn_deadline_after(SOON_NS), NULL), -ETIMEDOUT);
+	assert_int_equal(count_role("lock", TARN_LOCK_WAITS), 0); /* it has given up */
+	atomic_store(&flags[1], 1);
+	await_death(reader);
+}
+
 static void there_is_room_for_so_many_readers(void **state)
 {
 	struct tarn_diag diag;
@@ -693,6 +718,7 @@ int main(void)
 		RWLOCK_TEST(a_writer_keeps_all_others_out),
 		RWLOCK_TEST(a_waiting_writer_keeps_new_readers_back),
 		RWLOCK_TEST(the_last_reader_wakes_the_writer_and_it_all_readers),
+		RWLOCK_TEST(a_writer_is_told_as_waiting_no_longer_than_it_does),
 		RWLOCK_TEST(there_is_room_for_so_many_readers),
 		RWLOCK_TEST(to_lock_twice_is_refused_but_for_readers),
 		RWLOCK_TEST(two_who_want_to_write_what_they_read_are_told),

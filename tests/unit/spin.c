@@ -62,6 +62,7 @@ static void one_at_a_time_has_it(void **state)
 	assert_int_equal(tarn_spin_lock(spin, tarn_deadline_after(SOON_NS), &diag), -ETIMEDOUT);
 	assert_non_null(strstr(diag.what, "has it"));
 	assert_int_equal(count_role("spin", TARN_LOCK_HOLDS), 1);
+	assert_int_equal(count_role("spin", TARN_LOCK_WAITS), 0); /* not any more */
 	assert_int_equal(tarn_spin_unlock(spin), -EPERM);
 	assert_int_equal(tarn_spin_consistent(spin), -EPERM);
 	end(pid);
@@ -252,12 +253,27 @@ static void who_spins_for_long_is_told_as_waiting(void **state)
 	unlock_it(spin);
 }
 
+static void places_of_dead_spinners_are_taken(void **state)
+{
+	pid_t waiter;
+
+	(void)state;
+	lock(spin);
+	for (int i = 0; i <= TARN_SECTION_WAITERS; i++) {
+		waiter = start(lock_in_time, spin);
+		await_waiters("spin", 1);
+		end(waiter);
+	}
+	unlock_it(spin);
+}
+
 #define SPIN_TEST(name) cmocka_unit_test_setup_teardown(name, make_spins, drop_spins)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SPIN_TEST(who_spins_for_long_is_told_as_waiting),
+		SPIN_TEST(places_of_dead_spinners_are_taken),
 		SPIN_TEST(one_at_a_time_has_it),
 		SPIN_TEST(a_dead_owner_leaves_it_and_a_word),
 		SPIN_TEST(who_spins_gets_it_when_the_owner_dies),
