@@ -257,6 +257,10 @@ void lab_fix(struct lab_check *check, const char *format, ...)
 
 /* The n-th line printed, cut where it is long; NULL = no more. */
 const char *lab_line(const struct lab_run *run, int n, char buf[200]);
+/* "Word 17" or "Word: 17" in @line, whatever the case. */
+bool lab_number_after(const char *line, const char *word, long long *ret_value);
+/* What it printed first, as the reason why a line is missing. */
+void lab_why_first(const struct lab_run *run, struct lab_check *check);
 int lab_guess(const struct lab_run *run); /* which exercise this is; 0 = cannot be told */
 
 /* The segment that most processes had; NULL = none. */
@@ -281,11 +285,19 @@ struct lab_race {
 };
 void lab_judge_race(struct lab_report *report, const struct lab_race *race);
 /* Exercise 2: adds what this run shows; the verdicts come at the end. */
+enum lab_items {
+	LAB_ITEMS_RIGHT,
+	LAB_ITEMS_FEW,  /* lines are missing */
+	LAB_ITEMS_MANY, /* there are too many */
+	LAB_ITEMS_LOST, /* as many as there should be, and some are others */
+	LAB_ITEMS_ORDER,
+};
 struct lab_queue {
 	int most, least; /* produced less consumed, by the lines printed */
 	int most_line, runs, holds;
-	char order[300];
-	bool few; /* items are missing */
+	enum lab_items items; /* of the first run in which they were wrong */
+	char fault[400];      /* in words */
+	int due, came;        /* the first item that another one came out for; equal: none */
 };
 void lab_queue_look(struct lab_queue *queue, const struct lab_run *run);
 void lab_judge_queue(struct lab_report *report, const struct lab_run *first,

@@ -16,7 +16,7 @@
 
 #include "lab.h"
 
-enum { TOTAL = 2000, ITEMS = 50, BOUND = 10, SLACK = 2 };
+enum { TOTAL = 2000 };
 
 struct lab_check *lab_say(struct lab_report *report, const char *name, enum lab_verdict verdict,
 			  const char *format, ...)
@@ -69,8 +69,7 @@ const char *lab_line(const struct lab_run *run, int n, char buf[200])
 	return buf;
 }
 
-/* "Word 17" or "Word: 17" in @line, whatever the case. */
-static bool number_after(const char *line, const char *word, long long *ret_value)
+bool lab_number_after(const char *line, const char *word, long long *ret_value)
 {
 	const char *at = strcasestr(line, word);
 
@@ -91,12 +90,12 @@ int lab_guess(const struct lab_run *run)
 	long long value;
 
 	for (int i = 0; lab_line(run, i, line) != NULL; i++) {
-		if (number_after(line, "final counter", &value))
+		if (lab_number_after(line, "final counter", &value))
 			return 1;
-		if (number_after(line, "produced", &value) ||
-		    number_after(line, "consumed", &value))
+		if (lab_number_after(line, "produced", &value) ||
+		    lab_number_after(line, "consumed", &value))
 			return 2;
-		if (strcasestr(line, "matrix") != NULL || number_after(line, "rows", &value))
+		if (strcasestr(line, "matrix") != NULL || lab_number_after(line, "rows", &value))
 			return 3;
 	}
 	return 0;
@@ -383,7 +382,7 @@ bool lab_counter_printed(const struct lab_run *run, long long *ret_value)
 	bool found = false;
 
 	for (int i = 0; lab_line(run, i, line) != NULL; i++)
-		found |= number_after(line, "final counter", ret_value);
+		found |= lab_number_after(line, "final counter", ret_value);
 	return found;
 }
 
@@ -423,7 +422,7 @@ static bool holds_value(const struct lab_run *run, long long value)
 	return false;
 }
 
-static void say_first(const struct lab_run *run, struct lab_check *check)
+void lab_why_first(const struct lab_run *run, struct lab_check *check)
 {
 	char line[200];
 
@@ -453,7 +452,7 @@ bool lab_judge_counter(struct lab_report *report, const struct lab_run *run)
 	if (!lab_counter_printed(run, &value)) {
 		check = lab_say(report, "output", LAB_WRONG, "no line \"Final counter: %d\"",
 				TOTAL);
-		say_first(run, check);
+		lab_why_first(run, check);
 		return false;
 	}
 	if (value == TOTAL && shared && holds_value(run, value)) {
@@ -550,151 +549,4 @@ void lab_judge_race(struct lab_report *report, const struct lab_race *race)
 				race->stepped + race->polled, race->stepped,
 				(unsigned long long)race->steps, race->polled);
 	}
-}
-
-/* --- exercise 2 ---------------------------------------------------------------------------- */
-
-static int count_items(const struct lab_run *run, const char *word, struct lab_queue *queue,
-		       pid_t *ret_pid)
-{
-	char line[200];
-	long long item;
-	int count = 0;
-
-	for (int i = 0; lab_line(run, i, line) != NULL; i++) {
-		if (!number_after(line, word, &item))
-			continue;
-		*ret_pid = run->lines[i].pid;
-		if (item != count && queue->order[0] == '\0')
-			snprintf(queue->order, sizeof(queue->order),
-				 "line %d says \"%.60s\" where item %d was due", i + 1, line,
-				 count);
-		count++;
-	}
-	if (count != ITEMS && queue->order[0] == '\0') {
-		queue->few = true;
-		snprintf(queue->order, sizeof(queue->order), "%d lines \"%s\" instead of %d", count,
-			 word, ITEMS);
-	}
-	return count;
-}
-
-void lab_queue_look(struct lab_queue *queue, const struct lab_run *run)
-{
-	char line[200];
-	long long item;
-	int produced = 0, consumed = 0;
-	pid_t pid = 0;
-
-	queue->runs++;
-	queue->holds += (int)run->holds;
-	for (int i = 0; lab_line(run, i, line) != NULL; i++) {
-		consumed += number_after(line, "consumed", &item);
-		produced += number_after(line, "produced", &item);
-		if (produced - consumed > queue->most) {
-			queue->most = produced - consumed;
-			queue->most_line = i + 1;
-		}
-		if (produced - consumed < queue->least)
-			queue->least = produced - consumed;
-	}
-	count_items(run, "Produced", queue, &pid);
-	count_items(run, "Consumed", queue, &pid);
-}
-
-static void judge_sides(struct lab_report *report, const struct lab_run *run)
-{
-	struct lab_queue none = { 0 };
-	pid_t producer = 0, consumer = 0;
-	int produced = count_items(run, "Produced", &none, &producer);
-	int consumed = count_items(run, "Consumed", &none, &consumer);
-	struct lab_check *check;
-
-	if (produced == 0 && consumed == 0) {
-		check = lab_say(report, "output", LAB_WRONG,
-				"no line \"Produced: 0\" and none \"Consumed: 0\"");
-		say_first(run, check);
-	} else if (producer != 0 && producer == consumer) {
-		check = lab_say(report, "output", LAB_WRONG,
-				"process %d printed for the producer and for the consumer",
-				producer);
-		lab_why(check,
-			"they are to be two processes, and each to print what it did itself, when "
-			"it does it");
-	} else {
-		lab_say(report, "output", LAB_RIGHT,
-			"%d items produced by process %d, %d consumed by %d", produced, producer,
-			consumed, consumer);
-	}
-}
-
-static void judge_bound(struct lab_report *report, const struct lab_queue *queue)
-{
-	struct lab_check *check;
-
-	if (queue->most > BOUND + SLACK) {
-		check = lab_say(
-			report, "bound", LAB_WRONG,
-			"the buffer was over-full: %d items were produced and not yet consumed at "
-			"line %d of the output, and it has room for %d",
-			queue->most, queue->most_line, BOUND);
-		lab_why(check,
-			"the producer does not wait when the buffer is full, so it writes over "
-			"items that nobody has taken");
-		lab_fix(check,
-			"a semaphore for free places that begins with %d: the producer waits for "
-			"it before each item, the consumer posts it after each",
-			BOUND);
-	} else if (queue->least < -1) {
-		check = lab_say(report, "bound", LAB_WRONG,
-				"%d items were consumed that had not been produced", -queue->least);
-		lab_why(check, "the consumer does not wait when the buffer is empty");
-		lab_fix(check,
-			"a semaphore for items that begins with 0: the consumer waits for it "
-			"before each item, the producer posts it after each");
-	} else {
-		lab_say(report, "bound", LAB_RIGHT,
-			"at most %d produced and not yet consumed, in %d runs, in which one side "
-			"was held "
-			"%d times (up to %d + %d can show: one in each hand)",
-			queue->most, queue->runs, queue->holds, BOUND, SLACK);
-	}
-}
-
-void lab_judge_queue(struct lab_report *report, const struct lab_run *first,
-		     const struct lab_queue *queue)
-{
-	struct lab_check *check;
-
-	judge_sides(report, first);
-	if (first->line_count == 0)
-		return;
-	if (queue->order[0] != '\0') {
-		check = lab_say(report, "order", LAB_WRONG, "wrong order: %s", queue->order);
-		if (queue->most > BOUND + SLACK || queue->least < -1)
-			lab_why(check, "one side does not wait for the other one: see bound");
-		else if (queue->few)
-			lab_why(check,
-				"each of the %d items is to be put in and taken out once, and each "
-				"side to print a line for it",
-				ITEMS);
-		else
-			lab_why(check,
-				"items 0 to %d are to go in and come out once each, in order; else "
-				"places "
-				"are read before they are written, written over, or counted "
-				"differently on "
-				"both sides",
-				ITEMS - 1);
-		if (check->why[0] == 'i')
-			lab_fix(check,
-				"both sides: index = (index + 1) %% %d, taken and moved while the "
-				"mutex is "
-				"held",
-				BOUND);
-	} else {
-		lab_say(report, "order", LAB_RIGHT, "0 to %d, each once, in order, on both sides",
-			ITEMS - 1);
-	}
-	judge_bound(report, queue);
 }

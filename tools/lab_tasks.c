@@ -78,17 +78,18 @@ const struct lab_exercise lab_exercises[] = {
 		.rules = { { "output",
 			     "the lines \"Produced: N\" and \"Consumed: N\", printed by two "
 			     "processes" },
-			   { "order", "on each side 0 to 49, each once, in order" },
 			   { "bound",
 			     "never more than 10 in the buffer, also when the consumer is held; "
 			     "nothing consumed that is not produced, also when the producer is" },
+			   { "order", "on each side 0 to 49, each once, in order" },
 			   COMMON_RULES },
 		.not_judged =
 			"how the buffer lies in memory, and which semaphores are used. The bound "
 			"is "
 			"judged by the lines, so one item in the hand of each process cannot be "
 			"told "
-			"from one in the buffer: 11 or 12 on their way are not counted as wrong.",
+			"from one in the buffer: 11 or 12 on their way are not counted as wrong, "
+			"unless an item is written over by it.",
 	},
 	{
 		.number = 3,

@@ -247,15 +247,44 @@ processes()
 	for how in order no-wrap; do
 		buffer $how
 		is 1
-		says_words "wrong order: line"
+		says_words 'items are lost: 50 lines "Consumed", never'
+		says_words "counted differently on both sides"
 		says_words "right bound"
 	done
 	buffer short
 	is 1
-	says_words '49 lines "Consumed" instead of 50'
+	says_words 'items are missing: 49 lines "Consumed" instead of 50, never 49 why:'
 	buffer one-process
 	is 1
 	says_words "printed for the producer and for the consumer"
+}
+
+@test "exercise 2: one item too many in the buffer is over-full, whatever the order is by then" {
+	buffer eleven
+	is 1
+	says_words "the buffer was over-full: item 1"
+	says_words "and both have the same place in a ring of 10"
+	says_words 'items are lost: 50 lines "Consumed", never'
+	says_words "see bound"
+	[[ $output != *"wrong order"* ]]
+	[[ $output == *bound*order* ]] # what is wrong comes first
+}
+
+@test "exercise 2: items that are missing or too many are told before their order is" {
+	buffer skip
+	is 1
+	says_words 'items are missing: 49 lines "Produced" instead of 50, never 25; line'
+	buffer repeat
+	is 1
+	says_words 'too many items: 51 lines "Produced" instead of 50, more than once 24; line'
+	buffer more
+	is 1
+	says_words 'too many items: 51 lines "Produced" instead of 50'
+	[[ $output != *"wrong order"* ]]
+	buffer swap # only this is wrong order
+	is 1
+	says_words 'wrong order: each item once; line'
+	says_words 'says "Produced: 26" where item 25 was due'
 }
 
 @test "exercise 2: waiting for room while holding the lock is a deadlock" {

@@ -2,7 +2,8 @@
 /*
  * Exercise 2 as learners write it: right, and wrong in one way that the argument names.
  *
- *     buffer right | unbounded | eager | no-wrap | order | deadlock | one-process | short
+ *     buffer right | unbounded | eager | no-wrap | order | deadlock | one-process | short |
+ *            eleven | skip | repeat | more | swap
  */
 
 #include <semaphore.h>
@@ -28,9 +29,28 @@ static int is(const char *word)
 	return strcmp(how, word) == 0;
 }
 
+/* What the producer puts in as the @n-th, in place of n. */
+static int item_of(int n)
+{
+	if (is("skip"))
+		return n < 25 ? n : n + 1;
+	if (is("repeat"))
+		return n < 25 ? n : n - 1;
+	if (is("swap") && (n == 25 || n == 26))
+		return 51 - n;
+	return n;
+}
+
+static int items(void)
+{
+	return is("skip") ? ITEMS - 1 : is("repeat") || is("more") ? ITEMS + 1 : ITEMS;
+}
+
 static void produce(void)
 {
-	for (int i = 0; i < ITEMS; i++) {
+	for (int n = 0; n < items(); n++) {
+		int i = item_of(n);
+
 		if (is("deadlock"))
 			sem_wait(&shared->mutex);
 		if (!is("unbounded"))
@@ -47,7 +67,7 @@ static void produce(void)
 
 static void consume(void)
 {
-	int count = is("short") ? ITEMS - 1 : ITEMS;
+	int count = is("short") ? ITEMS - 1 : items();
 
 	for (int i = 0; i < count; i++) {
 		if (!is("eager"))
@@ -77,7 +97,7 @@ int main(int argc, char **argv)
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		      0);
 	sem_init(&shared->mutex, 1, 1);
-	sem_init(&shared->empty, 1, PLACES);
+	sem_init(&shared->empty, 1, is("eleven") ? PLACES + 1 : PLACES);
 	sem_init(&shared->full, 1, 0);
 	if (fork() == 0) {
 		if (!is("one-process"))
