@@ -12,6 +12,8 @@
 
 #include <tarn/tarn.h>
 
+#include "bounded.h"
+
 static int open_permit(const char *name, struct tarn_region **ret_region, struct tarn_sem **ret_sem)
 {
 	const struct tarn_region_opts opts = { .flags = TARN_REGION_CREATE, .member_max = 8 };
@@ -26,6 +28,7 @@ int main(int argc, char **argv)
 	struct tarn_region *mine, *theirs;
 	struct tarn_sem *have, *want;
 
+	be_bounded();
 	if (argc != 3 || open_permit(argv[1], &mine, &have) < 0 ||
 	    tarn_sem_wait(have, TARN_FOREVER, NULL) < 0 || open_permit(argv[2], &theirs, &want) < 0)
 		return 1;

@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bounded.h"
+
 static void name_of(char *buf, size_t size, const char *prefix, long i)
 {
 	snprintf(buf, size, "/%s%ld", prefix, i);
@@ -93,6 +95,7 @@ int main(int argc, char **argv)
 	     processes = argc > 3 ? strtol(argv[3], NULL, 10) : 0;
 	long bytes = argc > 4 ? strtol(argv[4], NULL, 10) : 8192;
 
+	be_bounded();
 	if (argc < 4 || segments < 1 || bytes < 1)
 		return 2;
 	signal(SIGPIPE, SIG_IGN);

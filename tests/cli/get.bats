@@ -211,3 +211,16 @@ field() { jq -r ".items[0].fields[] | select(.field == \"$1\") | $2" <<<"$output
 	is_error 3 put
 	tarn rm "$P" --yes
 }
+
+gone() { ! grep -q '^State:.[^Z]' "/proc/$1/status" 2>/dev/null; }
+
+@test "a program that helps a test ends with whoever started it" {
+	typed make
+	sh -c '"$0" "$1" write & echo $! >pid; wait' "$BUILD_DIR/tests/cli/typed" "$P" 3>&- &
+	until_true test -s pid
+	! gone "$(cat pid)"
+	kill -9 $!
+	until_true gone "$(cat pid)"
+	tarn recover "$P" --yes
+	tarn rm "$P" --yes
+}

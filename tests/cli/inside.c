@@ -15,6 +15,8 @@
 
 #include <tarn/tarn.h>
 
+#include "bounded.h"
+
 static struct tarn_region *region;
 static struct tarn_section *list, *tree;
 static struct tarn_arena *heap;
@@ -71,6 +73,7 @@ int main(int argc, char **argv)
 	int status;
 	pid_t pid;
 
+	be_bounded();
 	if (argc == 3 && strcmp(argv[2], "hold") == 0)
 		return hold(argv[1]);
 	if (argc != 2 || make(argv[1]) != 0)

@@ -57,7 +57,7 @@ lines_in() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 @test "while a writer runs, what is got is whole, each time, in place or not" {
 	typed latest
-	typed rewrite &
+	"$BUILD_DIR/tests/cli/typed" "$P" rewrite 3>&- & # not by the function: $! is its pid
 	local writer=$! got
 	until_true sh -c "[ \"\$(tarn get $P/pose -J | jq '.items[0].number')\" -gt 5 ]"
 	for _ in {1..25}; do
@@ -91,7 +91,7 @@ lines_in() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 	run tarn put "$P/pose.x=x" --write
 	is_error 2 put
 	# every value adds one to y, but for the two puts above and the ones that follow
-	typed count &
+	"$BUILD_DIR/tests/cli/typed" "$P" count 3>&- &
 	local writer=$!
 	for i in {1..40}; do
 		tarn put "$P/pose.x=$i" --write >/dev/null
@@ -129,7 +129,7 @@ lines_in() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 @test "info says what there is, and who holds it" {
 	typed latest
-	typed keep >pid &
+	"$BUILD_DIR/tests/cli/typed" "$P" keep >pid 3>&- &
 	until_true test -s pid
 	run tarn info "$P"
 	[[ $output =~ pose\ +point\ +1\ +16\ B\ +16\ B\ +-\ +1\ +8\ +$(cat pid) ]]

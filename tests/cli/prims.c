@@ -22,6 +22,8 @@
 
 #include <tarn/tarn.h>
 
+#include "bounded.h"
+
 static struct tarn_region *region;
 static struct tarn_mutex *m;
 static struct tarn_rwlock *w;
@@ -90,7 +92,10 @@ static int take(const char *what)
 
 int main(int argc, char **argv)
 {
-	int r = argc < 2 ? -1 : open_all(argv[1]);
+	int r;
+
+	be_bounded();
+	r = argc < 2 ? -1 : open_all(argv[1]);
 
 	for (int i = 2; i < argc && r == 0; i++) {
 		if (strcmp(argv[i], "go") == 0) {

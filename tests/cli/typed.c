@@ -28,6 +28,8 @@
 
 #include <tarn/tarn.h>
 
+#include "bounded.h"
+
 #define POINT(ROW)                                                                                 \
 	ROW(VALUE, int32_t, x, "mm", "to the right")                                               \
 	ROW(VALUE, int64_t, y, "mm", "up")
@@ -251,6 +253,7 @@ int main(int argc, char **argv)
 	sigset_t set;
 	void *p;
 
+	be_bounded();
 	if (argc != 3)
 		return 2;
 	sigemptyset(&set);
