@@ -52,10 +52,94 @@ static bool take_path(struct typed_at *at, const char *rest)
 	return n >= 0 && (size_t)n < sizeof(at->path);
 }
 
+/* --- a dot where a slash is wanted, and the reverse ------------------------------------------- */
+
+/* Does @path lead to a field of the struct or latest value @object? */
+static bool has_field(struct tarn_region *region, const char *object, const char *path)
+{
+	struct tarn_latest *latest = NULL;
+	struct tarn_type *type = NULL;
+	struct tarn_place place;
+	int r = tarn_struct_describe(region, object, &type, NULL, NULL);
+
+	if (r == -EPROTO && tarn_latest_open(region, object, NULL, &latest) == 0)
+		r = tarn_latest_describe(latest, &type);
+	if (r == 0) {
+		r = tarn_type_find(type, path, &place, NULL);
+		tarn_type_free(type);
+	}
+	tarn_latest_close(latest);
+	return r == 0;
+}
+
+struct owner_search {
+	struct tarn_region *region;
+	const char *path;
+	char name[TARN_OBJECT_NAME_MAX + 1];
+};
+
+static int owns_field(const struct tarn_object_stat *stat, void *arg)
+{
+	struct owner_search *s = arg;
+
+	if (stat->removed || !typed_is_kind(stat->kind) ||
+	    !has_field(s->region, stat->name, s->path))
+		return 0;
+	memcpy(s->name, stat->name, sizeof(s->name));
+	return 1;
+}
+
+/* REGION/OBJECT/FIELD: the object whose name is before one of the slashes. */
+static bool hint_dot(struct cli *cli, const struct typed_at *at, const char *rest)
+{
+	char dotted[sizeof(at->path)], *slash;
+	int n = snprintf(dotted, sizeof(dotted), "%s", rest);
+
+	if (n < 0 || (size_t)n >= sizeof(dotted) || strchr(dotted, '/') == NULL)
+		return false;
+	while ((slash = strchr(dotted, '/')) != NULL)
+		*slash = '.';
+
+	struct search s = { .wanted = dotted, .near = { .word = "" } };
+
+	if (tarn_region_objects(at->region, look_at, &s) < 0 || s.best[0] == '\0' ||
+	    !has_field(at->region, s.best, dotted + strlen(s.best) + 1))
+		return false;
+	snprintf(cli->diag.hint, sizeof(cli->diag.hint),
+		 "a field stands behind a dot: did you mean '%.60s/%.110s'?", at->name.region,
+		 dotted);
+	return true;
+}
+
+/* REGION/FIELD: the first object that has it. */
+static bool hint_owner(struct cli *cli, const struct typed_at *at, const char *rest)
+{
+	struct owner_search s = { .region = at->region, .path = rest };
+
+	if (tarn_region_objects(at->region, owns_field, &s) != 1)
+		return false;
+	snprintf(cli->diag.hint, sizeof(cli->diag.hint),
+		 "that is a field: did you mean '%.60s/%s.%.80s'?", at->name.region, s.name, rest);
+	return true;
+}
+
+/* REGION.OBJECT.FIELD, where @object begins what follows the region's name: and it is no field of
+ * the only struct. */
+static int no_slash(struct cli *cli, const char *text, const struct typed_at *at, const char *rest)
+{
+	snprintf(cli->diag.what, sizeof(cli->diag.what), "there is no such field");
+	snprintf(cli->diag.hint, sizeof(cli->diag.hint),
+		 "an object stands behind a slash: did you mean '%.60s/%.110s'?", at->name.region,
+		 rest + 1);
+	return cli_fail(cli, text, -ENOENT);
+}
+
 static int no_object(struct cli *cli, const char *text, const struct typed_at *at,
 		     const struct search *s)
 {
 	snprintf(cli->diag.what, sizeof(cli->diag.what), "there is no such object");
+	if (hint_dot(cli, at, s->wanted) || hint_owner(cli, at, s->wanted))
+		return cli_fail(cli, text, -ENOENT);
 	if (s->near.best != NULL)
 		snprintf(cli->diag.hint, sizeof(cli->diag.hint), "did you mean '%s'?",
 			 s->near_name);
@@ -78,7 +162,8 @@ static int no_struct(struct cli *cli, const struct typed_at *at, const struct se
 static int find_object(struct cli *cli, const char *text, struct typed_at *at, const char *rest,
 		       bool named)
 {
-	struct search s = { .wanted = named ? rest : "" };
+	/* Where only a region was named, what follows its dot may still begin with an object. */
+	struct search s = { .wanted = rest + (!named && *rest == '.') };
 	char first[TARN_OBJECT_NAME_MAX + 1];
 	int r;
 
@@ -96,11 +181,17 @@ static int find_object(struct cli *cli, const char *text, struct typed_at *at, c
 	} else if (s.structs == 0) {
 		return no_struct(cli, at, &s);
 	} else if (s.structs == 1) {
+		if (s.best[0] != '\0' && !has_field(at->region, s.only, s.wanted))
+			return no_slash(cli, text, at, rest);
 		memcpy(at->object, s.only, sizeof(at->object));
 	} else if (*rest != '\0') {
 		cli_error(cli, "%s: region %s has %" PRIu32 " structs", text, at->name.region,
 			  s.structs);
-		cli_hint("say which: %s/%s%s", at->name.region, s.only, rest);
+		if (s.best[0] != '\0')
+			cli_hint("an object stands behind a slash: did you mean '%s/%s'?",
+				 at->name.region, s.wanted);
+		else
+			cli_hint("say which: %s/%s%s", at->name.region, s.only, rest);
 		return CLI_USAGE;
 	}
 	if (!take_path(at, rest))
@@ -185,6 +276,12 @@ static int describe_fail(struct cli *cli, struct tarn_region *region, const char
 		cli_error(cli, "%s: it has no type: it is of kind %s", name, found[1]);
 		cli_hint("tarn hexdump %s shows its bytes", name);
 		return CLI_FAILURE;
+	}
+	if (error == -EUCLEAN) {
+		snprintf(cli->diag.what, sizeof(cli->diag.what),
+			 "its header or its description is damaged");
+		snprintf(cli->diag.hint, sizeof(cli->diag.hint), "tarn check %.*s says what of it",
+			 (int)(strlen(name) - strlen(object) - 1), name);
 	}
 	return cli_fail(cli, name, error);
 }
@@ -331,8 +428,9 @@ int typed_read_fail(struct cli *cli, const struct typed *typed, const char *name
 		snprintf(what, size, "section %s is held by process %d, thread %d, which lives",
 			 typed->stat.section, stat.owner.pid, stat.owner.tid);
 		snprintf(hint, size,
-			 "--timeout waits longer; --unguarded shows it as it stands, perhaps half "
-			 "changed");
+			 "tarn locks %.100s shows who has it; --timeout waits longer, --unguarded "
+			 "shows it as it stands, perhaps half changed",
+			 region);
 	} else if (error == -ETIMEDOUT) {
 		snprintf(what, size, "section %s never stood still long enough to read it whole",
 			 typed->stat.section);

@@ -125,6 +125,54 @@ field() { jq -r ".items[0].fields[] | select(.field == \"$1\") | $2" <<<"$output
 	tarn rm "$P" --yes
 }
 
+@test "a dot where a slash is wanted, and the reverse, is told with the right spelling" {
+	typed make
+	local given want
+	while read -r given want; do
+		run tarn get "$given"
+		[ "$status" -eq 2 ] || [ "$status" -eq 3 ]
+		[[ $output == *"did you mean '$want'?"* ]] || { echo "$given: $output"; return 1; }
+	done <<-END
+		$P.kitchen $P/kitchen
+		$P.kitchen.temperature $P/kitchen.temperature
+		$P/kitchen/temperature $P/kitchen.temperature
+		$P/kitchen/corners[1]/x $P/kitchen.corners[1].x
+		$P/lost.and.found/x $P/lost.and.found.x
+		$P/temperature $P/kitchen.temperature
+		$P/corners[1].x $P/kitchen.corners[1].x
+	END
+	run tarn put "$P/kitchen/trim=3"
+	is_error 3 put
+	says "did you mean '$P/kitchen.trim'?"
+	run tarn get "$P/kitchen/none" # no such field: nothing to mean
+	is_error 3 get
+	[[ $output != *"kitchen.none"* ]]
+	tarn rm "$P/loose" "$P/lost.and.found" --yes
+	run tarn get "$P.kitchen.time" # of the only struct a field kitchen is looked for
+	is_error 3 get
+	says "did you mean '$P/kitchen.time'?"
+	run tarn get "$P.raw" # an object, if not a struct
+	is_error 3 get
+	says "did you mean '$P/raw'?"
+	[ "$(tarn get "$P.trim")" = -128 ]
+	tarn rm "$P" --yes
+}
+
+@test "a damaged description is told, with the verb that says what of it" {
+	typed make
+	local at
+	at=$(tarn info "$P" -J | jq '.items[0].objects[] | select(.object == "loose").offset_bytes')
+	poke "$P" $((at + 128 + 64 + 40)) '\377' # behind the header and the struct itself
+	run tarn get "$P/loose"
+	is_error 6 get
+	says "description is damaged"
+	says "tarn check $P"
+	run tarn check "$P"
+	is 6
+	says "struct loose"
+	tarn rm "$P" --yes
+}
+
 # Every state that the writer leaves has one number in 22 places.
 @test "while a writer runs, what is read is whole, each time" {
 	typed make
@@ -152,6 +200,7 @@ field() { jq -r ".items[0].fields[] | select(.field == \"$1\") | $2" <<<"$output
 	run tarn get "$P/kitchen.time" --timeout 0.1
 	is 5
 	says "section lock is held by process $(cat pid)"
+	says "tarn locks $P"
 	says "--unguarded"
 	run tarn get "$P/kitchen.time" --unguarded
 	is 0
