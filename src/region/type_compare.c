@@ -168,7 +168,8 @@ static int compare_lists(struct comparison *c, const struct tarn_type *here,
 		return 0;
 	if (more == both && c->depth > 0)
 		return differ(c, "size", here->size, there->size);
-	if (more == both) {
+	/* More fields in fewer bytes: who has fewer would go beyond what is there. */
+	if (more == both || (both == here->field_count && here->size > there->size)) {
 		tarn__diag(c->diag, -EPROTO, "type %s: %" PRIu32 " bytes here, %" PRIu32 " there",
 			   here->name, here->size, there->size);
 		tarn__diag_hint(c->diag, BUILD_ANEW);

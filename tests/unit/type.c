@@ -371,6 +371,24 @@ static void an_earlier_program_opens_a_later_struct_and_not_the_reverse(void **s
 	tarn_struct_close(region, data);
 }
 
+/* A program's struct is never larger than what is there, whatever the descriptions say. */
+static void an_earlier_struct_that_is_larger_is_refused(void **state)
+{
+	struct changed *earlier = changed();
+	void *data;
+
+	(void)state;
+	assert_int_equal(tarn_struct_open(region, "s", sensor_type(), &opts, &data), 0);
+	earlier->type.field_count = 7;
+	earlier->type.version = 2;
+	earlier->type.size = sensor_type()->size;
+	assert_int_equal(tarn_type_compare(&earlier->type, sensor_type(), &diag), 1);
+	earlier->type.size += 64;
+	expect_refusal(&earlier->type, "bytes here, ");
+	assert_int_equal(tarn_type_compare(&earlier->type, sensor_type(), &diag), -EPROTO);
+	tarn_struct_close(region, data);
+}
+
 static void a_type_that_breaks_the_rules_is_refused(void **state)
 {
 	struct changed *c = changed();
@@ -689,6 +707,7 @@ int main(void)
 		TEST(the_field_that_differs_is_named),
 		TEST(a_nested_field_is_named_by_its_path),
 		TEST(an_earlier_program_opens_a_later_struct_and_not_the_reverse),
+		TEST(an_earlier_struct_that_is_larger_is_refused),
 		TEST(a_type_that_breaks_the_rules_is_refused),
 		TEST(a_list_of_values_is_checked_when_a_type_is_used),
 		TEST(versions_count_from_1),
