@@ -41,12 +41,11 @@ struct tarn_lock_stat {
 	uint32_t wait_count;    /* of those who slept; modulo 2^32, as the next one */
 	uint32_t recover_count; /* deaths that were noticed */
 	bool set_aside;         /* its words contradict each other: tarn_section_recover() */
-	bool damaged;     /* its lock word names nobody, or contradicts its version: the same */
-	bool owner_died;  /* -EOWNERDEAD until somebody says that it is consistent */
-	int64_t since_ns; /* CLOCK_MONOTONIC: seen with this owner at least since; 0 unknown */
-	uint32_t
-		version; /* odd while an owner has its lock, and another one each time; 0: it has no
-			     owner, or keeps none: spin locks, permits, readers */
+	bool damaged;      /* its lock word names nobody, or contradicts its version: the same */
+	bool owner_died;   /* -EOWNERDEAD until somebody says that it is consistent */
+	int64_t since_ns;  /* CLOCK_MONOTONIC: seen with this owner at least since; 0 unknown */
+	uint32_t version;  /* odd while owned, another one each time; 0: not owned, or not kept: of
+			     spin locks, permits, readers */
 	bool more_waiters; /* all places are taken where who waits is written down: others may */
 };
 

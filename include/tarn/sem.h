@@ -41,8 +41,7 @@ enum tarn_sem_flags {
 
 /* All zero means: the default of each. */
 struct tarn_sem_opts {
-	uint32_t
-		value; /* permits of a new one: 0 .. TARN_SEM_MAX; owned: 1 .. TARN_SEM_OWNED_MAX */
+	uint32_t value; /* permits at first: 0 .. TARN_SEM_MAX; owned 1 .. TARN_SEM_OWNED_MAX */
 	uint32_t flags; /* enum tarn_sem_flags */
 	struct tarn_diag *diag;
 	uint64_t reserved[2]; /* zero */
