@@ -160,12 +160,6 @@ static const char *after_death(uint32_t kind)
 	}
 }
 
-static bool can_be_inconsistent(uint32_t kind)
-{
-	return kind == TARN_OBJECT_MUTEX || kind == TARN_OBJECT_RWLOCK ||
-	       kind == TARN_OBJECT_SPIN || kind == TARN_OBJECT_SEQLOCK;
-}
-
 /* As findings name it. */
 static void where_of(const struct tarn_object_stat *object, char buf[TARN_OBJECT_NAME_MAX + 32])
 {
@@ -195,7 +189,7 @@ static bool find_note(struct tarn_region *region, const char *name, struct note 
 			       "who locks it is told -EOWNERDEAD, until one has mended what it "
 			       "guards and says that it is consistent",
 			       false };
-	return stat.owner_died && can_be_inconsistent(stat.kind);
+	return stat.owner_died && look_tells_deaths(stat.kind);
 }
 
 static void say_note(const struct check *check, const char *where, const struct note *note)

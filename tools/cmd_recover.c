@@ -193,15 +193,15 @@ static int find_primitive(struct recover *recover, struct found *found)
 		return r;
 	found->primitive = true;
 	found->broken = stat.set_aside || stat.damaged;
-	found->inconsistent = stat.owner_died;
+	found->inconsistent = stat.owner_died && look_tells_deaths(stat.kind);
 	if (found->broken)
 		found->pid = 0;
-	found->state = stat.set_aside    ? "set aside"
-		       : stat.damaged    ? "damaged"
-		       : found->dead     ? "dead"
-		       : found->held     ? "held"
-		       : stat.owner_died ? "inconsistent"
-					 : "free";
+	found->state = stat.set_aside        ? "set aside"
+		       : stat.damaged        ? "damaged"
+		       : found->dead         ? "dead"
+		       : found->held         ? "held"
+		       : found->inconsistent ? "inconsistent"
+					     : "free";
 	return 0;
 }
 

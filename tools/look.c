@@ -141,6 +141,12 @@ const char *look_kind(uint32_t kind)
 	return "unknown";
 }
 
+bool look_tells_deaths(uint32_t kind)
+{
+	return kind == TARN_OBJECT_MUTEX || kind == TARN_OBJECT_RWLOCK ||
+	       kind == TARN_OBJECT_SPIN || kind == TARN_OBJECT_SEQLOCK;
+}
+
 static int count_member(const struct tarn_member_stat *stat, void *arg)
 {
 	struct look_members *members = arg;

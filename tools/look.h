@@ -34,6 +34,8 @@ struct look_members {
 int look_members(struct tarn_region *region, struct look_members *ret_members);
 
 const char *look_kind(uint32_t kind); /* enum tarn_object_kind */
+/* Is who locks one told -EOWNERDEAD while nobody has said that it is consistent? */
+bool look_tells_deaths(uint32_t kind);
 
 /* "no live member: the kernel holds no lock on slots 0-255" */
 const char *look_proof(const struct tarn_region_stat *stat, char buf[120]);

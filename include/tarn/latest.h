@@ -60,7 +60,7 @@ struct tarn_latest_opts {
 	uint32_t size;    /* bytes of the largest value, 1 .. TARN_LATEST_SIZE_MAX */
 	uint32_t holders; /* handles that may hold a value at a time, 1 .. TARN_LATEST_HOLDERS_MAX;
 	                     0 = 8 */
-	uint32_t flags;   /* TARN_LATEST_IN_PLACE */
+	uint32_t flags;   /* TARN_LATEST_IN_PLACE; 0 with 0 holders: as it is, if it exists */
 	uint32_t pad;     /* zero */
 	/* What each value is, all of it: size is that of the type then, or 0. NULL: bytes; of an
 	 * existing one: whatever they are. */

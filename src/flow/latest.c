@@ -149,6 +149,11 @@ int tarn__latest_geometry(struct tarn_latest *latest, const struct tarn_latest_o
 	latest->stride = stride_of(latest->size);
 	latest->count = prim->seat_count + 2;
 	latest->buffers = (unsigned char *)prim->sec.shm + off + sizeof(*shm);
+	if (opts != NULL && (opts->flags & ~prim->flags) != 0) /* whatever the holders */
+		return tarn__diag(diag, -EEXIST,
+				  "latest value %s is one that is copied; wanted was one that is "
+				  "filled in place (TARN_LATEST_IN_PLACE)",
+				  prim->sec.name);
 	if (opts != NULL && opts->type == NULL && opts->size != 0 && opts->size != latest->size)
 		return tarn__diag(diag, -EEXIST,
 				  "latest value %s is for %" PRIu32 " bytes; asked were %" PRIu32,

@@ -307,7 +307,8 @@ static void in_place(void **state)
 	const struct tarn_latest_opts opts = { .size = 4096, .flags = TARN_LATEST_IN_PLACE };
 	struct tarn_diag diag;
 	const struct tarn_latest_opts copied = { .size = 4096, .holders = 8, .diag = &diag };
-	struct tarn_latest *frames, *viewer;
+	const struct tarn_latest_opts any = { .size = 4096 };
+	struct tarn_latest *frames, *viewer, *other;
 	const void *shown;
 	uint64_t number;
 	void *data;
@@ -320,6 +321,11 @@ static void in_place(void **state)
 	assert_string_equal(diag.what, "latest value frames is one that is filled in place "
 				       "(TARN_LATEST_IN_PLACE); wanted was one that is copied");
 	assert_int_equal(tarn_latest_open(region, "frames", NULL, &viewer), 0);
+	tarn_latest_close(viewer);
+	assert_int_equal(tarn_latest_open(region, "frames", &any, &viewer), 0);
+	assert_int_equal(tarn_latest_open(region, "copied", &any, &other), 0);
+	tarn_latest_close(other);
+	assert_int_equal(tarn_latest_open(region, "copied", &opts, &other), -EEXIST);
 	assert_int_equal(tarn_latest_publish(frames, 1), -EPERM);
 	for (int n = 1; n < 20; n++) {
 		assert_int_equal(tarn_latest_loan(frames, TARN_FOREVER, &data, NULL), 0);
