@@ -52,7 +52,7 @@ static struct tarn_rwlock *rwlock;
 static struct tarn_spin *spin;
 static struct tarn_cond *cond;
 static struct tarn_barrier *barrier, *barrier_alone;
-static struct tarn_event *automatic;
+static struct tarn_event *automatic, *gate;
 static struct tarn_once *once;
 static struct tarn_seqlock *seqlock;
 static int sysv = -1; /* a lock, and two to hand over */
@@ -128,6 +128,7 @@ static void make_tarn(void)
 
 	const struct tarn_barrier_opts alone_opts = { .count = 1 };
 	const struct tarn_event_opts event_opts = { .flags = TARN_EVENT_AUTO };
+	const struct tarn_event_opts gate_opts = { .flags = TARN_EVENT_AUTO, .set = 1 };
 	const struct tarn_once_opts once_opts = { 0 };
 	const struct tarn_seqlock_opts seqlock_opts = { 0 };
 
@@ -148,6 +149,7 @@ static void make_tarn(void)
 	must("barrier", tarn_barrier_open(region, "alone", &alone_opts, &barrier_alone));
 	must("mutex", tarn_mutex_open(region, "recursive", &again, &recursive));
 	must("event", tarn_event_open(region, "event", &event_opts, &automatic));
+	must("event", tarn_event_open(region, "gate", &gate_opts, &gate));
 	must("once", tarn_once_open(region, "once", &once_opts, &once));
 	must("sequence lock", tarn_seqlock_open(region, "seqlock", &seqlock_opts, &seqlock));
 }
@@ -346,6 +348,14 @@ static void posix_as_event(uint64_t i)
 	change(i);
 	while (sem_wait(&shared->sem) < 0)
 		;
+}
+
+/* As a lock: set while nobody has it. */
+static void pass_event_lock(uint64_t i)
+{
+	check(tarn_event_wait(gate, TARN_FOREVER, NULL));
+	change(i);
+	check(tarn_event_set(gate));
 }
 
 static int nothing_to_do(void *arg, bool again)
@@ -617,6 +627,11 @@ static const struct group {
 	  true,
 	  { { "automatic event", pass_event, false },
 	    { "POSIX semaphore", posix_as_event, false } } },
+	{ "event, as a lock",
+	  1,
+	  false,
+	  { { "automatic event", pass_event_lock, false },
+	    { "POSIX semaphore", pass_posix, false } } },
 	{ "once, done already",
 	  1,
 	  true,

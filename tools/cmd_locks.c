@@ -37,7 +37,8 @@ static const struct out_col locks_cols[] = {
 	{ "kind", "KIND", OUT_TEXT, "what it is: section, mutex, sem ...", false },
 	{ "state", "STATE", OUT_TEXT,
 	  "free, held, dead (its owner is; the next one undoes what that one changed, or is told), "
-	  "set aside, or damaged",
+	  "inconsistent (an owner died, and nobody has said since that what it guards is "
+	  "consistent), set aside, or damaged",
 	  false },
 	{ "pid", "PID", OUT_SIGNED, "process of its first holder, in its own PID namespace",
 	  false },
@@ -448,8 +449,9 @@ static const char *state_of(const struct lock *lock)
 
 	return lock->stat.set_aside                                          ? "set aside"
 	       : lock->stat.damaged                                          ? "damaged"
-	       : (holder != NULL && !holder->alive) || lock->stat.owner_died ? "dead"
+	       : holder != NULL && !holder->alive                            ? "dead"
 	       : holder != NULL                                              ? "held"
+	       : lock->stat.owner_died && look_tells_deaths(lock->stat.kind) ? "inconsistent"
 									     : "free";
 }
 

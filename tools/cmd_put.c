@@ -35,7 +35,8 @@ static const struct cli_opt put_opts[] = {
 static const struct out_col put_cols[] = {
 	{ "name", "NAME", OUT_TEXT, "REGION/OBJECT.FIELD", false },
 	{ "before", "BEFORE", OUT_VALUE,
-	  "what it was; null where none was written yet, or it failed before that was read",
+	  "what it was; null where none was written yet, where it failed before that was read, and "
+	  "in a dry run where what a dead owner left is not undone yet",
 	  false },
 	{ "after", "AFTER", OUT_VALUE, "what it was set to", false },
 	{ "unit", "UNIT", OUT_TEXT, "of the number", false },
@@ -463,16 +464,16 @@ static void put_row(struct put *put, const struct setting *s, const char *action
 	free(after);
 }
 
-/* For a dry run. What a dead owner left is undone when the section is entered: then what it shows
- * does not matter. */
+/* For a dry run. What a dead owner left is undone when the section is entered: it is not what would
+ * be there then. */
 static int look_before(struct put *put, struct setting *s)
 {
 	int r = typed_read(&s->typed, !put->unguarded, put->deadline);
 
-	if (r == -EOWNERDEAD)
-		r = typed_read(&s->typed, false, put->deadline);
 	s->seen = r == 0;
-	return r < 0 ? typed_read_fail(put->cli, &s->typed, s->name, s->at.name.region, r) : CLI_OK;
+	return r < 0 && r != -EOWNERDEAD
+		       ? typed_read_fail(put->cli, &s->typed, s->name, s->at.name.region, r)
+		       : CLI_OK;
 }
 
 static void put_end(struct put *put)

@@ -387,7 +387,8 @@ bool cli_duration(struct cli *cli, const char *name, int64_t *ret_ns)
 			return true;
 		}
 	}
-	cli_usage(cli, "'%s' is no value for --%s: a time, such as 90 (seconds), 30m, 12h or 7d",
+	cli_usage(cli,
+		  "'%s' is no value for --%s: a time, such as 90 or 1.5s (seconds), 30m, 12h or 7d",
 		  text, name);
 	return false;
 }

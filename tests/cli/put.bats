@@ -150,6 +150,9 @@ typed() { "$BUILD_DIR/tests/cli/typed" "$P" "$@" 3>&-; }
 	json '.items[0] | .action == "failed" and .before == null and .after == 1'
 	kill -9 "$(cat pid)"
 	wait || true
+	run --separate-stderr tarn put "$P/kitchen.time=1" -J
+	is 0
+	json '.items[0] | .action == "would set" and .before == null and .after == 1'
 	run tarn put "$P/kitchen.trim=1" --write
 	is 0
 	run tarn get "$P/kitchen.trim" "$P/kitchen.time"

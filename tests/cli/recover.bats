@@ -233,6 +233,8 @@ prims() { "$BUILD_DIR/tests/cli/prims" "$P" "$@" 3>&-; }
 	run tarn recover "$P/m" -J
 	is 0
 	json '.items[0] | .state == "inconsistent" and .action == "none"'
+	run tarn locks "$P/m" -J
+	json '.items[0] | .state == "inconsistent" and .pid == null'
 	run tarn check "$P"
 	is 0
 	says "$P: mutex m: inconsistent: an owner died; who locks it is told -EOWNERDEAD, until one has mended"
