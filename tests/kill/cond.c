@@ -33,6 +33,7 @@ struct state {
 	_Atomic uint32_t ready;    /* it may fall asleep */
 	_Atomic uint32_t locked;   /* the operation has the mutex */
 	_Atomic uint32_t died;     /* with it */
+	_Atomic int32_t sleeper;   /* the operation, where it sleeps */
 };
 
 static const struct tarn_mutex_opts normal;
@@ -157,6 +158,7 @@ OP(prepared)
 /* Who is stepped through takes longer to fall asleep than a sleep lasts. */
 OP(patient)
 {
+	atomic_store(&state_of(world)->sleeper, (int32_t)tarn__plat_pid());
 	tarn__section_net_ns = INT64_C(5000000000);
 	return prepared(world, report);
 }
@@ -221,6 +223,16 @@ OP(wait_in_vain)
 	return r == -ETIMEDOUT ? tarn_mutex_unlock(mutex) : -1;
 }
 
+OP(wait_till_late)
+{
+	int r = tarn_mutex_lock(mutex, TARN_FOREVER, NULL);
+
+	(void)world, (void)report;
+	if (r == 0)
+		r = tarn_cond_wait(single, mutex, tarn_deadline_after(1000000), NULL);
+	return r == -ETIMEDOUT ? tarn_mutex_unlock(mutex) : -1;
+}
+
 OP(wait_asleep)
 {
 	int r = tarn_mutex_lock(mutex, TARN_FOREVER, NULL);
@@ -253,7 +265,9 @@ OP(signal_for_it)
 {
 	int r = ready(world, report);
 
-	return r == 0 ? tarn_cond_signal(single) : r;
+	if (r == 0)
+		r = tarn_cond_signal(single);
+	return r == 0 ? survivor_woken(atomic_load(&state_of(world)->sleeper), report) : r;
 }
 
 OP(signal_and_unlock)
@@ -332,6 +346,16 @@ OP(reset_both)
 
 	(void)world, (void)report;
 	return r == 0 ? tarn_event_reset(automatic) : r;
+}
+
+/* While the operation sleeps. */
+OP(set_for_it)
+{
+	int r = ready(world, report);
+
+	if (r == 0)
+		r = tarn_event_set(automatic);
+	return r == 0 ? survivor_woken(atomic_load(&state_of(world)->sleeper), report) : r;
 }
 
 OP(set_and_unlock)
@@ -523,6 +547,14 @@ OP(check_taken)
 	return was_set(world, false, report);
 }
 
+/* It was set once, and taken or not. */
+OP(check_set_for_it)
+{
+	int r = was_set(world, true, report);
+
+	return r < 0 ? r : 0;
+}
+
 /* Neither, the manual one, or both; then they are set and reset once more. */
 OP(check_reset)
 {
@@ -589,6 +621,8 @@ static const struct kill_op ops[] = {
 	SAME("cond-wait-in-section", with_all, prepared, wait_inside, 0),
 	{ .name = "cond-wait-asleep", .setup = with_all, .prepare = patient, .op = wait_asleep,
 	  .wake = signal_for_it, .check = check_same, .flags = KILL_UNCHANGED },
+	{ .name = "cond-wait-timed-out", .setup = with_all, .prepare = patient,
+	  .op = wait_till_late, .check = check_same, .flags = KILL_UNCHANGED | KILL_SLOW },
 	SAME("cond-signal-for-the-dead", left_waiting, prepared, signal_single, 0),
 	BESIDE("cond-signal-beside-sleeper", beside_cond, signal_and_unlock, cond_sleeper),
 	BESIDE("cond-broadcast-beside-sleeper", beside_cond, broadcast_and_unlock, cond_sleeper),
@@ -604,6 +638,9 @@ static const struct kill_op ops[] = {
 	  .check = check_set, .ready = prepared, .recover = recover },
 	{ .name = "event-wait", .setup = left_set, .prepare = prepared, .op = take_automatic,
 	  .check = check_taken, .ready = prepared, .recover = recover },
+	{ .name = "event-wait-asleep", .setup = with_all, .prepare = patient,
+	  .op = take_automatic, .wake = set_for_it, .check = check_set_for_it,
+	  .flags = KILL_UNCHANGED },
 	{ .name = "event-reset", .setup = left_both_set, .prepare = prepared, .op = reset_both,
 	  .check = check_reset, .ready = prepared, .recover = recover, .after = 2 },
 	BESIDE("event-set-beside-sleeper", beside_event, set_and_unlock, event_sleeper),

@@ -35,6 +35,7 @@ struct state {
 	_Atomic int32_t peer;      /* its process id */
 	_Atomic uint32_t finished; /* it has done its work */
 	_Atomic uint32_t ready;    /* it may fall asleep */
+	struct survivor_holder holder;
 };
 
 static const struct tarn_mutex_opts normal, recursive = { .type = TARN_MUTEX_RECURSIVE };
@@ -218,6 +219,33 @@ static int patient(struct kill_world *world, struct harness_report *report)
 	return prepared(world, report);
 }
 
+/* Another process has the mutex, and is in the middle; it puts back what there was. */
+static int lock_half(struct kill_world *world, struct harness_report *report)
+{
+	int r = ready(world, report);
+
+	if (r == 0)
+		r = tarn_mutex_lock(mutex, TARN_FOREVER, NULL);
+	if (r == 0)
+		atomic_store(&pool->a, 7);
+	return r;
+}
+
+static int unlock_as_before(struct kill_world *world, struct harness_report *report)
+{
+	(void)world, (void)report;
+	atomic_store(&pool->a, 0);
+	return tarn_mutex_unlock(mutex);
+}
+
+static int beside_locker(struct kill_world *world, struct harness_report *report)
+{
+	struct survivor_holder *holder = &state_of(world)->holder;
+	int r = survivor_beside(world, holder, lock_half, unlock_as_before, report);
+
+	return r == 0 ? prepared(world, report) : r;
+}
+
 /* --- operations ---------------------------------------------------------------------------- */
 
 #define OP(name) static int name(struct kill_world *world, struct harness_report *report)
@@ -245,6 +273,8 @@ OP(lock_change_unlock)
 	int r = tarn_mutex_lock(mutex, TARN_FOREVER, NULL);
 
 	(void)world, (void)report;
+	if (r == 0 && atomic_load(&pool->a) != atomic_load(&pool->b))
+		r = -EBADMSG;
 	if (r < 0)
 		return r;
 	change(1);
@@ -354,6 +384,11 @@ OP(post_for_it)
 	int r = ready(world, report);
 
 	return r == 0 ? tarn_sem_post(counted) : r;
+}
+
+OP(let_holder_go)
+{
+	return survivor_let_go(&state_of(world)->holder, report);
 }
 
 /* --- peers --------------------------------------------------------------------------------- */
@@ -466,6 +501,7 @@ static int wind_up(struct kill_world *world, int outcome, struct harness_report 
 static int look(struct kill_world *world, int *ret_mutex, int *ret_count,
 		struct harness_report *report)
 {
+	survivor_await_end(&state_of(world)->holder);
 	if (ready(world, report) < 0 || survivor_check(region, report) < 0)
 		return KILL_VIOLATION;
 	*ret_mutex = look_at_mutex(report);
@@ -648,6 +684,8 @@ static const struct kill_op ops[] = {
 		lock_again),
 	CHANGES("mutex-recursive", with_recursive, prepared, lock_twice, check_changed,
 		lock_again),
+	{ .name = "mutex-lock-asleep", .setup = with_prims, .prepare = beside_locker,
+	  .op = lock_change_unlock, .wake = let_holder_go, .check = check_changed },
 	CHANGES("mutex-unlock", with_prims, half_way, change_on_and_unlock, check_mended,
 		lock_again),
 	CHANGES("mutex-mend-after-death", left_locked, prepared, lock_and_mend, check_mended,

@@ -115,7 +115,7 @@ static int look(struct kill_world *world, struct found *ret, struct harness_repo
 {
 	struct tarn_lock_stat stat;
 
-	await_holder_end(world);
+	survivor_await_end(&state_of(world)->holder);
 	if (ready(world, report) < 0 || survivor_check(region, report) < 0)
 		return KILL_VIOLATION;
 	ret->rwlock = look_at_rwlock(report);
@@ -173,6 +173,8 @@ static int judge(struct kill_world *world, int (*of)(const struct found *found),
 /* nobody has died who is told of */
 JUDGE(same, found->rwlock + found->spin + found->once + found->value == 0 ? 0 : -1)
 JUDGE(rwlock_changed, found->spin + found->once + found->value == 0 ? found->rwlock == 1 : -1)
+/* of the holder's death, or of none */
+JUDGE(not_written, found->rwlock == 1 || found->spin + found->once + found->value != 0 ? -1 : 0)
 JUDGE(spin_changed, found->rwlock + found->once + found->value == 0 ? found->spin == 1 : -1)
 JUDGE(once_run, found->rwlock + found->spin + found->value == 0 ? found->once == 1 : -1)
 JUDGE(value_written, found->rwlock + found->spin + found->once == 0 ? found->value == 1 : -1)
@@ -271,6 +273,9 @@ OP(next_value)
 #define BESIDE(nm, first, what, other, more) \
 	{ .name = nm, .setup = with_all, .prepare = first, .op = what, .peer = other, \
 	  .check = check_beside, .flags = KILL_NO_IMAGES | (more) }
+#define ASLEEP(nm, first, what, judge) \
+	{ .name = nm, .setup = with_all, .prepare = first, .op = what, .wake = let_holder_go, \
+	  .check = judge }
 
 static const struct kill_op ops[] = {
 	{ .name = "rwlock-open-creating", .setup = without, .prepare = join,
@@ -295,8 +300,10 @@ static const struct kill_op ops[] = {
 		next_writer),
 	CHANGES("rwlock-downgrade", with_all, writes, write_on_read_on, check_rwlock_mended,
 		next_writer),
-	{ .name = "rwlock-write-asleep", .setup = with_all, .prepare = beside_reader,
-	  .op = write_unlock, .wake = let_reader_go, .check = check_rwlock_changed },
+	ASLEEP("rwlock-write-asleep", beside_reader, write_unlock, check_rwlock_changed),
+	{ .name = "rwlock-read-asleep", .setup = with_all, .prepare = beside_writer,
+	  .op = read_unlock, .wake = let_holder_go, .check = check_not_written,
+	  .flags = KILL_UNCHANGED },
 	BESIDE("rwlock-read-unlock-beside-writer", reads_beside, unlock_rwlock, sleeping_writer,
 	       KILL_UNCHANGED),
 	BESIDE("rwlock-read-unlock-beside-reader", reads_beside, unlock_rwlock, sleeping_reader,
@@ -312,6 +319,8 @@ static const struct kill_op ops[] = {
 	CHANGES("once-run", with_all, prepared, run_once, check_once_run, next_runner),
 	{ .name = "once-run-after-death", .setup = left_begun, .prepare = prepared,
 	  .op = run_again, .check = check_once_again, .ready = ready, .recover = next_runner },
+	ASLEEP("once-run-asleep", beside_runner, run_once, check_once_run),
+	ASLEEP("once-run-asleep-failed", beside_failing, run_once, check_once_run),
 	BESIDE("once-done-beside-sleeper", does_beside, do_and_say, sleeping_runner,
 	       KILL_UNCHANGED),
 	{ .name = "once-run-failing", .setup = with_all, .prepare = prepared, .op = run_and_fail,
@@ -325,6 +334,7 @@ static const struct kill_op ops[] = {
 	       KILL_UNCHANGED),
 	CHANGES("seqlock-lock-unlock", with_all, prepared, store_unlock, check_value_written,
 		next_value),
+	ASLEEP("seqlock-lock-asleep", beside_storer, store_unlock, check_value_written),
 	CHANGES("seqlock-lock-after-death", left_torn, prepared, store_and_mend,
 		check_value_mended, next_value),
 	SAME("seqlock-unlock-unmended", left_torn, prepared, unlock_unmended, check_value_told,

@@ -1,10 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* rwlock_ops.c - see rwlock_ops.h. */
-#include <signal.h>
-#include <stdio.h>
-#include <sys/prctl.h>
-#include <unistd.h>
-
 #include "plat/plat.h"
 #include "rwlock_ops.h"
 #include "sync/prim.h"
@@ -126,25 +121,6 @@ OP(join)
 	return 0;
 }
 
-void await_holder_end(const struct kill_world *world)
-{
-	int pid = atomic_exchange(&state_of(world)->holder, 0);
-	char path[40], state = 'R';
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	for (int i = 0; i < 20000 && pid > 0 && state != 'Z'; i++) {
-		FILE *f = fopen(path, "re");
-
-		if (f == NULL)
-			return;
-		if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-			state = 'R';
-		fclose(f);
-		if (state != 'Z')
-			harness_sleep_us(200);
-	}
-}
-
 OP(ready)
 {
 	int r = region == NULL ? join(world, report) : 0;
@@ -260,46 +236,119 @@ OP(does_beside)
 	return r == 0 ? beside_sleeper(world) : r;
 }
 
-static void hold(struct kill_world *world, struct harness_report *report)
+/* Another process has it, and is in the middle of a change; it puts back what there was. */
+static OP(write_half)
 {
-	struct state *st = state_of(world);
+	int r = ready(world, report);
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (ready(world, report) < 0 || tarn_rwlock_read(rwlock, TARN_FOREVER, NULL) < 0)
-		_exit(1);
-	atomic_store(&st->held, 1);
-	while (atomic_load(&st->go) == 0)
-		(void)tarn__plat_futex_wait(&st->go, 0, TARN_FOREVER);
-	(void)tarn_rwlock_unlock(rwlock);
-	_exit(0);
+	if (r == 0)
+		r = tarn_rwlock_write(rwlock, TARN_FOREVER, NULL);
+	if (r == 0)
+		atomic_store(&pool->under_rwlock.a, 7);
+	return r;
 }
 
-/* Another process reads. Who is stepped through takes longer to fall asleep than a sleep lasts. */
+static OP(write_rest)
+{
+	(void)world, (void)report;
+	change(&pool->under_rwlock, 0);
+	return tarn_rwlock_unlock(rwlock);
+}
+
+static OP(run_half)
+{
+	int r = ready(world, report);
+
+	if (r == 0)
+		r = tarn_once_begin(once, TARN_FOREVER, NULL);
+	atomic_store(&pool->by_once.a, 7);
+	return r == TARN_ONCE_FIRST ? 0 : -1;
+}
+
+static OP(run_rest)
+{
+	(void)world, (void)report;
+	change(&pool->by_once, 1);
+	return tarn_once_done(once);
+}
+
+static OP(run_back)
+{
+	(void)world, (void)report;
+	change(&pool->by_once, 0);
+	return tarn_once_fail(once);
+}
+
+static OP(store_half)
+{
+	const uint64_t seven = 7;
+	int r = ready(world, report);
+
+	if (r == 0)
+		r = tarn_seqlock_lock(seqlock, TARN_FOREVER, NULL);
+	if (r == 0)
+		r = tarn_seqlock_store(seqlock, &pool->by_seqlock.a, &seven, sizeof(seven));
+	return r;
+}
+
+static OP(store_rest)
+{
+	const uint64_t zero[2] = { 0, 0 };
+	int r = tarn_seqlock_store(seqlock, &pool->by_seqlock, zero, sizeof(zero));
+
+	(void)world, (void)report;
+	return r == 0 ? tarn_seqlock_unlock(seqlock) : r;
+}
+
+static OP(read_it)
+{
+	int r = ready(world, report);
+
+	return r == 0 ? tarn_rwlock_read(rwlock, TARN_FOREVER, NULL) : r;
+}
+
+static OP(read_no_more)
+{
+	(void)world, (void)report;
+	return tarn_rwlock_unlock(rwlock);
+}
+
+static int beside(struct kill_world *world, kill_fn *acquire, kill_fn *release,
+		  struct harness_report *report)
+{
+	int r = survivor_beside(world, &state_of(world)->holder, acquire, release, report);
+
+	return r == 0 ? prepared(world, report) : r;
+}
+
 OP(beside_reader)
 {
-	struct state *st = state_of(world);
-	pid_t pid;
-
-	atomic_store(&st->held, 0);
-	atomic_store(&st->go, 0);
-	pid = fork();
-	if (pid == 0)
-		hold(world, report);
-	atomic_store(&st->holder, (int32_t)pid);
-	tarn__section_net_ns = INT64_C(5000000000);
-	for (int i = 0; i < 20000 && atomic_load(&st->held) == 0; i++)
-		harness_sleep_us(200);
-	return prepared(world, report);
+	return beside(world, read_it, read_no_more, report);
 }
 
-OP(let_reader_go)
+OP(beside_writer)
 {
-	struct state *st = state_of(world);
+	return beside(world, write_half, write_rest, report);
+}
 
-	(void)report;
-	atomic_store(&st->go, 1);
-	(void)tarn__plat_futex_wake(&st->go, 1);
-	return 0;
+OP(beside_runner)
+{
+	return beside(world, run_half, run_rest, report);
+}
+
+OP(beside_failing)
+{
+	return beside(world, run_half, run_back, report);
+}
+
+OP(beside_storer)
+{
+	return beside(world, store_half, store_rest, report);
+}
+
+OP(let_holder_go)
+{
+	return survivor_let_go(&state_of(world)->holder, report);
 }
 
 /* --- operations ---------------------------------------------------------------------------- */
@@ -315,6 +364,8 @@ OP(read_unlock)
 	int r = tarn_rwlock_read(rwlock, TARN_FOREVER, NULL);
 
 	(void)world, (void)report;
+	if (r == 0 && !whole(&pool->under_rwlock))
+		return -EBADMSG;
 	return r == 0 ? tarn_rwlock_unlock(rwlock) : r;
 }
 

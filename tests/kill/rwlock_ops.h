@@ -31,9 +31,7 @@ struct state {
 	_Atomic int32_t peer;      /* its process id */
 	_Atomic uint32_t finished; /* it has done its work */
 	_Atomic uint32_t ready;    /* it may fall asleep */
-	_Atomic int32_t holder;    /* another one, which reads */
-	_Atomic uint32_t held;     /* it does */
-	_Atomic uint32_t go;       /* it is to stop */
+	struct survivor_holder holder;
 };
 
 extern struct tarn_region *region; /* of this process */
@@ -61,16 +59,15 @@ static inline bool whole(const struct pair *pair)
 
 /* Open all four, new or not. */
 int rwlock_make_all(void);
-/* The holder dies with who has started it, a little later. */
-void await_holder_end(const struct kill_world *world);
 
 /* worlds before, what is prepared, operations, wakers and peers */
 kill_fn without, with_all, left_read, left_written, left_spun, left_begun, left_torn, join, ready,
 	prepared, reads, seated, writes, spins, does, reads_beside, writes_beside, does_beside,
-	beside_reader, let_reader_go, make_rwlock, read_unlock, read_twice, read_told, write_unlock,
-	write_and_mend, write_on_unlock, write_on_read_on, unlock_rwlock, close_rwlock, spin_unlock,
-	spin_and_mend, recover_spin, close_spin, run_once, run_again, do_and_say, run_and_fail,
-	fail_and_say, store_unlock, store_and_mend, unlock_unmended, write_value, read_value,
-	sleeping_reader, sleeping_writer, sleeping_runner;
+	beside_reader, beside_writer, beside_runner, beside_failing, beside_storer, let_holder_go,
+	make_rwlock, read_unlock, read_twice, read_told, write_unlock, write_and_mend,
+	write_on_unlock, write_on_read_on, unlock_rwlock, close_rwlock, spin_unlock, spin_and_mend,
+	recover_spin, close_spin, run_once, run_again, do_and_say, run_and_fail, fail_and_say,
+	store_unlock, store_and_mend, unlock_unmended, write_value, read_value, sleeping_reader,
+	sleeping_writer, sleeping_runner;
 
 #endif /* TESTS_KILL_RWLOCK_OPS_H */

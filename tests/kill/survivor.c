@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* survivor.c - see survivor.h. */
 #include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
+#include "plat/plat.h"
 #include "survivor.h"
+#include "sync/prim.h"
 
 int survivor_say(struct harness_report *report, const char *what, int error,
 		 const struct tarn_diag *diag)
@@ -306,4 +312,88 @@ int survivor_recover_create(struct kill_world *world, struct harness_report *rep
 		return 0;
 	tarn_region_close(region);
 	return 0;
+}
+
+/* --- who has what is waited for ------------------------------------------------------------- */
+
+static void hold(struct kill_world *world, struct survivor_holder *holder, kill_fn *acquire,
+		 kill_fn *release, struct harness_report *report)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (acquire(world, report) != 0)
+		_exit(1);
+	atomic_store(&holder->held, 1);
+	while (atomic_load(&holder->go) == 0)
+		(void)tarn__plat_futex_wait(&holder->go, 0, TARN_FOREVER);
+	if (release(world, report) != 0)
+		_exit(1);
+	atomic_store(&holder->held, 0);
+	for (;;) /* its end wakes a sleeper, too, and only the release is to */
+		pause();
+}
+
+int survivor_beside(struct kill_world *world, struct survivor_holder *holder, kill_fn *acquire,
+		    kill_fn *release, struct harness_report *report)
+{
+	pid_t pid;
+
+	atomic_store(&holder->held, 0);
+	atomic_store(&holder->go, 0);
+	atomic_store(&holder->sleeper, (int32_t)getpid());
+	tarn__section_net_ns = INT64_C(5000000000);
+	pid = fork();
+	if (pid == 0)
+		hold(world, holder, acquire, release, report);
+	atomic_store(&holder->pid, (int32_t)pid);
+	for (int i = 0; i < 20000 && atomic_load(&holder->held) == 0; i++)
+		harness_sleep_us(200);
+	return atomic_load(&holder->held) != 0
+		       ? 0
+		       : harness_say(report, KILL_VIOLATION, "another could not have it first");
+}
+
+/* As ps says; 'Z' if it is gone. */
+static char state_of(int pid)
+{
+	char path[40], state = 'R';
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 'Z';
+	if (fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
+		state = 'R';
+	fclose(f);
+	return state;
+}
+
+/* It is made ready to run before the wake returns, whenever it runs then; or never. */
+int survivor_woken(int32_t sleeper, struct harness_report *report)
+{
+	for (int i = 0; i < 10; i++) {
+		if (state_of(sleeper) != 'S')
+			return 0;
+		harness_sleep_us(100);
+	}
+	return harness_say(report, KILL_VIOLATION, "what it waits for is there, and it sleeps on");
+}
+
+int survivor_let_go(struct survivor_holder *holder, struct harness_report *report)
+{
+	atomic_store(&holder->go, 1);
+	(void)tarn__plat_futex_wake(&holder->go, 1);
+	for (int i = 0; i < 20000 && atomic_load(&holder->held) != 0; i++)
+		harness_sleep_us(100);
+	if (atomic_load(&holder->held) != 0)
+		return harness_say(report, KILL_VIOLATION, "it cannot be let go of");
+	return survivor_woken(atomic_load(&holder->sleeper), report);
+}
+
+void survivor_await_end(struct survivor_holder *holder)
+{
+	int pid = atomic_exchange(&holder->pid, 0);
+
+	for (int i = 0; i < 20000 && pid > 0 && state_of(pid) != 'Z'; i++)
+		harness_sleep_us(200);
 }

@@ -44,6 +44,27 @@ int survivor_whole(struct kill_world *world, struct tarn_region *region, uint32_
 int survivor_restart(struct kill_world *world, struct harness_report *report);
 int survivor_nothing_left(struct kill_world *world, struct harness_report *report);
 
+/* Another process that has what the operation waits for. In the page that all share. */
+struct survivor_holder {
+	_Atomic int32_t pid;     /* until a survivor has awaited its end; 0: none */
+	_Atomic uint32_t held;   /* it has it */
+	_Atomic uint32_t go;     /* it is to let go of it */
+	_Atomic int32_t sleeper; /* who waits for it */
+};
+
+/*
+ * In prepare(), before the region is open: a process of its own does @acquire, and @release once it
+ * is let go, both 0 if content. It dies with this one. A sleep of this one is over when it is
+ * woken, not before: who is stepped through takes longer to fall asleep than it lasts otherwise.
+ */
+int survivor_beside(struct kill_world *world, struct survivor_holder *holder, kill_fn *acquire,
+		    kill_fn *release, struct harness_report *report);
+/* In wake(). Who sleeps has to come out of it now, and not by a net. 0 or KILL_VIOLATION. */
+int survivor_let_go(struct survivor_holder *holder, struct harness_report *report);
+int survivor_woken(int32_t sleeper, struct harness_report *report);
+/* A little later than who has started it. */
+void survivor_await_end(struct survivor_holder *holder);
+
 /* The world of an op: its address by the kind in the op's name (posix, file, sysv). */
 void survivor_world(struct kill_world *world, const struct kill_op *op);
 void survivor_world_named(struct kill_world *world, const char *name);
