@@ -328,6 +328,24 @@ OP(arrive_and_unlock)
 	return r >= 0 ? tarn_mutex_unlock(mutex) : r;
 }
 
+OP(wait_at_two)
+{
+	(void)world, (void)report;
+	return tarn_barrier_wait(two, TARN_FOREVER, NULL);
+}
+
+/* While the operation sleeps. */
+OP(arrive_for_it)
+{
+	int r = ready(world, report);
+
+	if (r == 0)
+		r = tarn_barrier_wait(two, TARN_FOREVER, NULL);
+	if (r >= 0)
+		r = tarn_barrier_leave(two);
+	return r == 0 ? survivor_woken(atomic_load(&state_of(world)->sleeper), report) : r;
+}
+
 OP(set_automatic)
 {
 	(void)world, (void)report;
@@ -524,6 +542,25 @@ OP(check_same)
 	return look(world, report) < 0 ? KILL_VIOLATION : wind_up(world, 0, report);
 }
 
+/* Told once of a party that sat there, after the round that it had arrived for; then alone. */
+OP(check_party)
+{
+	int r, told = 0, whole = 0;
+
+	if (look(world, report) < 0)
+		return KILL_VIOLATION;
+	do {
+		r = tarn_barrier_wait(two, tarn_deadline_after(20000000), NULL);
+		whole += r >= 0;
+		told += r == -EOWNERDEAD;
+	} while ((r >= 0 || r == -EOWNERDEAD) && whole + told < 4);
+	if (r != -ETIMEDOUT || whole > told || told > 1)
+		return harness_say(report, KILL_VIOLATION,
+				   "%d rounds whole, told %d times, then %s", whole, told,
+				   r < 0 ? strerror(-r) : "whole");
+	return wind_up(world, told, report);
+}
+
 static int was_set(struct kill_world *world, bool if_so, struct harness_report *report)
 {
 	bool set;
@@ -633,6 +670,8 @@ static const struct kill_op ops[] = {
 	SAME("barrier-join-after-death", left_seated, prepared, join_solo, 0),
 	SAME("barrier-join-leave", with_all, prepared, join_and_leave_solo, 0),
 	SAME("barrier-leave", with_all, seated, leave_solo, 0),
+	{ .name = "barrier-wait-asleep", .setup = with_all, .prepare = patient,
+	  .op = wait_at_two, .wake = arrive_for_it, .check = check_party },
 	BESIDE("barrier-wait-beside-sleeper", beside_two, arrive_and_unlock, two_sleeper),
 	{ .name = "event-set", .setup = with_all, .prepare = prepared, .op = set_automatic,
 	  .check = check_set, .ready = prepared, .recover = recover },

@@ -314,6 +314,8 @@ static const struct kill_op ops[] = {
 		next_spinner),
 	CHANGES("spin-lock-after-death", left_spun, prepared, spin_and_mend, check_spin_mended,
 		next_spinner),
+	{ .name = "spin-lock-contended", .setup = with_all, .prepare = beside_spinner,
+	  .op = spin_unlock, .check = check_spin_changed, .flags = KILL_SLOW },
 	SAME("spin-recover", left_spun, prepared, recover_spin, check_spin_told, next_spinner),
 	SAME("spin-close-locked", with_all, spins, close_spin, check_spin_told, next_spinner),
 	CHANGES("once-run", with_all, prepared, run_once, check_once_run, next_runner),

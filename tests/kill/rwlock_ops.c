@@ -300,6 +300,26 @@ static OP(store_rest)
 	return r == 0 ? tarn_seqlock_unlock(seqlock) : r;
 }
 
+static OP(spin_half)
+{
+	int r = ready(world, report);
+
+	if (r == 0)
+		r = tarn_spin_lock(spin, TARN_FOREVER, NULL);
+	if (r == 0)
+		atomic_store(&pool->under_spin.a, 7);
+	return r;
+}
+
+/* Who spins does not sleep, and so cannot be waited for. */
+static OP(spin_rest)
+{
+	(void)world, (void)report;
+	harness_sleep_us(600000);
+	change(&pool->under_spin, 0);
+	return tarn_spin_unlock(spin);
+}
+
 static OP(read_it)
 {
 	int r = ready(world, report);
@@ -344,6 +364,18 @@ OP(beside_failing)
 OP(beside_storer)
 {
 	return beside(world, store_half, store_rest, report);
+}
+
+/* It spins for so long that it writes itself down among the waiters. */
+OP(beside_spinner)
+{
+	struct survivor_holder *holder = &state_of(world)->holder;
+	int r = beside(world, spin_half, spin_rest, report);
+
+	tarn__section_net_ns = 1000000;
+	atomic_store(&holder->go, 1);
+	(void)tarn__plat_futex_wake(&holder->go, 1);
+	return r;
 }
 
 OP(let_holder_go)
@@ -447,6 +479,8 @@ OP(spin_unlock)
 	int r = tarn_spin_lock(spin, TARN_FOREVER, NULL);
 
 	(void)world, (void)report;
+	if (r == 0 && !whole(&pool->under_spin))
+		r = -EBADMSG;
 	if (r < 0)
 		return r;
 	change(&pool->under_spin, 1);

@@ -63,11 +63,11 @@ int rwlock_make_all(void);
 /* worlds before, what is prepared, operations, wakers and peers */
 kill_fn without, with_all, left_read, left_written, left_spun, left_begun, left_torn, join, ready,
 	prepared, reads, seated, writes, spins, does, reads_beside, writes_beside, does_beside,
-	beside_reader, beside_writer, beside_runner, beside_failing, beside_storer, let_holder_go,
-	make_rwlock, read_unlock, read_twice, read_told, write_unlock, write_and_mend,
-	write_on_unlock, write_on_read_on, unlock_rwlock, close_rwlock, spin_unlock, spin_and_mend,
-	recover_spin, close_spin, run_once, run_again, do_and_say, run_and_fail, fail_and_say,
-	store_unlock, store_and_mend, unlock_unmended, write_value, read_value, sleeping_reader,
-	sleeping_writer, sleeping_runner;
+	beside_reader, beside_writer, beside_runner, beside_failing, beside_storer, beside_spinner,
+	let_holder_go, make_rwlock, read_unlock, read_twice, read_told, write_unlock,
+	write_and_mend, write_on_unlock, write_on_read_on, unlock_rwlock, close_rwlock, spin_unlock,
+	spin_and_mend, recover_spin, close_spin, run_once, run_again, do_and_say, run_and_fail,
+	fail_and_say, store_unlock, store_and_mend, unlock_unmended, write_value, read_value,
+	sleeping_reader, sleeping_writer, sleeping_runner;
 
 #endif /* TESTS_KILL_RWLOCK_OPS_H */
