@@ -109,6 +109,17 @@ both_wait() { [ "$(tarn locks "$P" "${P}b" -J | jq '[.items[].waiters] | add')" 
 
 with_circle() { tarn locks "$P" -J >out 2>said; jq -e '[.items[].deadlock] | max == 1' out >/dev/null; }
 
+# Process one does FIRST, then wants the mutex; two has the mutex, then does SECOND.
+make_circle()
+{
+	"$BUILD_DIR/tests/cli/prims" "$P" "$1" go when t lock >one 3>&- &
+	"$BUILD_DIR/tests/cli/prims" "$P" lock go when t "$2" >two 3>&- &
+	until_true test -s one
+	until_true test -s two
+	touch t
+	until_true with_circle
+}
+
 @test "--held-over finds every kind that can be held, says for how long, and not what changes hands" {
 	"$BUILD_DIR/tests/cli/prims" "$P" lock write permit permit spin once seq go stay >pid 3>&- &
 	until_true test -s pid
@@ -140,27 +151,17 @@ with_circle() { tarn locks "$P" -J >out 2>said; jq -e '[.items[].deadlock] | max
 }
 
 @test "a writer that waits for a reader is told as waiting, and the circle through it is found" {
-	"$BUILD_DIR/tests/cli/prims" "$P" read go when t lock >reader 3>&- &
-	"$BUILD_DIR/tests/cli/prims" "$P" lock go when t write >writer 3>&- &
-	until_true test -s reader
-	until_true test -s writer
-	touch t
-	until_true with_circle
-	jq -e ".items[] | select(.kind == \"rwlock\") | .pid == $(cat reader) and .waiters == 1
+	make_circle read write
+	jq -e ".items[] | select(.kind == \"rwlock\") | .pid == $(cat one) and .waiters == 1
 	       and ([.threads[].role] == [\"shares\", \"waits\"])" out
-	grep "process $(cat reader) (prims), thread $(cat reader), has $P/w and waits for $P/m" said
-	kill -9 "$(cat reader)" "$(cat writer)"
+	grep "process $(cat one) (prims), thread $(cat one), has $P/w and waits for $P/m" said
+	kill -9 "$(cat one)" "$(cat two)"
 	wait || true
 	tarn rm "$P" --yes
 }
 
 @test "who spins is told as waiting, the thread that has a spin lock as unknown; a circle is found" {
-	"$BUILD_DIR/tests/cli/prims" "$P" spin go when t lock >one 3>&- &
-	"$BUILD_DIR/tests/cli/prims" "$P" lock go when t spin >two 3>&- &
-	until_true test -s one
-	until_true test -s two
-	touch t
-	until_true with_circle
+	make_circle spin spin
 	jq -e ".items[] | select(.kind == \"spin\") | .pid == $(cat one) and .tid == null
 	       and .waiters == 1 and .threads[1].tid == $(cat two)" out
 	run tarn locks "$P/p" --noheadings -o pid,tid
