@@ -348,10 +348,8 @@ static struct tarn_ring *new_handle(struct tarn_region *region, enum tarn_ring_r
 	ring->record_max = shm->record_max;
 	ring->size_min = ring->record_size;
 	ring->size_span = ring->record_size != 0 ? 0 : ring->record_max;
-	if (ring->size_min <= SMALL)
-		ring->quick_span = ring->size_span < SMALL - ring->size_min
-					   ? ring->size_span
-					   : SMALL - ring->size_min;
+	ring->like_units = UINT32_MAX;
+	ring->like_last = -1;
 	ring->forkable.forked = ring_forked;
 	ring->spin_ns = 20000;
 	return ring;

@@ -158,8 +158,10 @@ struct tarn_ring {
 	 * the one behind them: a record of so many needs no other look. 0 while special or
 	 * reserved. */
 	uint32_t run;
-	uint32_t quick;      /* consumer: the same as a yes or no, UINT32_MAX or 0 ... */
-	uint32_t quick_span; /* ... for records of up to so many bytes more than size_min */
+	/* The record before, if it was small: mostly the next one is like it. */
+	uint32_t like_size;
+	uint32_t like_units; /* UINT32_MAX: there was none */
+	int32_t like_last;   /* consumer: the last place where so many fit in, -1 while special */
 	uint32_t special;    /* SPECIAL_ bits */
 
 	/* producer */
@@ -208,13 +210,13 @@ static inline bool is_stale(const struct tarn_ring *ring)
 static inline void make_special(struct tarn_ring *ring, uint32_t bit)
 {
 	ring->special |= bit;
-	ring->run = ring->quick = 0;
+	ring->run = 0;
+	ring->like_last = -1;
 }
 
 static inline void make_plain(struct tarn_ring *ring, uint32_t bit)
 {
-	ring->special &= ~bit;
-	ring->quick = ring->special == 0 && ring->size_min <= SMALL ? UINT32_MAX : 0;
+	ring->special &= ~bit; /* the next small record sets run and like_last */
 }
 
 static inline struct record_shm *record_at(const struct tarn_ring *ring, uint32_t pos)
@@ -247,6 +249,22 @@ static TARN__ALWAYS_INLINE uint32_t load_header(const struct record_shm *record,
 	/* relaxed: published with the word */
 	*ret_mark = atomic_load_explicit(&record->mark, memory_order_relaxed);
 	return word;
+}
+
+/* Is this the header of @size bytes of data at @pos? */
+static TARN__ALWAYS_INLINE bool has_header(const struct record_shm *record, uint32_t pos,
+					   uint32_t size)
+{
+#if WIDE_HEADERS
+	/* R1 <- W1, as above */
+	return atomic_load_explicit((const _Atomic uint64_t *)(const void *)&record->word,
+				    memory_order_acquire) ==
+	       ((uint64_t)pos << 32 | (size << 2 | RECORD_DATA));
+#else
+	uint32_t mark, word = load_header(record, &mark);
+
+	return word == (size << 2 | RECORD_DATA) && mark == pos;
+#endif
 }
 
 /* Bytes of the data at @pos; if anything else is there, more than any has. */

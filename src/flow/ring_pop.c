@@ -101,7 +101,17 @@ static inline void advance(struct tarn_ring *ring, uint32_t end)
 	notify(ring);
 }
 
-__attribute__((noinline)) static int pop_slowly(struct tarn_ring *ring, void *buf, size_t buf_size,
+/* A small record was tested: the next one is mostly like it. */
+static inline void remember(struct tarn_ring *ring, uint32_t size)
+{
+	if (size > SMALL || ring->special != 0)
+		return;
+	ring->like_size = size;
+	ring->like_units = units_of(size);
+	ring->like_last = (int32_t)(ring->capacity - ring->like_units);
+}
+
+__attribute__((noinline)) static int pop_unlike(struct tarn_ring *ring, void *buf, size_t buf_size,
 						size_t *ret_size)
 {
 	struct view view;
@@ -112,6 +122,7 @@ __attribute__((noinline)) static int pop_slowly(struct tarn_ring *ring, void *bu
 	*ret_size = view.size;
 	if (TARN__UNLIKELY(view.size > buf_size))
 		return -ENOBUFS;
+	remember(ring, view.size);
 	copy(buf, record_at(ring, view.pos)->payload, view.size);
 	ring->peek_count = 0;
 	advance(ring, view.end);
@@ -124,29 +135,23 @@ __attribute__((noinline)) static int popped_slowly(struct tarn_ring *ring, uint3
 	return 0;
 }
 
-/* The short way, of a small record and where nothing is special. What looks amiss is looked at
- * again in the long one, to say what it is. */
+/* The short way, of a record like the one before. What is not, or looks amiss, is looked at again
+ * in the long one, to say what it is. */
 int tarn_ring_pop(struct tarn_ring *ring, void *buf, size_t buf_size, size_t *ret_size)
 {
-	uint32_t pos = ring->pos;
+	uint32_t pos = ring->pos, at = pos & ring->mask, size = ring->like_size, waiting;
 	const struct record_shm *record = record_at(ring, pos);
 
-	if (TARN__UNLIKELY(ring->quick == 0)) /* it may rest, and not look there */
-		return pop_slowly(ring, buf, buf_size, ret_size);
-
-	uint64_t size = size_at(record, pos);
-	uint32_t units = units_of((uint32_t)size), waiting;
-
-	if (TARN__UNLIKELY(size - ring->size_min > ring->quick_span) ||
-	    TARN__UNLIKELY(size > buf_size) ||
-	    TARN__UNLIKELY((pos & ring->mask) + units > ring->capacity)) /* I3, I5 */
-		return pop_slowly(ring, buf, buf_size, ret_size);
+	if (TARN__UNLIKELY((int32_t)at > ring->like_last) || TARN__UNLIKELY(size > buf_size) ||
+	    TARN__UNLIKELY(!has_header(record, pos, size)))
+		return pop_unlike(ring, buf, buf_size, ret_size);
 	copy_small(buf, record->payload, size);
 	*ret_size = size;
 	ring->peek_count = 0;
-	ring->pos = pos + units;
+	pos += ring->like_units;
+	ring->pos = pos;
 	/* W2 -> R2 in refresh(): our reads of these units are over. */
-	atomic_store_explicit(&ring->my_pos->pos, pos + units, memory_order_release);
+	atomic_store_explicit(&ring->my_pos->pos, pos, memory_order_release);
 	/* R4 <> W4, as in notify() */
 	waiting = atomic_load_explicit(&ring->theirs->waiting, memory_order_relaxed);
 	return TARN__LIKELY(waiting == 0) ? 0 : popped_slowly(ring, waiting);
@@ -166,27 +171,49 @@ int tarn_ring_peek(struct tarn_ring *ring, const void **ret_data, size_t *ret_si
 	return 0;
 }
 
-/* More than the one in @bufs, up to @max of all: how many there are then; *@end is behind the
- * last. */
-static TARN__ALWAYS_INLINE uint32_t peek_more(const struct tarn_ring *ring, struct tarn_buf *bufs,
-					      uint32_t max, uint32_t *end)
+/* Behind @view those that are of its size, up to @max and before the end of the ring and of the
+ * lap that began at @first: how many, and *@view is the last of them. */
+static TARN__ALWAYS_INLINE uint32_t peek_alike(const struct tarn_ring *ring, struct tarn_buf *bufs,
+					       uint32_t max, uint32_t first, struct view *view)
 {
-	/* its own fields, so that what is stored in @bufs is not thought to change them */
-	const struct tarn_ring geometry = { .records = ring->records,
-					    .capacity = ring->capacity,
-					    .mask = ring->mask,
-					    .size_min = ring->size_min,
-					    .size_span = ring->size_span };
-	struct view view = { .end = *end };
+	uint32_t pos = view->end, size = view->size, units = units_of(size), count;
+	uint32_t left = ring->capacity - (pos & ring->mask), lap = ring->capacity - (pos - first);
+	const unsigned char *at = (const unsigned char *)record_at(ring, pos);
+
+	left = left < lap ? left : lap;
+	for (count = 0; count < max && units <= left; count++) {
+		const struct record_shm *record = (const struct record_shm *)(const void *)at;
+
+		if (!has_header(record, pos, size))
+			break;
+		bufs[count] = (struct tarn_buf){ (void *)(uintptr_t)record->payload, size };
+		at += (size_t)units * RING_UNIT;
+		pos += units;
+		left -= units;
+	}
+	view->end = pos;
+	return count;
+}
+
+/* More than the one in @bufs, which @view is of, up to @max of all: how many there are then; *@view
+ * is the last. */
+static TARN__ALWAYS_INLINE uint32_t peek_more(const struct tarn_ring *ring, struct tarn_buf *bufs,
+					      uint32_t max, struct view *view)
+{
 	uint32_t first = ring->pos, count = 1;
 
 	/* A hostile producer could publish behind us for ever, lap upon lap. */
-	while (count < max && view.end - first < geometry.capacity &&
-	       look(&geometry, view.end, &view) == 0) {
-		bufs[count].data = record_at(&geometry, view.pos)->payload;
-		bufs[count].size = view.size;
+	while (count < max && view->end - first < ring->capacity) {
+		struct view next;
+
+		count += peek_alike(ring, bufs + count, max - count, first, view);
+		if (count == max || view->end - first >= ring->capacity ||
+		    look(ring, view->end, &next) != 0)
+			break;
+		*view = next;
+		bufs[count].data = record_at(ring, view->pos)->payload;
+		bufs[count].size = view->size;
 		count++;
-		*end = view.end;
 	}
 	return count;
 }
@@ -195,17 +222,15 @@ int tarn_ring_peek_batch(struct tarn_ring *ring, struct tarn_buf *ret_bufs, size
 			 size_t *ret_count)
 {
 	struct view view;
-	uint32_t end;
 	int r = max == 0 ? -EINVAL : look_first(ring, &view);
 
 	if (r < 0)
 		return r;
 	ret_bufs[0].data = record_at(ring, view.pos)->payload;
 	ret_bufs[0].size = view.size;
-	end = view.end;
 	ring->peek_count =
-		peek_more(ring, ret_bufs, max < UINT32_MAX ? (uint32_t)max : UINT32_MAX, &end);
-	ring->peek_end = end;
+		peek_more(ring, ret_bufs, max < UINT32_MAX ? (uint32_t)max : UINT32_MAX, &view);
+	ring->peek_end = view.end;
 	*ret_count = ring->peek_count;
 	return 0;
 }

@@ -183,15 +183,13 @@ __attribute__((noinline)) static int push_slowly(struct tarn_ring *ring, const v
 	return publish(ring, place, (uint32_t)size, place.end);
 }
 
-int tarn_ring_push(struct tarn_ring *ring, const void *data, size_t size)
+/* The short way, of a small record that @run has room for. */
+static TARN__ALWAYS_INLINE int push_small(struct tarn_ring *ring, const void *data, size_t size,
+					  uint32_t units, uint32_t run)
 {
-	uint32_t pos = ring->pos, units = units_of((uint32_t)size);
+	uint32_t pos = ring->pos;
 	struct record_shm *record = record_at(ring, pos);
-	uint32_t run = ring->run;
 
-	if (TARN__UNLIKELY(size > SMALL) || TARN__UNLIKELY(units > run) ||
-	    TARN__UNLIKELY(!takes_size(ring, size)))
-		return push_slowly(ring, data, size);
 	copy_small(record->payload, data, size);
 	/* W1 -> R1 in size_at() and load_header() */
 	store_header(record, pos, (uint32_t)size << 2 | RECORD_DATA, memory_order_release);
@@ -205,6 +203,27 @@ int tarn_ring_push(struct tarn_ring *ring, const void *data, size_t size)
 	    TARN__UNLIKELY(run - units < LINE_UNITS))
 		return published_slowly(ring);
 	return 0;
+}
+
+__attribute__((noinline)) static int push_unlike(struct tarn_ring *ring, const void *data,
+						 size_t size)
+{
+	uint32_t units = units_of((uint32_t)size), run = ring->run;
+
+	if (size > SMALL || units > run || !takes_size(ring, size))
+		return push_slowly(ring, data, size);
+	ring->like_size = (uint32_t)size;
+	ring->like_units = units;
+	return push_small(ring, data, size, units, run);
+}
+
+int tarn_ring_push(struct tarn_ring *ring, const void *data, size_t size)
+{
+	uint32_t units = ring->like_units, run = ring->run;
+
+	if (TARN__UNLIKELY(size != ring->like_size) || TARN__UNLIKELY(units > run))
+		return push_unlike(ring, data, size);
+	return push_small(ring, data, size, units, run);
 }
 
 /* A record of a batch, at @at or behind a skip there. The position behind it, or @at: no room. */
@@ -232,32 +251,54 @@ static inline uint32_t run_at(const struct tarn_ring *ring, uint32_t pos)
 	return left < room ? left : room;
 }
 
+/* Records of @size bytes, which are small, into the run of @run units at @pos: as many of @bufs as
+ * are of that size, and as there is room for. Inlined with a size that is known to the compiler. */
+static TARN__ALWAYS_INLINE size_t push_alike(const struct tarn_ring *ring, uint32_t pos,
+					     uint32_t run, const struct tarn_buf *bufs,
+					     size_t count, uint32_t size)
+{
+	unsigned char *at = (unsigned char *)record_at(ring, pos);
+	const uint32_t units = units_of(size);
+	size_t done;
+
+	for (done = 0; done < count && bufs[done].size == size && units <= run; done++) {
+		struct record_shm *record = (struct record_shm *)(void *)at;
+
+		copy_small(record->payload, bufs[done].data, size);
+		store_header(record, pos, size << 2 | RECORD_DATA, memory_order_relaxed);
+		at += (size_t)units * RING_UNIT;
+		pos += units;
+		run -= units;
+	}
+	return done;
+}
+
 /* Of a batch, all but the first: as many as there is room for behind @end. */
 static size_t push_more(struct tarn_ring *ring, const struct tarn_buf *bufs, size_t count,
 			uint32_t *end)
 {
-	const uint32_t mask = ring->mask, size_min = ring->size_min, size_span = ring->size_span;
-	unsigned char *const records = ring->records;
 	uint32_t pos = *end, run = run_at(ring, pos);
-	size_t done;
+	size_t done = 0;
 
-	for (done = 0; done < count && bufs[done].size - size_min <= size_span; done++) {
+	while (done < count && takes_size(ring, bufs[done].size)) {
 		uint32_t size = (uint32_t)bufs[done].size, units = units_of(size), next;
 
 		if (TARN__LIKELY(size <= SMALL) && TARN__LIKELY(units <= run)) {
-			struct record_shm *record =
-				(struct record_shm *)(void *)(records +
-							      (size_t)(pos & mask) * RING_UNIT);
+			const struct tarn_buf *rest = bufs + done;
+			size_t alike =
+				size == 8    ? push_alike(ring, pos, run, rest, count - done, 8)
+				: size == 64 ? push_alike(ring, pos, run, rest, count - done, 64)
+					     : push_alike(ring, pos, run, rest, count - done, size);
 
-			copy_small(record->payload, bufs[done].data, size);
-			store_header(record, pos, size << 2 | RECORD_DATA, memory_order_relaxed);
-			pos += units;
-			run -= units;
+			done += alike;
+			pos += (uint32_t)alike * units;
+			run -= (uint32_t)alike * units;
 			continue;
 		}
 		next = push_another(ring, pos, bufs[done].data, size);
 		if (next == pos)
 			break;
+		done++;
 		pos = next;
 		run = run_at(ring, pos);
 	}

@@ -248,22 +248,50 @@ static uint32_t random_below(uint32_t end)
 	return (uint32_t)(seed >> 33) % end;
 }
 
+enum { MANY = 8, NUMBERS = 4096 };
+
+static size_t written[NUMBERS]; /* sizes, by number */
+
+/* Mostly like the one before: 8 and 64 bytes, and others. */
+static uint32_t some_size(uint32_t max)
+{
+	static uint32_t usual;
+
+	switch (random_below(16)) {
+	case 0:
+		usual = 8;
+		break;
+	case 1:
+		usual = 64;
+		break;
+	case 2:
+		usual = random_below(max + 1);
+		break;
+	case 3:
+	case 4:
+		return random_below(max + 1);
+	}
+	return usual < max ? usual : max;
+}
+
 /* One way or another of several to write records of up to @max bytes. How many were written. */
 static uint64_t write_some(uint64_t next, uint32_t max)
 {
-	unsigned char bytes[3][128];
-	struct tarn_buf bufs[3];
+	unsigned char bytes[MANY][128];
+	struct tarn_buf bufs[MANY];
 	void *data;
 	size_t count = 1;
 	int r;
 
-	for (unsigned i = 0; i < 3; i++) {
-		bufs[i] = (struct tarn_buf){ bytes[i], random_below(max + 1) };
+	for (unsigned i = 0; i < MANY; i++) {
+		bufs[i] = (struct tarn_buf){ bytes[i], some_size(max) };
 		memset(bytes[i], (int)(0x80 | (next + i)), bufs[i].size); /* never 0 */
+		written[(next + i) % NUMBERS] = bufs[i].size;
 	}
 	switch (random_below(8)) {
 	case 0:
-		r = tarn_ring_push_batch(producer, bufs, 3, &count);
+	case 3:
+		r = tarn_ring_push_batch(producer, bufs, 1 + random_below(MANY), &count);
 		break;
 	case 1:
 		r = tarn_ring_reserve(producer, max, &data);
@@ -291,20 +319,24 @@ static uint64_t write_some(uint64_t next, uint32_t max)
 static uint64_t read_some(uint64_t first, uint64_t next)
 {
 	unsigned char bytes[128];
-	struct tarn_buf bufs[4];
+	struct tarn_buf bufs[MANY];
 	size_t size, count = 1;
 	int r;
 
 	if (random_below(4) == 0) {
-		r = tarn_ring_peek_batch(consumer, bufs, 4, &count);
-		for (size_t i = 0; r == 0 && i < count; i++)
+		r = tarn_ring_peek_batch(consumer, bufs, 1 + random_below(MANY), &count);
+		for (size_t i = 0; r == 0 && i < count; i++) {
+			assert_int_equal(bufs[i].size, written[(first + i) % NUMBERS]);
 			for (size_t k = 0; k < bufs[i].size; k++)
 				assert_int_equal(((unsigned char *)bufs[i].data)[k],
 						 (unsigned char)(0x80 | (first + i)));
+		}
 		if (r == 0)
 			assert_int_equal(tarn_ring_release(consumer, count), 0);
 	} else {
 		r = tarn_ring_pop(consumer, bytes, sizeof(bytes), &size);
+		if (r == 0)
+			assert_int_equal(size, written[first % NUMBERS]);
 		for (size_t k = 0; r == 0 && k < size; k++)
 			assert_int_equal(bytes[k], (unsigned char)(0x80 | first));
 	}
@@ -349,6 +381,43 @@ static void old_bytes_are_never_taken_for_records(void **state)
 	}
 }
 
+/* What a hostile producer publishes at @pos: the header of 8 bytes of data, with that mark. */
+static void forge(uint32_t pos, uint32_t mark)
+{
+	store_header(record_at(consumer, pos), mark, 8u << 2 | RECORD_DATA, memory_order_relaxed);
+}
+
+/* The short ways, of records like the one before: they look at mark and place all the same. */
+static void what_only_looks_like_the_one_before_is_damage(void **state)
+{
+	const uint32_t capacity = (uint32_t)small.capacity / RING_UNIT, units = 2;
+	unsigned char bytes[8] = { 0 };
+	struct tarn_buf bufs[MANY];
+	size_t size, count;
+
+	(void)state;
+	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_PRODUCER, &small, &producer), 0);
+	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_CONSUMER, &small, &consumer), 0);
+	assert_int_equal(tarn_ring_push(producer, bytes, sizeof(bytes)), 0);
+	assert_int_equal(tarn_ring_pop(consumer, bytes, sizeof(bytes), &size), 0);
+
+	forge(units, units + capacity); /* of another lap */
+	assert_int_equal(tarn_ring_pop(consumer, bytes, sizeof(bytes), &size), -EUCLEAN);
+	forge(units, units);
+	forge(2 * units, 0);
+	assert_int_equal(tarn_ring_peek_batch(consumer, bufs, MANY, &count), 0);
+	assert_int_equal(count, 1);
+
+	/* half of it would be behind the ring */
+	consumer->pos = capacity - 1;
+	forge(capacity - 1, capacity - 1);
+	assert_int_equal(tarn_ring_pop(consumer, bytes, sizeof(bytes), &size), -EUCLEAN);
+	consumer->pos = capacity - 1 - units;
+	forge(capacity - 1 - units, capacity - 1 - units);
+	assert_int_equal(tarn_ring_peek_batch(consumer, bufs, MANY, &count), 0);
+	assert_int_equal(count, 1);
+}
+
 /* Where memcpy() would be slow they are copied in pieces: from each place beside the other. */
 static void copies_are_the_same_wherever_both_lie(void **state)
 {
@@ -380,6 +449,7 @@ int main(void)
 		TEST(a_handle_that_never_spins_waits_all_the_same),
 		TEST(who_streams_and_has_caught_up_rests),
 		TEST(old_bytes_are_never_taken_for_records),
+		TEST(what_only_looks_like_the_one_before_is_damage),
 		TEST(copies_are_the_same_wherever_both_lie),
 	};
 
