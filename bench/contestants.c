@@ -12,6 +12,7 @@ const struct bench_contestant *const bench_contestants[] = {
 	&bench_tarn_sem,
 	&bench_tarn_rwlock,
 	&bench_tarn_spin,
+	&bench_tarn_topic,
 	&bench_tarn_latest_write,
 	&bench_tarn_latest_read,
 	&bench_tarn_latest_hold,

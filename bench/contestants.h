@@ -26,6 +26,7 @@ extern const struct bench_contestant bench_tarn_mutex;
 extern const struct bench_contestant bench_tarn_sem;
 extern const struct bench_contestant bench_tarn_rwlock;
 extern const struct bench_contestant bench_tarn_spin;
+extern const struct bench_contestant bench_tarn_topic;        /* tarn_topic.c */
 extern const struct bench_contestant bench_tarn_latest_write; /* tarn_latest.c */
 extern const struct bench_contestant bench_tarn_latest_read;
 extern const struct bench_contestant bench_tarn_latest_hold;

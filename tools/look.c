@@ -137,6 +137,10 @@ const char *look_kind(uint32_t kind)
 		return "seqlock";
 	case TARN_OBJECT_LATEST:
 		return "latest";
+	case TARN_OBJECT_TOPIC:
+		return "topic";
+	case TARN_OBJECT_LANE:
+		return "lane";
 	}
 	return "unknown";
 }

@@ -80,6 +80,8 @@ enum tarn_object_kind {
 	TARN_OBJECT_SPIN = 16,
 	TARN_OBJECT_SEQLOCK = 17,
 	TARN_OBJECT_LATEST = 18, /* the newest whole value: tarn/latest.h */
+	TARN_OBJECT_TOPIC = 19,  /* messages: tarn/topic.h */
+	TARN_OBJECT_LANE = 20,   /* those of one of its publishers */
 };
 
 struct tarn_region_stat {

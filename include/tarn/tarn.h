@@ -24,6 +24,7 @@
 #include <tarn/sem.h>
 #include <tarn/set.h>
 #include <tarn/spin.h>
+#include <tarn/topic.h>
 #include <tarn/type.h>
 
 #endif /* TARN_TARN_H */

@@ -6,6 +6,7 @@
 #include "arena/arena.h"
 #include "flow/latest.h"
 #include "flow/ring.h"
+#include "flow/topic.h"
 #include "region/type.h"
 #include "sync/listen.h"
 #include "sync/prim.h"
@@ -49,6 +50,12 @@ static int check_object(struct tarn_region *region, const struct entry *entry,
 	case TARN_OBJECT_LATEST:
 		snprintf(where, sizeof(where), "latest value %s", entry->name);
 		return tarn__latest_check(region, object, where, fn, arg);
+	case TARN_OBJECT_TOPIC:
+		snprintf(where, sizeof(where), "topic %s", entry->name);
+		return tarn__topic_check(region, object, where, fn, arg);
+	case TARN_OBJECT_LANE:
+		snprintf(where, sizeof(where), "lane %s", entry->name);
+		return tarn__lane_check(object, where, fn, arg);
 	case TARN_OBJECT_STRUCT:
 		snprintf(where, sizeof(where), "struct %s", entry->name);
 		return tarn__struct_check(region, object, where, fn, arg);

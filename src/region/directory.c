@@ -483,6 +483,8 @@ const char *tarn__kind_words(uint32_t kind)
 		[TARN_OBJECT_SPIN] = "a spin lock",
 		[TARN_OBJECT_SEQLOCK] = "a sequence lock",
 		[TARN_OBJECT_LATEST] = "a latest value",
+		[TARN_OBJECT_TOPIC] = "a topic",
+		[TARN_OBJECT_LANE] = "a lane of a topic",
 	};
 
 	return kind < sizeof(words) / sizeof(words[0]) && words[kind] != NULL
@@ -619,6 +621,21 @@ static void unname(struct tarn_region *region, uint32_t index, uint32_t state)
 	(void)tarn__object_reap(region);
 }
 
+/* The lanes of topic @name, which are named NAME:NUMBER. The lock is held. */
+static void unname_lanes(struct tarn_region *region, const char *name)
+{
+	size_t size = strnlen(name, TARN_OBJECT_NAME_MAX);
+
+	for (uint32_t i = 0; i < region->object_max; i++) {
+		struct entry entry;
+		uint32_t state = tarn__entry_read(region, i, &entry);
+
+		if ((state & STATE_MASK) == TARN__ENTRY_LIVE && entry.kind == TARN_OBJECT_LANE &&
+		    memcmp(entry.name, name, size) == 0 && entry.name[size] == ':')
+			unname(region, i, state);
+	}
+}
+
 int tarn_object_remove(struct tarn_region *region, const char *name)
 {
 	struct entry entry;
@@ -633,6 +650,8 @@ int tarn_object_remove(struct tarn_region *region, const char *name)
 	if (r == 0) {
 		r = lookup(region, name, &index, &state, &entry);
 		if (r == 0 || r == -EUCLEAN) { /* a damaged one may go too */
+			if (r == 0 && entry.kind == TARN_OBJECT_TOPIC)
+				unname_lanes(region, name);
 			unname(region, index, state);
 			r = 0;
 		}

@@ -31,6 +31,7 @@ const char *tarn__prim_noun(uint32_t kind)
 		[TARN_OBJECT_SPIN] = "spin lock",
 		[TARN_OBJECT_SEQLOCK] = "sequence lock",
 		[TARN_OBJECT_LATEST] = "latest value",
+		[TARN_OBJECT_TOPIC] = "topic",
 	};
 
 	return kind < sizeof(nouns) / sizeof(nouns[0]) ? nouns[kind] : NULL;

@@ -127,6 +127,8 @@ static uint32_t role_of(const struct prim *prim, uint32_t value)
 		return TARN_LOCK_WAITS;
 	case TARN_OBJECT_LATEST: /* 2: it holds a value */
 		return (value & 3) == 2 ? TARN_LOCK_SHARES : TARN_LOCK_SITS;
+	case TARN_OBJECT_TOPIC: /* a publisher or a subscriber */
+		return TARN_LOCK_SITS;
 	case TARN_OBJECT_BARRIER:
 		return (value & 2) != 0 && value >> 12 == round >> 12 ? TARN_LOCK_WAITS
 								      : TARN_LOCK_SITS;

@@ -392,7 +392,7 @@ static int find_lock(struct tarn_region *region, const char *name, struct tarn__
 {
 	int r = -EPROTO;
 
-	for (uint32_t kind = TARN_OBJECT_LATEST; kind >= TARN_OBJECT_SECTION; kind--) {
+	for (uint32_t kind = TARN_OBJECT_TOPIC; kind >= TARN_OBJECT_SECTION; kind--) {
 		if (!tarn__is_lock(kind))
 			continue;
 		r = tarn__object_find(region, name, kind, ret_object, diag);

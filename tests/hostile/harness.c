@@ -214,7 +214,7 @@ static void prepare(struct watch *w)
 			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (arena->shared == MAP_FAILED)
 		give_up("mmap");
-	arena->fd = victims_region(w->plan->listened, &arena->size);
+	arena->fd = victims_region(w->plan->listened, w->plan->topics, &arena->size);
 	image = malloc(arena->size);
 	if (image == NULL || pread(arena->fd, image, arena->size, 0) != (ssize_t)arena->size)
 		give_up("image");

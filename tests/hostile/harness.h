@@ -64,6 +64,7 @@ struct hostile_plan {
 	hostile_victim_fn *victims[HOSTILE_VICTIM_MAX]; /* NULL: none */
 	hostile_attack_fn *attack;
 	bool listened; /* the sections have listeners */
+	bool topics;   /* there is a topic, and room for more lanes */
 	double seconds;
 	double stuck_seconds; /* 0 = STUCK_SECONDS */
 	uint64_t seed;
@@ -111,6 +112,8 @@ hostile_victim_fn guarded_changer, guarded_onlooker;
 hostile_victim_fn waiting_consumer, feeding_producer;
 /* --- arenas.c: users of an arena; naive_popper has one fault */
 hostile_victim_fn victim_locker, guarded_locker;
+/* --- topics.c: of topics, in a region that has one */
+hostile_victim_fn victim_messenger, guarded_messenger;
 hostile_victim_fn victim_allocator, victim_surveyor, guarded_allocator, guarded_surveyor;
 hostile_victim_fn naive_popper;
 /* --- listeners.c: of change log and dirty map, in a region that is listened to */
@@ -118,7 +121,7 @@ hostile_victim_fn victim_follower, victim_copier, guarded_follower, guarded_copi
 /* --- words.c: of single words */
 hostile_victim_fn victim_sleeper, victim_counter, guarded_sleeper, guarded_counter;
 /* Make the region that they all expect; returns its descriptor. */
-int victims_region(bool listened, size_t *ret_size);
+int victims_region(bool listened, bool topics, size_t *ret_size);
 
 /* Where the ring's header lies in the image: it begins with a word of its own. */
 size_t hostile_find_ring(const struct hostile_arena *arena);

@@ -91,6 +91,14 @@ static void a_scribbling_peer_costs_errors_only(void **state)
 				       .seconds = seconds_all * 0.3,
 				       .seed = seed + 4 },
 	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "topics under scribbling",
+				       .victims = { victim_messenger, victim_messenger,
+						    victim_messenger },
+				       .attack = attack_scribble,
+				       .topics = true,
+				       .seconds = seconds_all * 0.2,
+				       .seed = seed + 10 },
+	       HOSTILE_CALM);
 	expect(&(struct hostile_plan){ .name = "primitives under scribbling",
 				       .victims = { victim_locker, victim_locker, victim_locker },
 				       .attack = attack_scribble,
@@ -175,6 +183,13 @@ static void a_truncating_peer_is_an_error_with_the_guard(void **state)
 				       .victims = { guarded_changer, guarded_onlooker,
 						    guarded_changer },
 				       .attack = attack_truncate,
+				       .seconds = seconds_all * 0.1,
+				       .seed = seed },
+	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "truncation under topics",
+				       .victims = { guarded_messenger, guarded_messenger },
+				       .attack = attack_truncate,
+				       .topics = true,
 				       .seconds = seconds_all * 0.1,
 				       .seed = seed },
 	       HOSTILE_CALM);
@@ -304,7 +319,7 @@ static void a_squatted_read_lock_is_no_life(void **state)
 	char buf[256];
 	size_t size, size_all;
 	int living = 0, squatter, r;
-	int fd = victims_region(false, &size_all);
+	int fd = victims_region(false, false, &size_all);
 
 	(void)state;
 	pid_t member = start_member(fd, "ring");

@@ -63,11 +63,11 @@ static void make_sections(struct tarn_region *region)
 	tarn_struct_close(region, data);
 }
 
-int victims_region(bool listened, size_t *ret_size)
+int victims_region(bool listened, bool topics, size_t *ret_size)
 {
 	const struct tarn_region_opts opts = {
-		.size = REGION_SIZE,
-		.max_size = 2 * REGION_SIZE,
+		.size = topics ? 2 * REGION_SIZE : REGION_SIZE,
+		.max_size = 4 * REGION_SIZE,
 		.member_max = 4,
 		.object_max = 32,
 	};
@@ -90,6 +90,8 @@ int victims_region(bool listened, size_t *ret_size)
 	}
 	if (listened)
 		victims_make_listeners(region);
+	if (topics)
+		victims_make_topics(region);
 	*ret_size = tarn_segment_size(tarn_region_segment(region));
 	fd = dup(tarn_segment_fd(tarn_region_segment(region)));
 	tarn_region_close(region);

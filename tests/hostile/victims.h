@@ -116,6 +116,10 @@ void victims_make_arena(struct tarn_region *region);
 
 void victims_make_prims(struct tarn_region *region);
 
+/* --- topics.c: a topic, and a lane with messages ---------------------------------------------- */
+
+void victims_make_topics(struct tarn_region *region);
+
 /* --- words.c: single words -------------------------------------------------------------------- */
 
 void victims_make_words(struct tarn_region *region);

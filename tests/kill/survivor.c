@@ -24,8 +24,8 @@ int survivor_say(struct harness_report *report, const char *what, int error,
 static struct tarn_region_opts opts_of(const struct kill_world *world, struct tarn_diag *diag)
 {
 	struct tarn_region_opts opts = {
-		.size = SURVIVOR_HEAP,
-		.max_size = SURVIVOR_MAX,
+		.size = world->heap != 0 ? world->heap : SURVIVOR_HEAP,
+		.max_size = world->max != 0 ? world->max : SURVIVOR_MAX,
 		.member_max = SURVIVOR_MEMBERS,
 		.object_max = SURVIVOR_OBJECTS,
 		.diag = diag,

@@ -18,10 +18,11 @@
 enum { WORLD_ITEMS = 16, WORLD_NAME = 128 };
 
 struct kill_world {
-	char dir[64];    /* its files */
-	int32_t key;     /* of its System V segment, for ops that use one */
-	char addr[160];  /* for the op's own use: the address of the region */
-	char addr2[160]; /* another */
+	char dir[64];       /* its files */
+	int32_t key;        /* of its System V segment, for ops that use one */
+	char addr[160];     /* for the op's own use: the address of the region */
+	char addr2[160];    /* another */
+	uint64_t heap, max; /* bytes of the region, and at most; 0: as survivor.h has it */
 	/* Not 0: the operation goes by who has a thing open or attached, so nothing is, to look at
 	 * it; all is taken to hold this byte, and only real kills tell whether it does. */
 	unsigned char untouched;

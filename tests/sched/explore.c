@@ -191,7 +191,7 @@ static void begin(const struct sched_scenario *scenario, const struct sched_how 
 	for (int i = 0; i <= SCHED_PROCS; i++)
 		memcpy(engine.procs[i].tls, fresh, TLS_MAX);
 	engine_tls_load(fresh);
-	world_open(scenario->procs);
+	world_open(scenario->procs, scenario->size);
 	scenario->setup();
 	sched_as(SCHED_PROCS);
 	for (int i = 0; i <= SCHED_PROCS; i++) {

@@ -61,6 +61,7 @@ struct sched_scenario {
 	const char *name;
 	const char *text;
 	int procs;
+	size_t size; /* of the region, bytes; 0 = 16 KiB */
 	bool timers; /* time limits may pass at any time */
 	bool slow;   /* deaths that take a while */
 	struct sched_bound quick;

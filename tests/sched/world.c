@@ -186,9 +186,9 @@ static void *alloc(size_t count, size_t size)
 	return p;
 }
 
-void world_open(int procs)
+void world_open(int procs, size_t size)
 {
-	const struct tarn_region_opts opts = { .size = 16384,
+	const struct tarn_region_opts opts = { .size = size != 0 ? size : 16384,
 					       .member_max = SCHED_PROCS + 1,
 					       .object_max = 32 };
 	struct tarn_region_stat stat;

@@ -28,7 +28,7 @@ struct world {
 extern struct world world;
 
 /* A region of its own, opened by @procs processes and by the one that verifies. */
-void world_open(int procs);
+void world_open(int procs, size_t size);
 /* All is set up: remember it. */
 void world_ready(void);
 /* As it was then. */

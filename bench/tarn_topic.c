@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tarn_topic.c - topics, by their public calls alone: one a channel, but for a fan-out, where all
+ * subscribe to one. Lanes are small where messages go there and back, so that what they touch stays
+ * near both processors.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include <tarn/topic.h>
+
+#include "contestants.h"
+#include "tarn_region.h"
+
+enum { SMALL = 16 << 10, USUAL = 4 << 20, BURST = 32, BESIDE = 64 << 10 };
+
+static struct tarn_publisher *publishers[BENCH_SIDES_MAX]; /* by channel */
+static struct tarn_subscriber *subscribers[BENCH_SIDES_MAX];
+
+/* One topic has all subscribers of a fan-out. */
+static bool shared(const struct bench *b)
+{
+	return b->cell->measure == BENCH_FAN_OUT;
+}
+
+static uint64_t lane_of(const struct bench *b)
+{
+	uint64_t size = b->cell->measure == BENCH_ROUND_TRIP ? SMALL : USUAL;
+
+	while (size < 4 * ((uint64_t)b->cell->size + 64))
+		size *= 2;
+	return size;
+}
+
+static unsigned topics(const struct bench *b)
+{
+	return shared(b) ? 1 : bench_channels(b);
+}
+
+static void topic_open(struct bench *b)
+{
+	tarn_region_make(b, topics(b) * (lane_of(b) + BESIDE));
+}
+
+static void topic_attach(struct bench *b)
+{
+	const struct tarn_topic_opts opts = { .lane_size = lane_of(b),
+					      .flags = TARN_TOPIC_NO_TIME };
+	struct tarn_region *region = tarn_region_join(b);
+	uint32_t count = shared(b) ? b->sides - 1 : 1;
+
+	for (unsigned i = 0; i < bench_channels(b); i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "topic%u", shared(b) ? 0 : i);
+		if (bench_receives(b, i))
+			tarn_must(b, "tarn_subscriber_open",
+				  tarn_subscriber_open(region, name,
+						       &(struct tarn_topic_opts){ .flags = 0 },
+						       &subscribers[i]));
+		if (bench_sends(b, i) && (i == 0 || !shared(b)))
+			tarn_must(b, "tarn_publisher_open",
+				  tarn_publisher_open(region, name, &opts, &publishers[i]));
+	}
+	for (unsigned i = 0; i < bench_channels(b); i++)
+		if (publishers[i] != NULL)
+			tarn_must(b, "tarn_publisher_wait_subscribers",
+				  tarn_publisher_wait_subscribers(publishers[i], count,
+								  TARN_FOREVER));
+}
+
+static void topic_detach(struct bench *b)
+{
+	(void)b;
+	for (unsigned i = 0; i < BENCH_SIDES_MAX; i++) {
+		tarn_publisher_close(publishers[i]);
+		tarn_subscriber_close(subscribers[i]);
+	}
+	tarn_region_leave();
+}
+
+/* Of a fan-out one publication is for all. */
+BENCH_INLINE bool is_sent(const struct bench *b, unsigned channel)
+{
+	return channel != 0 && b->cell->measure == BENCH_FAN_OUT;
+}
+
+/* --- copying ---------------------------------------------------------------------------------- */
+
+BENCH_INLINE void publish(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	const void *message;
+	int r;
+
+	if (is_sent(b, channel))
+		return;
+	message = bench_message(b, size, number);
+	while ((r = tarn_publisher_publish(publishers[channel], message, size)) == -EAGAIN)
+		bench_pause(b);
+	tarn_must(b, "tarn_publisher_publish", r);
+}
+
+BENCH_INLINE void check(struct bench *b, const void *data, size_t size, size_t got, uint64_t number)
+{
+	if (__builtin_expect(got != size, 0))
+		bench_fail(b, "a message of another size", EBADMSG);
+	bench_check(b, data, size, number);
+}
+
+BENCH_INLINE void take(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	void *to = bench_sink(b, size, number);
+	struct tarn_message message;
+	int r;
+
+	while ((r = tarn_subscriber_take(subscribers[channel], to, size, &message)) == -EAGAIN)
+		bench_pause(b);
+	tarn_must(b, "tarn_subscriber_take", r);
+	check(b, to, size, message.size, number);
+}
+
+BENCH_LOOPS(busy_run, publish, take)
+
+BENCH_INLINE void publish_wait(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	if (!is_sent(b, channel))
+		tarn_must(b, "tarn_publisher_publish_wait",
+			  tarn_publisher_publish_wait(publishers[channel],
+						      bench_message(b, size, number), size,
+						      TARN_FOREVER));
+}
+
+BENCH_INLINE void take_wait(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	void *to = bench_sink(b, size, number);
+	struct tarn_message message;
+
+	tarn_must(
+		b, "tarn_subscriber_take_wait",
+		tarn_subscriber_take_wait(subscribers[channel], to, size, TARN_FOREVER, &message));
+	check(b, to, size, message.size, number);
+}
+
+BENCH_LOOPS(blocking_run, publish_wait, take_wait)
+
+/* --- in place --------------------------------------------------------------------------------- */
+
+BENCH_INLINE void *loan(struct bench *b, unsigned channel, size_t size)
+{
+	void *data;
+	int r;
+
+	while ((r = tarn_publisher_loan(publishers[channel], size, &data)) == -EAGAIN)
+		bench_pause(b);
+	tarn_must(b, "tarn_publisher_loan", r);
+	return data;
+}
+
+BENCH_INLINE void hold(struct bench *b, unsigned channel, size_t size, struct tarn_message *message)
+{
+	int r;
+
+	while ((r = tarn_subscriber_hold(subscribers[channel], message)) == -EAGAIN)
+		bench_pause(b);
+	tarn_must(b, "tarn_subscriber_hold", r);
+	if (__builtin_expect(message->size != size, 0))
+		bench_fail(b, "a message of another size", EBADMSG);
+}
+
+BENCH_INLINE void fill_commit(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	if (is_sent(b, channel))
+		return;
+	bench_fill(b, loan(b, channel, size), size, number);
+	tarn_must(b, "tarn_publisher_commit", tarn_publisher_commit(publishers[channel], size));
+}
+
+BENCH_INLINE void check_release(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	struct tarn_message message;
+
+	hold(b, channel, size, &message);
+	bench_check(b, message.data, size, number);
+	tarn_must(b, "tarn_subscriber_release",
+		  tarn_subscriber_release(subscribers[channel], &message));
+}
+
+BENCH_LOOPS(in_place_run, fill_commit, check_release)
+
+BENCH_INLINE void mark_commit(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	bench_mark(loan(b, channel, size), size, number);
+	tarn_must(b, "tarn_publisher_commit", tarn_publisher_commit(publishers[channel], size));
+}
+
+BENCH_INLINE void look_release(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	struct tarn_message message;
+
+	hold(b, channel, size, &message);
+	bench_check_mark(b, message.data, size, number);
+	tarn_must(b, "tarn_subscriber_release",
+		  tarn_subscriber_release(subscribers[channel], &message));
+}
+
+BENCH_LOOPS(zero_copy_run, mark_commit, look_release)
+
+/* --- batches ---------------------------------------------------------------------------------- */
+
+BENCH_INLINE uint64_t publish_many(struct bench *b, unsigned channel, size_t size, uint64_t number,
+				   uint64_t count)
+{
+	struct tarn_buf bufs[BENCH_MANY];
+	size_t want = count < BENCH_MANY ? count : BENCH_MANY, done;
+	int r;
+
+	if (is_sent(b, channel))
+		return count;
+	for (size_t k = 0; k < want; k++)
+		bufs[k] = (struct tarn_buf){ bench_message_of_batch(b, size, number + k), size };
+	while ((r = tarn_publisher_publish_batch(publishers[channel], bufs, want, &done)) ==
+	       -EAGAIN)
+		bench_pause(b);
+	tarn_must(b, "tarn_publisher_publish_batch", r);
+	return done;
+}
+
+BENCH_INLINE uint64_t take_one(struct bench *b, unsigned channel, size_t size, uint64_t number,
+			       uint64_t count)
+{
+	(void)count;
+	take(b, channel, size, number);
+	return 1;
+}
+
+BENCH_BATCH_LOOPS(batch_run, publish_many, take_one)
+
+#define STILL                                                                                      \
+	(BENCH_BIT(BENCH_ROUND_TRIP) | BENCH_BIT(BENCH_ONE_WAY) | BENCH_BIT(BENCH_FAN_OUT) |       \
+	 BENCH_BIT(BENCH_WRITE))
+
+static const struct bench_variant topic_variants[] = {
+	{ BENCH_BUSY, BENCH_ALL_OF_MESSAGES & ~BENCH_BIT(BENCH_WAKE_UP), 0, BENCH_SIZE_MAX,
+	  busy_run },
+	{ BENCH_BLOCKING, BENCH_ALL_OF_MESSAGES, 0, BENCH_SIZE_MAX, blocking_run },
+	{ BENCH_BATCH, BENCH_ALL_OF_BATCHES, 0, 65536, batch_run },
+	{ BENCH_IN_PLACE, STILL, 0, BENCH_SIZE_MAX, in_place_run },
+	{ BENCH_ZERO_COPY, BENCH_BIT(BENCH_ROUND_TRIP), 16, BENCH_SIZE_MAX, zero_copy_run },
+	{ 0 },
+};
+
+const struct bench_contestant bench_tarn_topic = {
+	.name = "topic",
+	.group = BENCH_TARN,
+	.what = "a topic: copying, in place, in batches, polled or slept for (tarn/topic.h)",
+	.variants = topic_variants,
+	.open = topic_open,
+	.attach = topic_attach,
+	.detach = topic_detach,
+	.pages = TARN_REGION_PAGES,
+	.burst = BURST,
+};

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tarn/topic.h - messages from any number of publishers to any number of subscribers, which come,
+ * go and die at any time.
+ *
+ *     r = tarn_publisher_open(region, "news", &opts, &publisher);
+ *     r = tarn_publisher_publish(publisher, "hello", 6);
+ *
+ *     r = tarn_subscriber_open(region, "news", &opts, &subscriber);
+ *     r = tarn_subscriber_take_wait(subscriber, buf, sizeof(buf), TARN_FOREVER, &message);
+ *
+ * Each publisher writes its own lane, and numbers its messages from 1; a subscriber reads all
+ * lanes, and writes a word in each that says from where on it still needs it. A lane is used again
+ * from its beginning, so it keeps the newest messages until their memory is needed: for subscribers
+ * that are slower, and for those that come late (history). It stays when its publisher leaves or
+ * dies, and the next publisher goes on with it.
+ *
+ * A subscriber is lossless, if it does not say otherwise: a publisher whose lane is full of what
+ * it has not taken yet waits for it, or is told by whom it is held up. One that is lossy holds
+ * nobody up, but by what it holds in place; it is told exactly how many messages it has missed.
+ *
+ * Callers:   a handle belongs to one thread at a time. A child of fork() cannot use its parent's;
+ *            it opens its own.
+ * Progress:  publish, take, hold and release are wait-free, and make no system call while nobody
+ *            sleeps; the _wait calls sleep.
+ * Crash:     a publisher killed anywhere leaves its message whole or absent, a batch as one; a dead
+ *            subscriber holds nobody up for longer than it takes to notice it.
+ * Memory:    12.5 KiB a topic, and lane_size + 32.2 KiB for each publisher there is at the same
+ *            time. A message takes 32 bytes and its own, rounded up to 32.
+ * Trust:     members may write what they like, whenever they like: then messages may be wrong, and
+ *            damage is -EUCLEAN, never an access outside of the objects.
+ */
+#ifndef TARN_TOPIC_H
+#define TARN_TOPIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <tarn/base.h>
+#include <tarn/region.h>
+#include <tarn/ring.h>
+
+TARN_BEGIN_DECLS
+
+struct tarn_publisher; /* this process's handles */
+struct tarn_subscriber;
+struct tarn_type; /* <tarn/type.h> */
+
+#define TARN_TOPIC_NAME_MAX        58   /* bytes: those of its lanes are longer */
+#define TARN_TOPIC_PUBLISHERS_MAX  256u /* at a time */
+#define TARN_TOPIC_SUBSCRIBERS_MAX 512u
+
+/* tarn_topic_opts.flags */
+enum {
+	/* Subscriber: it holds no publisher up, but by what it holds in place. */
+	TARN_TOPIC_LOSSY = 1u << 0,
+	/* Subscriber: of each publisher the newest message alone; what is passed over counts as
+	 * missed. Lossy. */
+	TARN_TOPIC_LATEST = 1u << 1,
+	/* Publisher: messages have no time stamp, which takes about as long as all the rest. */
+	TARN_TOPIC_NO_TIME = 1u << 2,
+};
+
+/* All zero means: the default of each. */
+struct tarn_topic_opts {
+	uint64_t
+		lane_size; /* publisher: bytes of its lane, a power of two, 4096 .. 2^31; 0 = 1 MiB,
+	                       or as that which is taken over has it */
+	uint32_t history;  /* subscriber: so many older messages of each publisher, as far as they
+	                       are still there; UINT32_MAX: all */
+	uint32_t flags;    /* TARN_TOPIC_ */
+	/* What each message is, all of it. NULL: bytes; of an existing topic: whatever they are. */
+	const struct tarn_type *type;
+	struct tarn_diag *diag;
+	uint64_t reserved[2]; /* zero */
+};
+
+/* A message, as its subscriber sees it. */
+struct tarn_message {
+	const void *data; /* in place: of tarn_subscriber_hold(); else NULL */
+	size_t size;      /* bytes */
+	uint64_t number;  /* of this publisher's messages, counted from 1 */
+	uint64_t missed;  /* how many of this publisher's were lost between the last one and this */
+	int64_t time_ns;  /* when it was published, CLOCK_MONOTONIC; 0: TARN_TOPIC_NO_TIME */
+	uint32_t publisher; /* its place, 0 .. TARN_TOPIC_PUBLISHERS_MAX - 1 */
+	uint32_t member;    /* that published it: tarn_member_stat's id */
+};
+
+struct tarn_publisher_stat {
+	uint64_t lane_size;
+	uint64_t size_max;    /* bytes of the largest message */
+	uint64_t number;      /* of the last message; 0 = none yet */
+	uint32_t publisher;   /* its place */
+	uint32_t subscribers; /* of the topic, that are alive */
+	uint32_t publishers;
+	uint32_t pad;
+};
+
+struct tarn_subscriber_stat {
+	uint64_t taken;      /* messages, since it was opened */
+	uint64_t missed;     /* of all publishers, since it was opened */
+	uint32_t subscriber; /* its place; UINT32_MAX: it looks on, and has none */
+	uint32_t publishers; /* of the topic, that are alive */
+	uint32_t lanes;      /* that it reads, also those whose publisher is gone */
+	uint32_t held;       /* messages that it holds in place */
+};
+
+/* Who holds a publisher up: the first that is met. */
+struct tarn_topic_blocker {
+	uint32_t subscriber; /* its place */
+	uint32_t member;
+	int32_t pid;
+	uint32_t lossy; /* 1: by what it holds in place */
+};
+
+/**
+ * tarn_publisher_open - become a publisher of topic @name.
+ * @opts:          the topic is created if it is absent, of @opts->type. NULL: it must exist.
+ * @ret_publisher: handle on success, untouched on failure; tarn_publisher_close() it
+ *
+ * It gets the lane of one that left or died, if there is one of the size asked for, and goes on
+ * with its numbers; else a new one.
+ *
+ * Return: 0, or
+ *   -ENOENT   @opts is NULL and there is no such topic
+ *   -EINVAL   name or @opts out of range; diag says what
+ *   -EUSERS   as many publishers as there may be are alive
+ *   -EPROTO   the object is no topic, or of another version; or its messages are of another type:
+ *             diag names the first field that differs
+ *   -ENOSPC, -ENFILE, -ENOMEM  no room for topic or lane
+ *   -EPERM    the region was opened to look on
+ *   -EUCLEAN  a header, a description or what a lane says is damaged
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_publisher_open(struct tarn_region *region, const char *name,
+						const struct tarn_topic_opts *opts,
+						struct tarn_publisher **ret_publisher);
+
+/** tarn_publisher_close - leave. Accepts NULL. Its lane and messages stay. Since: 0.1 */
+TARN_API void tarn_publisher_close(struct tarn_publisher *publisher);
+
+/**
+ * tarn_publisher_publish - publish a copy of @size bytes.
+ * Return: 0, or
+ *   -EAGAIN    all of the lane is needed by subscribers: tarn_publisher_blocker() tells by whom
+ *   -EMSGSIZE  @size is larger than size_max of tarn_publisher_stat(), or not that of the type
+ *   -EBUSY     the handle was inherited over fork()
+ *   -EIO       the file was truncated
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_publisher_publish(struct tarn_publisher *publisher,
+						   const void *data, size_t size);
+
+/** tarn_publisher_publish_wait - the same, waiting for room until @deadline (-ETIMEDOUT).
+ * Since: 0.1 */
+TARN_API TARN_NODISCARD int tarn_publisher_publish_wait(struct tarn_publisher *publisher,
+							const void *data, size_t size,
+							int64_t deadline);
+
+/**
+ * tarn_publisher_publish_batch - publish as many of @count messages as there is room for; they
+ * become visible at once, and have one time stamp.
+ * @ret_count: how many, at least 1
+ * Return: as tarn_publisher_publish(), of the first; -EINVAL if @count is 0.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_publisher_publish_batch(struct tarn_publisher *publisher,
+							 const struct tarn_buf *bufs, size_t count,
+							 size_t *ret_count);
+
+/**
+ * tarn_publisher_loan - memory in the lane for a message of up to @size bytes, to be filled in
+ * place.
+ * @ret_data: 32-byte aligned, until tarn_publisher_commit() or tarn_publisher_abort(). Another
+ *            loan, or publishing, drops this one.
+ * Return: as tarn_publisher_publish().
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_publisher_loan(struct tarn_publisher *publisher, size_t size,
+						void **ret_data);
+
+/** tarn_publisher_loan_wait - the same, waiting for room until @deadline (-ETIMEDOUT).
+ * Since: 0.1 */
+TARN_API TARN_NODISCARD int tarn_publisher_loan_wait(struct tarn_publisher *publisher, size_t size,
+						     int64_t deadline, void **ret_data);
+
+/**
+ * tarn_publisher_commit - publish the first @size bytes of the loan.
+ * Return: 0, -EINVAL (nothing is on loan), -EMSGSIZE (more than was lent, or not the size of the
+ *   type; the loan stays), -EBUSY.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_publisher_commit(struct tarn_publisher *publisher, size_t size);
+
+/** tarn_publisher_abort - drop the loan, if there is one. Since: 0.1 */
+TARN_API void tarn_publisher_abort(struct tarn_publisher *publisher);
+
+/**
+ * tarn_publisher_wait_subscribers - wait until @count subscribers are there: what is published from
+ * then on they get.
+ * Return: 0, -ETIMEDOUT, -EBUSY, -EIO.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_publisher_wait_subscribers(struct tarn_publisher *publisher,
+							    uint32_t count, int64_t deadline);
+
+/**
+ * tarn_publisher_blocker - by whom the last call was held up that returned -EAGAIN or -ETIMEDOUT.
+ * Return: 0, -ENOENT (nobody is in the way now).
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_publisher_blocker(struct tarn_publisher *publisher,
+						   struct tarn_topic_blocker *ret_blocker);
+
+/** tarn_publisher_stat - facts, see the struct. Return: 0. Since: 0.1 */
+TARN_API TARN_NODISCARD int tarn_publisher_stat(struct tarn_publisher *publisher,
+						struct tarn_publisher_stat *ret_stat);
+
+/**
+ * tarn_subscriber_open - become a subscriber of topic @name: of all publishers there are and will
+ * be. What is published from the moment on at which this returns, is seen.
+ * @opts:           as of tarn_publisher_open()
+ * @ret_subscriber: handle on success, untouched on failure; tarn_subscriber_close() it
+ *
+ * In a region that is only looked on it has no place, and nobody knows of it: it is lossy, and can
+ * hold nothing in place.
+ *
+ * Return: as tarn_publisher_open(); -EUSERS: as many subscribers as there may be are alive.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_subscriber_open(struct tarn_region *region, const char *name,
+						 const struct tarn_topic_opts *opts,
+						 struct tarn_subscriber **ret_subscriber);
+
+/** tarn_subscriber_close - release what is held, and leave. Accepts NULL. Since: 0.1 */
+TARN_API void tarn_subscriber_close(struct tarn_subscriber *subscriber);
+
+/**
+ * tarn_subscriber_take - copy the next message of any publisher, each by turns.
+ * @ret_message: on -ENOBUFS too, else untouched on failure
+ * Return: 0, or
+ *   -EAGAIN   none now
+ *   -ENOBUFS  it is larger than @buf_size; it is the next one still
+ *   -EBUSY    the handle was inherited over fork()
+ *   -EUCLEAN  what a lane says contradicts itself: the rest of that lane is passed over
+ *   -EIO      the file was truncated
+ *   -ENOMEM   no memory for what this handle knows of a new publisher
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_subscriber_take(struct tarn_subscriber *subscriber, void *buf,
+						 size_t buf_size, struct tarn_message *ret_message);
+
+/** tarn_subscriber_take_wait - the same, waiting for a message until @deadline (-ETIMEDOUT).
+ * Since: 0.1 */
+TARN_API TARN_NODISCARD int tarn_subscriber_take_wait(struct tarn_subscriber *subscriber, void *buf,
+						      size_t buf_size, int64_t deadline,
+						      struct tarn_message *ret_message);
+
+/**
+ * tarn_subscriber_hold - the next message of any publisher, in place, for as long as one likes.
+ * Several may be held; its memory, and that of all later messages of its publisher, is not used
+ * again meanwhile.
+ * @ret_message: data is 32-byte aligned, until tarn_subscriber_release()
+ * Return: as tarn_subscriber_take(), and -EPERM: the region was opened to look on.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_subscriber_hold(struct tarn_subscriber *subscriber,
+						 struct tarn_message *ret_message);
+
+/** tarn_subscriber_hold_wait - the same, waiting for a message until @deadline (-ETIMEDOUT).
+ * Since: 0.1 */
+TARN_API TARN_NODISCARD int tarn_subscriber_hold_wait(struct tarn_subscriber *subscriber,
+						      int64_t deadline,
+						      struct tarn_message *ret_message);
+
+/**
+ * tarn_subscriber_release - let go of a held message; in any order.
+ * Return: 0, -EINVAL (it is not held).
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_subscriber_release(struct tarn_subscriber *subscriber,
+						    const struct tarn_message *message);
+
+/** tarn_subscriber_stat - facts, see the struct. Return: 0. Since: 0.1 */
+TARN_API TARN_NODISCARD int tarn_subscriber_stat(struct tarn_subscriber *subscriber,
+						 struct tarn_subscriber_stat *ret_stat);
+
+/**
+ * tarn_topic_describe - what the messages of topic @name consist of, whoever made it.
+ * @ret_type: a copy; tarn_type_free() it
+ * Return: 0, -ENOENT (no such topic, or bytes: it has no type), -EPROTO, -EUCLEAN, -ENOMEM.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_topic_describe(struct tarn_region *region, const char *name,
+						struct tarn_type **ret_type);
+
+TARN_END_DECLS
+
+#endif /* TARN_TOPIC_H */

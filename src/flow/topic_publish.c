@@ -1,0 +1,652 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * topic_publish.c - the publisher's side. See topic.h.
+ *
+ * A message is written from the back: the header behind it gets number 0, payload and header are
+ * stored, and last its number, which publishes it. If it does not fit before the end of the lane it
+ * goes to place 0, and is complete there before the number of the skip in front of it is stored. A
+ * batch is the same: all but the first number, then the first.
+ *
+ * limit is where thought begins again: the end of what is free, of a part of the lane, or of the
+ * lane. For each part the publisher keeps where the first message of it starts, so that it can say
+ * at once which message is the oldest one when memory is used again.
+ */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "flow/topic.h"
+
+enum { SMALL = 256 }; /* bytes of a payload that lossy subscribers copy without a hold */
+
+/* --- open and close ------------------------------------------------------------------------ */
+
+/* Sit down at @place if that is free, or its publisher dead. */
+static bool sit_down(struct tarn_publisher *publisher, uint32_t place)
+{
+	struct prim *prim = &publisher->topic.prim;
+	struct seat_shm *seat = publisher_seat(&publisher->topic, place);
+	/* relaxed: decided by the exchange */
+	uint32_t id = atomic_load_explicit(&seat->id, memory_order_relaxed);
+
+	if (id != 0 && !tarn__seat_dead(prim, id, true))
+		return false;
+	/* seq_cst: what was done there before is seen; the dead one's, since the kernel says that
+	 * it died */
+	if (!atomic_compare_exchange_strong_explicit(&seat->id, &id, id_of(&prim->sec),
+						     memory_order_seq_cst, memory_order_relaxed))
+		return false;
+	publisher->topic.seat = place;
+	/* relaxed: for the eye */
+	atomic_store_explicit(&seat->tid, tarn__self.tid, memory_order_relaxed);
+	return true;
+}
+
+static void get_up(struct tarn_publisher *publisher)
+{
+	tarn__lane_close(&publisher->topic, &publisher->lane);
+	(void)tarn__seat_give(&publisher->topic.prim,
+			      publisher_seat(&publisher->topic, publisher->topic.seat));
+	publisher->topic.seat = UINT32_MAX;
+}
+
+/* The first message at or behind the beginning of each part up to that of @start is @start. */
+static void note_start(struct tarn_publisher *publisher, uint64_t start)
+{
+	uint64_t part_size = publisher->lane.capacity / PARTS, part = start / part_size;
+
+	/* what is more than a lap ago is written over by later ones */
+	if (part - publisher->part > PARTS)
+		publisher->part = part - PARTS;
+	while (publisher->part != part)
+		publisher->starts[++publisher->part % PARTS] = start;
+}
+
+/* The newest message lies at @pos. */
+static inline void count(struct tarn_publisher *publisher, uint64_t pos, uint64_t number)
+{
+	struct lane_shm *shm = publisher->lane.shm;
+
+	/* release, both: who begins there sees the message */
+	atomic_store_explicit(&shm->last, pos, memory_order_release);
+	atomic_store_explicit(&shm->counted, number, memory_order_release);
+}
+
+/* Walk from the oldest message to the end of all: what the last publisher left. */
+static int find_end(struct tarn_publisher *publisher)
+{
+	struct lane *lane = &publisher->lane;
+	/* acquire: what the last one wrote is visible, since it left, or the kernel says it died */
+	uint64_t oldest = atomic_load_explicit(&lane->shm->oldest, memory_order_acquire);
+	uint64_t pos = oldest, number = 0, last = 0;
+
+	if (oldest < lane->capacity || oldest % MESSAGE_UNIT != 0)
+		return -EUCLEAN;
+	publisher->part = oldest / (lane->capacity / PARTS) - 1;
+	note_start(publisher, oldest);
+	while (pos - oldest <= lane->capacity) {
+		struct sight sight;
+		int r = tarn__message_see(lane, pos, &sight);
+
+		if (r < 0 || (sight.number != 0 && number != 0 && sight.number != number))
+			return -EUCLEAN; /* I2, I3 */
+		note_start(publisher, pos);
+		if (sight.number == 0)
+			break;
+		number = sight.number + !sight.skip;
+		publisher->back = sight.skip ? publisher->back + (uint32_t)(sight.end - pos)
+					     : (uint32_t)(sight.end - pos);
+		last = sight.skip ? last : pos;
+		pos = sight.end;
+	}
+	if (pos - oldest > lane->capacity)
+		return -EUCLEAN;
+	publisher->oldest = oldest;
+	publisher->pos = publisher->topic.limit = pos;
+	publisher->free_to = pos + sizeof(struct message_shm);
+	publisher->number = number;
+	if (number == 0) /* nothing is left. relaxed: as oldest, which was stored after it */
+		publisher->number =
+			atomic_load_explicit(&lane->shm->counted, memory_order_relaxed) + 1;
+	if (last != 0)
+		count(publisher, last, publisher->number - 1);
+	publisher->size_max = (uint32_t)size_max_of(lane->capacity);
+	publisher->blocker = UINT32_MAX;
+	return 0;
+}
+
+/* Sit down where there is a lane that suits, or none and one is made. 0; -EAGAIN: try the next
+ * place. */
+static int try_place(struct tarn_publisher *publisher, uint32_t place, uint64_t asked, bool make,
+		     struct tarn_diag *diag)
+{
+	struct topic *topic = &publisher->topic;
+	struct lane *lane = &publisher->lane;
+	int r = tarn__lane_open(topic, place, 0, lane, diag);
+
+	if (r < 0 && (r != -ENOENT || !make))
+		return r == -ENOENT ? -EAGAIN : r;
+	if (r == 0 && asked != 0 && lane->capacity != asked)
+		r = -EAGAIN;
+	else if (!sit_down(publisher, place))
+		r = -EAGAIN;
+	else if (r == -ENOENT)
+		r = tarn__lane_open(topic, place, asked != 0 ? asked : LANE_SIZE_DEFAULT, lane,
+				    diag);
+	if (r == 0 && asked != 0 && lane->capacity != asked)
+		r = -EAGAIN; /* another made it, and left */
+	if (r == 0) {
+		r = find_end(publisher);
+		if (r < 0)
+			tarn__diag(diag, r,
+				   "topic %s: what lane %" PRIu32 " says contradicts itself",
+				   topic->prim.sec.name, place);
+	}
+	if (r < 0 && topic->seat != UINT32_MAX)
+		get_up(publisher);
+	else if (r < 0)
+		tarn__lane_close(topic, lane);
+	return r;
+}
+
+static int find_place(struct tarn_publisher *publisher, uint64_t asked, struct tarn_diag *diag)
+{
+	/* First those that have a lane that suits, then those without one. */
+	for (int make = 0; make < 2; make++) {
+		for (uint32_t i = 0; i < TARN_TOPIC_PUBLISHERS_MAX; i++) {
+			/* relaxed: a hint, those behind it have never had one */
+			uint32_t lanes = atomic_load_explicit(&publisher->topic.shm->lanes,
+							      memory_order_relaxed);
+			int r;
+
+			if (!make && i >= lanes)
+				break;
+			r = try_place(publisher, i, asked, make != 0, diag);
+			if (r != -EAGAIN)
+				return r;
+		}
+	}
+	return tarn__diag(diag, -EUSERS, "topic %s: all of its %u places for publishers are taken",
+			  publisher->topic.prim.sec.name, TARN_TOPIC_PUBLISHERS_MAX);
+}
+
+int tarn_publisher_open(struct tarn_region *region, const char *name,
+			const struct tarn_topic_opts *opts, struct tarn_publisher **ret_publisher)
+{
+	struct tarn_diag *diag = opts != NULL ? opts->diag : NULL;
+	struct tarn_publisher *publisher;
+	struct topic *topic;
+	int r = tarn__topic_open(region, name, sizeof(*publisher), opts, &topic);
+
+	if (r < 0)
+		return r;
+	publisher = (struct tarn_publisher *)topic;
+	publisher->timed = opts == NULL || (opts->flags & TARN_TOPIC_NO_TIME) == 0;
+	r = tarn__prim_ready(&topic->prim, diag);
+	if (r == 0) {
+		publisher->id = id_of(&topic->prim.sec);
+		r = find_place(publisher, opts != NULL ? opts->lane_size : 0, diag);
+	}
+	if (r < 0) {
+		tarn__topic_close(topic);
+		return r;
+	}
+	tarn__raise32(&topic->shm->lanes, topic->seat + 1);
+	/* seq_cst: before it is looked who sleeps; the lane was there before */
+	atomic_fetch_add_explicit(&topic->shm->comings, 1, memory_order_seq_cst);
+	tarn__prim_ring(&topic->prim, INT32_MAX);
+	*ret_publisher = publisher;
+	return 0;
+}
+
+void tarn_publisher_close(struct tarn_publisher *publisher)
+{
+	if (publisher == NULL)
+		return;
+	tarn__lane_close(&publisher->topic, &publisher->lane);
+	tarn__topic_close(&publisher->topic);
+}
+
+/* --- room ---------------------------------------------------------------------------------- */
+
+/* Is it in the way of whoever wants to write over all below @oldest? */
+static bool needs_below(struct tarn_publisher *publisher, uint32_t i, uint64_t oldest)
+{
+	/* T4 <> T3 in take_seat() and hold(); T6 <- T5 */
+	uint32_t how = atomic_load_explicit(&subscriber_seat(&publisher->topic, i)->value,
+					    memory_order_seq_cst);
+	uint64_t low =
+		atomic_load_explicit(&publisher->lane.shm->lows[i].pos, memory_order_seq_cst);
+
+	if (how == COMING)
+		return true;
+	return low < oldest && (how == LOSSLESS || (how == LOSSY && low != 0));
+}
+
+/* Does nobody need what lies below @oldest? Who is dead is got up from his seat. */
+static bool nobody_needs(struct tarn_publisher *publisher, uint64_t oldest)
+{
+	struct topic *topic = &publisher->topic;
+	/* T4 <> T3: raised before the seat is taken */
+	uint32_t seats = atomic_load_explicit(&topic->shm->seats, memory_order_seq_cst);
+	int tries = 0;
+
+	for (uint32_t i = 0; i < seats && i < TARN_TOPIC_SUBSCRIBERS_MAX; i++) {
+		struct seat_shm *seat = subscriber_seat(topic, i);
+		/* T4 <> T3 */
+		uint32_t id = atomic_load_explicit(&seat->id, memory_order_seq_cst);
+
+		if (id == 0 || !needs_below(publisher, i, oldest))
+			continue;
+		if (++tries > PRIM_TRIES || !tarn__seat_dead(&topic->prim, id, true)) {
+			publisher->blocker = i;
+			return false;
+		}
+		/* seq_cst: if another has sat down meanwhile it stays */
+		(void)atomic_compare_exchange_strong_explicit(
+			&seat->id, &id, 0, memory_order_seq_cst, memory_order_relaxed);
+		i--; /* and look at the seat again */
+	}
+	publisher->blocker = UINT32_MAX;
+	return true;
+}
+
+/* Have all below @end. 0, -EAGAIN. */
+static int claim(struct tarn_publisher *publisher, uint64_t end)
+{
+	struct lane *lane = &publisher->lane;
+	uint64_t part_size = lane->capacity / PARTS;
+	uint64_t to = (end + part_size - 1) & ~(part_size - 1), pos = publisher->pos;
+	uint64_t gone, part, oldest = publisher->oldest;
+
+	to = to - pos > lane->capacity ? pos + lane->capacity : to;
+	gone = to - lane->capacity;
+	part = gone / part_size;
+	/* At pos the header says 0, so whoever comes there waits. */
+	if (gone > oldest)
+		oldest = gone == pos || part > publisher->part ? pos
+							       : publisher->starts[part % PARTS];
+	if (oldest != publisher->oldest) {
+		if (!nobody_needs(publisher, oldest))
+			return -EAGAIN;
+		/* T3 <> T4, T7 -> T8 */
+		atomic_store_explicit(&lane->shm->oldest, oldest, memory_order_seq_cst);
+		publisher->oldest = oldest;
+	}
+	/* The second look: who has come since the first, or has taken hold of something. */
+	if (gone > lane->capacity && !nobody_needs(publisher, oldest))
+		return -EAGAIN;
+	publisher->free_to = to;
+	return 0;
+}
+
+/* Where a message of @bytes goes. 0, -EAGAIN, -EBUSY, -EIO. */
+__attribute__((noinline)) static int find_room(struct tarn_publisher *publisher, uint64_t bytes,
+					       uint64_t *ret_start)
+{
+	struct lane *lane = &publisher->lane;
+	uint64_t pos = publisher->pos, left = lane->capacity - (pos & lane->mask);
+	uint64_t start = bytes > left ? pos + left : pos;
+	uint64_t end = start + bytes + sizeof(struct message_shm);
+	int r;
+
+	if (publisher->topic.stale)
+		return -EBUSY;
+	if (TARN__UNLIKELY(tarn_segment_damaged(publisher->topic.prim.sec.region->seg)))
+		return -EIO;
+	note_start(publisher, pos);
+	if (end > publisher->free_to) {
+		r = claim(publisher, end);
+		if (r < 0)
+			return r;
+	}
+	note_start(publisher, start); /* behind a skip */
+	*ret_start = start;
+	return 0;
+}
+
+/* From @pos on: up to where is no other thought needed? */
+static void set_limit(struct tarn_publisher *publisher)
+{
+	uint64_t part_size = publisher->lane.capacity / PARTS;
+	uint64_t part_end = (publisher->pos / part_size + 1) * part_size;
+
+	publisher->topic.limit = part_end < publisher->free_to ? part_end : publisher->free_to;
+	if (publisher->pos / part_size != publisher->part)
+		publisher->topic.limit = publisher->pos; /* its start is to be noted */
+}
+
+/* --- publish ------------------------------------------------------------------------------- */
+
+static inline void store_payload(void *to, const void *from, size_t size)
+{
+	/* Who copies without a hold copies small ones alone, and looks afterwards. */
+	if (size <= SMALL)
+		tarn__store_bytes(to, from, size);
+	else
+		memcpy(to, from, size);
+}
+
+/* All of the header at @pos but its number. */
+static inline void store_header(struct tarn_publisher *publisher, struct message_shm *message,
+				uint32_t size, int64_t time)
+{
+	/* relaxed, all: published by the number */
+	atomic_store_explicit(&message->size, size, memory_order_relaxed);
+	atomic_store_explicit(&message->back, publisher->back, memory_order_relaxed);
+	atomic_store_explicit(&message->time, (uint64_t)time, memory_order_relaxed);
+	atomic_store_explicit(&message->member, publisher->id, memory_order_relaxed);
+	atomic_store_explicit(&message->flags, 0, memory_order_relaxed);
+}
+
+/* Somebody sleeps, perhaps: T10 <> T9 in try_message(). */
+static inline void notify(struct tarn_publisher *publisher)
+{
+	struct topic *topic = &publisher->topic;
+
+	/* relaxed: set seldom, and found at the next message */
+	if (TARN__UNLIKELY(topic->fence) ||
+	    TARN__UNLIKELY(atomic_load_explicit(&topic->shm->fence, memory_order_relaxed) != 0)) {
+		/* a full barrier, as an exchange that tools understand */
+		uint64_t last =
+			atomic_load_explicit(&publisher->lane.shm->last, memory_order_relaxed);
+
+		(void)atomic_exchange_explicit(&publisher->lane.shm->last, last,
+					       memory_order_seq_cst);
+	}
+	(void)tarn__prim_ring(&topic->prim, INT32_MAX);
+}
+
+/* What was written from @start to @end is whole: publish it. */
+static inline void make_visible(struct tarn_publisher *publisher, uint64_t start, uint64_t last,
+				uint64_t end, uint64_t number)
+{
+	struct lane *lane = &publisher->lane;
+	uint64_t pos = publisher->pos;
+
+	/* relaxed: published by the next store */
+	if (TARN__UNLIKELY(start != pos)) {
+		struct message_shm *skip = message_at(lane, pos);
+
+		atomic_store_explicit(&message_at(lane, start)->number, number,
+				      memory_order_relaxed);
+		atomic_store_explicit(&skip->size, 0, memory_order_relaxed);
+		number |= NUMBER_SKIP;
+	}
+	/* T1 -> T2 in tarn__message_see() */
+	atomic_store_explicit(&message_at(lane, pos)->number, number, memory_order_release);
+	publisher->pos = end;
+	count(publisher, last, publisher->number - 1);
+	if (TARN__UNLIKELY(end + sizeof(struct message_shm) >= publisher->topic.limit))
+		set_limit(publisher);
+	notify(publisher);
+}
+
+/* The header behind @end has number 0 before anything in front of it is published. */
+static inline void terminate(struct tarn_publisher *publisher, uint64_t end)
+{
+	/* relaxed: published by a number */
+	atomic_store_explicit(&message_at(&publisher->lane, end)->number, 0, memory_order_relaxed);
+}
+
+static inline bool takes_size(const struct tarn_publisher *publisher, size_t size)
+{
+	return size <= publisher->size_max && size >= publisher->topic.least &&
+	       size <= publisher->topic.most;
+}
+
+static inline int64_t stamp(const struct tarn_publisher *publisher)
+{
+	return publisher->timed ? tarn__plat_now() : 0;
+}
+
+/* What lies between the last message and @start, if it is not at pos, is a skip. */
+static inline void step_back(struct tarn_publisher *publisher, uint64_t start)
+{
+	if (TARN__UNLIKELY(start != publisher->pos))
+		publisher->back += (uint32_t)(start - publisher->pos);
+}
+
+static int find_start(struct tarn_publisher *publisher, size_t size, uint64_t *ret_start)
+{
+	uint64_t bytes = bytes_of(size);
+
+	if (TARN__UNLIKELY(!takes_size(publisher, size)))
+		return -EMSGSIZE;
+	*ret_start = publisher->pos;
+	return TARN__LIKELY(publisher->pos + bytes + sizeof(struct message_shm) <=
+			    publisher->topic.limit)
+		       ? 0
+		       : find_room(publisher, bytes, ret_start);
+}
+
+int tarn_publisher_publish(struct tarn_publisher *publisher, const void *data, size_t size)
+{
+	struct message_shm *message;
+	uint64_t start, end;
+	int r = find_start(publisher, size, &start);
+
+	if (TARN__UNLIKELY(r < 0))
+		return r;
+	message = message_at(&publisher->lane, start);
+	end = start + bytes_of(size);
+	terminate(publisher, end);
+	store_payload(message->payload, data, size);
+	step_back(publisher, start);
+	store_header(publisher, message, (uint32_t)size, stamp(publisher));
+	publisher->lent = false;
+	publisher->back = (uint32_t)(end - start);
+	make_visible(publisher, start, start, end, publisher->number++);
+	return 0;
+}
+
+/* Is there room at @end for one more of a batch, of @bytes? A batch lies in one piece. */
+static inline bool room_for_more(struct tarn_publisher *publisher, uint64_t end, uint64_t bytes)
+{
+	struct lane *lane = &publisher->lane;
+	uint64_t need = end + bytes + sizeof(struct message_shm);
+
+	if (TARN__LIKELY(need <= publisher->topic.limit))
+		return true;
+	if ((end & lane->mask) + bytes + sizeof(struct message_shm) > lane->capacity ||
+	    need - publisher->pos > lane->capacity ||
+	    (need > publisher->free_to && claim(publisher, need) < 0))
+		return false;
+	note_start(publisher, end);
+	return true;
+}
+
+int tarn_publisher_publish_batch(struct tarn_publisher *publisher, const struct tarn_buf *bufs,
+				 size_t count, size_t *ret_count)
+{
+	uint64_t start, end, last, number = publisher->number;
+	int64_t time;
+	size_t done = 1;
+	int r = count == 0 ? -EINVAL : find_start(publisher, bufs[0].size, &start);
+
+	if (r < 0)
+		return r;
+	time = stamp(publisher);
+	step_back(publisher, start);
+	store_payload(message_at(&publisher->lane, start)->payload, bufs[0].data, bufs[0].size);
+	store_header(publisher, message_at(&publisher->lane, start), (uint32_t)bufs[0].size, time);
+	last = start;
+	end = start + bytes_of(bufs[0].size);
+	if (TARN__UNLIKELY(publisher->topic.limit <= publisher->pos))
+		set_limit(publisher);
+	publisher->back = (uint32_t)(end - start);
+	/* the rest, as far as it needs no thought */
+	for (; done < count && takes_size(publisher, bufs[done].size); done++) {
+		uint64_t bytes = bytes_of(bufs[done].size);
+		struct message_shm *message = message_at(&publisher->lane, end);
+
+		if (!room_for_more(publisher, end, bytes))
+			break;
+		store_payload(message->payload, bufs[done].data, bufs[done].size);
+		store_header(publisher, message, (uint32_t)bufs[done].size, time);
+		/* relaxed: published by the number of the first */
+		atomic_store_explicit(&message->number, number + done, memory_order_relaxed);
+		publisher->back = (uint32_t)bytes;
+		last = end;
+		end += bytes;
+	}
+	terminate(publisher, end);
+	publisher->lent = false;
+	publisher->number += done;
+	make_visible(publisher, start, last, end, number);
+	*ret_count = done;
+	return 0;
+}
+
+int tarn_publisher_loan(struct tarn_publisher *publisher, size_t size, void **ret_data)
+{
+	uint64_t start;
+	int r;
+
+	publisher->lent = false;
+	if (size < publisher->topic.least)
+		size = publisher->topic.least;
+	r = find_start(publisher, size, &start);
+	if (r < 0)
+		return r;
+	publisher->lent = true;
+	publisher->lent_pos = start;
+	publisher->lent_size = (uint32_t)size;
+	*ret_data = message_at(&publisher->lane, start)->payload;
+	return 0;
+}
+
+int tarn_publisher_commit(struct tarn_publisher *publisher, size_t size)
+{
+	uint64_t start = publisher->lent_pos, end;
+
+	if (publisher->topic.stale)
+		return -EBUSY;
+	if (!publisher->lent)
+		return -EINVAL;
+	if (size > publisher->lent_size || !takes_size(publisher, size))
+		return -EMSGSIZE;
+	end = start + bytes_of(size);
+	terminate(publisher, end);
+	step_back(publisher, start);
+	store_header(publisher, message_at(&publisher->lane, start), (uint32_t)size,
+		     stamp(publisher));
+	publisher->lent = false;
+	publisher->back = (uint32_t)(end - start);
+	make_visible(publisher, start, start, end, publisher->number++);
+	return 0;
+}
+
+void tarn_publisher_abort(struct tarn_publisher *publisher)
+{
+	publisher->lent = false;
+}
+
+/* --- waiting ------------------------------------------------------------------------------- */
+
+/* All of the lane is needed, by the blocker. Sleep until it has raised its low. 0, -ETIMEDOUT,
+ * -EIO. */
+static int wait_room(struct tarn_publisher *publisher, size_t size, int64_t deadline)
+{
+	struct lane_shm *shm = publisher->lane.shm;
+	uint32_t blocker = publisher->blocker;
+	struct seat_shm *seat = subscriber_seat(&publisher->topic, blocker);
+	/* acquire: before it is looked again */
+	uint32_t turn = atomic_load_explicit(&seat->token, memory_order_acquire);
+	uint32_t id = atomic_load_explicit(&seat->id, memory_order_relaxed); /* relaxed: a hint */
+	uint64_t start;
+	int r;
+
+	/* T9 <> T10 in raise_low() */
+	atomic_store_explicit(&shm->waits, 1, memory_order_seq_cst);
+	(void)tarn__plat_membarrier_sync(); /* without it the slice ends the wait */
+	r = find_start(publisher, size, &start);
+	if (r == -EAGAIN && publisher->blocker != blocker)
+		r = 0;
+	else if (r == -EAGAIN)
+		r = tarn__region_sleep(publisher->topic.prim.sec.region, &seat->token, turn, id,
+				       deadline);
+	/* relaxed: at worst it is woken in vain */
+	atomic_store_explicit(&shm->waits, 0, memory_order_relaxed);
+	return r;
+}
+
+int tarn_publisher_publish_wait(struct tarn_publisher *publisher, const void *data, size_t size,
+				int64_t deadline)
+{
+	for (;;) {
+		int r = tarn_publisher_publish(publisher, data, size);
+
+		if (r != -EAGAIN)
+			return r;
+		r = wait_room(publisher, size, deadline);
+		if (r < 0)
+			return r;
+	}
+}
+
+int tarn_publisher_loan_wait(struct tarn_publisher *publisher, size_t size, int64_t deadline,
+			     void **ret_data)
+{
+	for (;;) {
+		int r = tarn_publisher_loan(publisher, size, ret_data);
+
+		if (r != -EAGAIN)
+			return r;
+		r = wait_room(publisher, size, deadline);
+		if (r < 0)
+			return r;
+	}
+}
+
+static int try_subscribers(struct prim *prim, struct await *w, void *arg)
+{
+	const uint32_t *count = arg;
+
+	(void)w;
+	return tarn__topic_subscribers((struct topic *)prim) >= *count;
+}
+
+int tarn_publisher_wait_subscribers(struct tarn_publisher *publisher, uint32_t count,
+				    int64_t deadline)
+{
+	if (publisher->topic.stale)
+		return -EBUSY;
+	return tarn__prim_await(&publisher->topic.prim, deadline, try_subscribers, &count);
+}
+
+int tarn_publisher_blocker(struct tarn_publisher *publisher, struct tarn_topic_blocker *ret_blocker)
+{
+	struct tarn_section_who who;
+	struct seat_shm *seat;
+	uint32_t id;
+
+	if (publisher->blocker == UINT32_MAX)
+		return -ENOENT;
+	seat = subscriber_seat(&publisher->topic, publisher->blocker);
+	/* relaxed, both: for the eye */
+	id = atomic_load_explicit(&seat->id, memory_order_relaxed);
+	if (id == 0)
+		return -ENOENT;
+	tarn__section_who(&publisher->topic.prim.sec, id, 0, &who);
+	*ret_blocker = (struct tarn_topic_blocker){
+		.subscriber = publisher->blocker,
+		.member = id,
+		.pid = who.pid,
+		.lossy = atomic_load_explicit(&seat->value, memory_order_relaxed) == LOSSY,
+	};
+	return 0;
+}
+
+int tarn_publisher_stat(struct tarn_publisher *publisher, struct tarn_publisher_stat *ret_stat)
+{
+	*ret_stat = (struct tarn_publisher_stat){
+		.lane_size = publisher->lane.capacity,
+		.size_max = publisher->size_max < publisher->topic.most ? publisher->size_max
+									: publisher->topic.most,
+		.number = publisher->number - 1,
+		.publisher = publisher->topic.seat,
+		.subscribers = tarn__topic_subscribers(&publisher->topic),
+		.publishers = tarn__topic_publishers(&publisher->topic),
+	};
+	return 0;
+}
