@@ -14,6 +14,8 @@ extern const struct cli_cmd cmd_info;
 extern const struct cli_cmd cmd_get;
 extern const struct cli_cmd cmd_put;
 extern const struct cli_cmd cmd_watch;
+extern const struct cli_cmd cmd_pub;
+extern const struct cli_cmd cmd_echo;
 extern const struct cli_cmd cmd_cat;
 extern const struct cli_cmd cmd_hexdump;
 extern const struct cli_cmd cmd_check;

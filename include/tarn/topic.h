@@ -59,6 +59,8 @@ enum {
 	TARN_TOPIC_LATEST = 1u << 1,
 	/* Publisher: messages have no time stamp, which takes about as long as all the rest. */
 	TARN_TOPIC_NO_TIME = 1u << 2,
+	/* The topic is not created: -ENOENT where it is absent. */
+	TARN_TOPIC_EXISTING = 1u << 3,
 };
 
 /* All zero means: the default of each. */
@@ -115,14 +117,15 @@ struct tarn_topic_blocker {
 
 /**
  * tarn_publisher_open - become a publisher of topic @name.
- * @opts:          the topic is created if it is absent, of @opts->type. NULL: it must exist.
+ * @opts:          the topic is created if it is absent, of @opts->type. NULL: it must exist, and
+ *                 the default of each.
  * @ret_publisher: handle on success, untouched on failure; tarn_publisher_close() it
  *
  * It gets the lane of one that left or died, if there is one of the size asked for, and goes on
  * with its numbers; else a new one.
  *
  * Return: 0, or
- *   -ENOENT   @opts is NULL and there is no such topic
+ *   -ENOENT   there is no such topic, and it is not to be created
  *   -EINVAL   name or @opts out of range; diag says what
  *   -EUSERS   as many publishers as there may be are alive
  *   -EPROTO   the object is no topic, or of another version; or its messages are of another type:

@@ -38,7 +38,8 @@ static void init_topic(void *behind, uint64_t size, void *arg)
 
 static int check_opts(const char *name, const struct tarn_topic_opts *opts)
 {
-	const uint32_t flags = TARN_TOPIC_LOSSY | TARN_TOPIC_LATEST | TARN_TOPIC_NO_TIME;
+	const uint32_t flags =
+		TARN_TOPIC_LOSSY | TARN_TOPIC_LATEST | TARN_TOPIC_NO_TIME | TARN_TOPIC_EXISTING;
 
 	if (opts->lane_size != 0 &&
 	    (!tarn__is_pow2(opts->lane_size) || opts->lane_size < LANE_SIZE_MIN ||
@@ -48,10 +49,12 @@ static int check_opts(const char *name, const struct tarn_topic_opts *opts)
 				  " bytes: it is a power of two, %" PRIu64 " to %" PRIu64,
 				  name, opts->lane_size, LANE_SIZE_MIN, LANE_SIZE_MAX);
 	if ((opts->flags & ~flags) != 0)
-		return tarn__diag(opts->diag, -EINVAL,
-				  "topic %s: flags 0x%" PRIx32
-				  ": TARN_TOPIC_LOSSY (1), LATEST (2) and NO_TIME (4) are possible",
-				  name, opts->flags);
+		return tarn__diag(
+			opts->diag, -EINVAL,
+			"topic %s: flags 0x%" PRIx32
+			": TARN_TOPIC_LOSSY (1), LATEST (2), NO_TIME (4) and EXISTING (8) are "
+			"possible",
+			name, opts->flags);
 	if (opts->reserved[0] != 0 || opts->reserved[1] != 0)
 		return tarn__diag(opts->diag, -EINVAL, "topic %s: reserved options are not zero",
 				  name);
@@ -145,7 +148,7 @@ int tarn__topic_open(struct tarn_region *region, const char *name, size_t handle
 	struct prim_want want = {
 		.kind = TARN_OBJECT_TOPIC,
 		.seats = TOPIC_SEATS,
-		.make = opts != NULL,
+		.make = opts != NULL && (opts->flags & TARN_TOPIC_EXISTING) == 0,
 		.any = true,
 		.handle = handle,
 		.init_behind = init_topic,

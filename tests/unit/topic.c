@@ -125,6 +125,10 @@ static void bad_options_say_what(void **state)
 	opts.reserved[1] = 1;
 	assert_int_equal(tarn_subscriber_open(region, "news", &opts, &subscriber), -EINVAL);
 	assert_int_equal(tarn_subscriber_open(region, "news", NULL, &subscriber), -ENOENT);
+	opts.reserved[1] = 0;
+	opts.flags = TARN_TOPIC_EXISTING | TARN_TOPIC_LOSSY;
+	assert_int_equal(tarn_subscriber_open(region, "news", &opts, &subscriber), -ENOENT);
+	opts.flags = 0;
 	assert_int_equal(tarn_publisher_open(region, "news", NULL, &publisher), -ENOENT);
 	memset(longest, 'x', sizeof(longest));
 	longest[TARN_TOPIC_NAME_MAX + 1] = '\0';

@@ -1,0 +1,87 @@
+# tarn pub and tarn echo: messages by text, lines and frames, in either order; history, JSON, limits.
+bats_require_minimum_version 1.5.0
+load lib.bash
+
+lines_in() { [ "$(wc -l <"$1")" -ge "$2" ]; }
+
+@test "echo first, then pub: nothing is lost, and both end" {
+	tarn echo -c 3 -t 20 "$P/news" >got 3>&- &
+	tarn pub -w 1 -t 20 "$P/news" one 'two words' $'three\tand\x01'
+	wait
+	[ "$(cat got)" = $'one\ntwo words\nthree\tand\\x01' ]
+	tarn rm "$P" --yes
+}
+
+@test "pub first: echo gets what comes then, or history" {
+	printf 'a\n\nc' | tarn pub "$P/news"
+	run -0 tarn echo -H all -c 3 -t 20 "$P/news"
+	[ "$output" = $'a\n\nc' ]
+	run -0 tarn echo -H 1 -1 -t 20 "$P/news"
+	[ "$output" = c ]
+	run -5 tarn echo -t 0.1 "$P/news"
+	[[ $output == *"no message has come"* ]]
+	tarn pub -c 2 "$P/news" x y
+	run -0 tarn echo -H 4 -c 4 -t 20 "$P/news"
+	[ "$output" = $'x\ny\nx\ny' ]
+	tarn check "$P"
+	tarn rm "$P" --yes
+	run -5 tarn echo -t 0.1 "$P/news"
+	[[ $output == *"no such topic"* ]]
+}
+
+@test "frames come whole, and the bytes alone go out as they came" {
+	head -c 100000 /dev/urandom >frames
+	tarn pub -f 1000 -l 256K "$P/frames" <frames
+	tarn echo --raw -H all -c 100 -t 20 "$P/frames" >back
+	cmp frames back
+	run -0 tarn echo --hex -H 1 -1 -t 20 "$P/frames"
+	[ "$output" = "$(tail -c 1000 frames | od -An -v -tx1 | tr -d ' \n')" ]
+	head -c 1500 frames >odd
+	run -1 tarn pub -f 1000 "$P/frames" <odd
+	[[ $output == *"ends with 500 bytes, and a frame has 1000"* ]]
+	tarn rm "$P" --yes
+}
+
+@test "as JSON each line is an object by its schema" {
+	tarn pub "$P/news" 'say "hi"' $'\x01'
+	tarn echo --look -J -H all -c 2 -t 20 "$P/news" >lines
+	output=$(sed -n 1p lines)
+	json '.schema == "tarn.echo/1" and .number == 1 and .missed == 0 and .text == "say \"hi\"" and
+	      .hex == null and .size_bytes == 8 and .publisher == 0'
+	output=$(sed -n 2p lines)
+	json '.number == 2 and .text == null and .hex == "01"'
+	need python3
+	tarn help --man tarn-json | python3 "$SOURCE_DIR/tests/cli/schemas.py" check echo lines
+	tarn rm "$P" --yes
+}
+
+@test "a message that is too large is told both sizes; a lossless echo holds pub up, and is named" {
+	tarn pub -l 4096 "$P/small" a
+	head -c 3000 /dev/zero | tr '\0' x >large
+	run -1 tarn pub "$P/small" <large
+	[[ $output == *"a message of 3000 bytes; the largest has 1984"* ]]
+	tarn echo --lossless "$P/small" >got 3>&- &
+	echo=$!
+	tarn pub -w 1 -t 20 "$P/small" b
+	until_true lines_in got 1
+	kill -STOP "$echo"
+	run -5 tarn pub -c 0 -t 0.2 "$P/small" c
+	kill -CONT "$echo"
+	kill "$echo"
+	[[ $output == *"process $echo has not taken"* ]]
+	wait || true
+	tarn rm "$P" --yes
+}
+
+@test "what is no topic, and options that are none, are said" {
+	run -2 tarn pub nothing
+	[[ $output == *"REGION/TOPIC"* ]]
+	run -2 tarn pub -r 0 "$P/news" x
+	run -2 tarn pub -f 10 "$P/news" x
+	run -2 tarn echo --look --lossless "$P/news"
+	tarn create "$P"
+	tarn pub -l 4096 "$P/news" x
+	run -6 tarn echo -t 1 "$P/news:0"
+	[[ $output == *"a lane of a topic"* ]]
+	tarn rm "$P" --yes
+}

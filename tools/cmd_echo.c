@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * tarn echo REGION/TOPIC - print the messages of a topic as they come. It waits for a region or
+ * topic that is not there yet.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <tarn/topic.h>
+#include <tarn/type.h>
+
+#include "cli.h"
+#include "cmds.h"
+#include "look.h"
+#include "out.h"
+#include "stream.h"
+#include "typed.h"
+#include "value.h"
+
+#define NAP_NS 20000000 /* from one look for it to the next */
+
+static const struct cli_opt echo_opts[] = {
+	{ '1', "once", NULL, "print one message, and end" },
+	{ 'c', "count", "N", "end after N messages, 0 = never" },
+	{ 't', "timeout", "SECONDS", "end with exit code 5 when none has come for so long" },
+	{ 'H', "history", "N", "begin with so many of each publisher that are there, or all" },
+	{ 0, "lossless", NULL, "hold publishers up rather than miss a message" },
+	{ 0, "look", NULL, "only look: change nothing, and be counted by nobody" },
+	{ 'x', "hex", NULL, "in hexadecimal" },
+	{ 0, "raw", NULL, "the bytes alone, and nothing between messages" },
+	{ 'J', "json", NULL, "one JSON object a line, see tarn-json(5)" },
+	{ 0 },
+};
+
+static const struct out_col line_cols[] = {
+	{ "schema", NULL, OUT_TEXT, "of this line", false },
+	{ "name", NULL, OUT_TEXT, "REGION/TOPIC", false },
+	{ "publisher", NULL, OUT_COUNT, "its place", false },
+	{ "number", NULL, OUT_COUNT, "of this publisher's messages, counted from 1", false },
+	{ "missed", NULL, OUT_COUNT, "how many of them were lost before this one", false },
+	{ "time_ns", NULL, OUT_COUNT, "when it was published, CLOCK_MONOTONIC; 0: not said",
+	  false },
+	{ "size_bytes", NULL, OUT_SIZE, "of the message", false },
+	{ "text", NULL, OUT_TEXT, "the message, where it is printable and has no type", false },
+	{ "hex", NULL, OUT_TEXT, "the message, where it is not, and has no type", false },
+	{ "fields", NULL, OUT_LIST, "of a message that has a type", false },
+	{ 0 },
+};
+static const struct out_list line_list = { "each line", line_cols };
+static const struct out_col field_cols[] = {
+	{ "field", "FIELD", OUT_TEXT, "its path", false },
+	{ "value", "VALUE", OUT_VALUE, "what it is", false },
+	{ "unit", "UNIT", OUT_TEXT, "of the number", false },
+	{ 0 },
+};
+static const struct out_list field_list = { "fields", field_cols };
+static const struct out_list *const echo_lists[] = { &line_list, &field_list, NULL };
+
+struct echo {
+	struct cli *cli;
+	const char *name;
+	struct look_name where;
+	struct tarn_region_opts region_opts;
+	struct tarn_region *region;
+	struct tarn_subscriber *subscriber;
+	struct tarn_type *type; /* NULL: bytes */
+	unsigned char *bytes;
+	size_t room;
+	uint64_t count, history;
+	int64_t timeout_ns; /* -1: none */
+	struct tarn_message message;
+	struct json json;
+	const char *between;
+};
+
+/* --- printing ------------------------------------------------------------------------------ */
+
+static int line_leaf(const struct typed_leaf *leaf, void *arg)
+{
+	struct echo *e = arg;
+	char *text;
+
+	if (leaf->offset + leaf->field->size > e->message.size)
+		return 0; /* of an earlier version of the type, that has fewer */
+	text = value_text(leaf->field, e->bytes + leaf->offset, 0, 1, false);
+	printf("%s%s=%s", e->between, leaf->path, text != NULL ? text : "");
+	e->between = " ";
+	free(text);
+	return 0;
+}
+
+static int json_leaf(const struct typed_leaf *leaf, void *arg)
+{
+	struct echo *e = arg;
+	const unsigned char *at = e->bytes + leaf->offset;
+	char *text;
+
+	if (leaf->offset + leaf->field->size > e->message.size)
+		return 0;
+	text = value_text(leaf->field, at, 0, 1, true);
+	json_open(&e->json, NULL, '{');
+	json_text(&e->json, "field", leaf->path);
+	if (text != NULL && value_is_number(leaf->field, at))
+		json_verbatim(&e->json, "value", text);
+	else
+		json_text(&e->json, "value", text);
+	json_text(&e->json, "unit", leaf->field->unit[0] != '\0' ? leaf->field->unit : NULL);
+	json_close(&e->json, '}');
+	free(text);
+	return 0;
+}
+
+static bool printable(const unsigned char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if ((bytes[i] < 0x20 && bytes[i] != '\t') || bytes[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static char *hex_of(const struct echo *e)
+{
+	char *text = malloc(e->message.size * 2 + 1);
+
+	for (size_t i = 0; text != NULL && i < e->message.size; i++)
+		snprintf(text + 2 * i, 3, "%02x", e->bytes[i]);
+	if (text != NULL)
+		text[e->message.size * 2] = '\0';
+	return text;
+}
+
+static void put_json(struct echo *e)
+{
+	bool text = e->type == NULL && printable(e->bytes, e->message.size);
+	char *hex = e->type == NULL && !text ? hex_of(e) : NULL;
+
+	e->bytes[e->message.size] = '\0'; /* there is room */
+	e->json = out_line_begin(stdout, "tarn.echo/1");
+	json_text(&e->json, "name", e->name);
+	json_u64(&e->json, "publisher", e->message.publisher);
+	json_u64(&e->json, "number", e->message.number);
+	json_u64(&e->json, "missed", e->message.missed);
+	json_i64(&e->json, "time_ns", e->message.time_ns);
+	json_u64(&e->json, "size_bytes", e->message.size);
+	json_text(&e->json, "text", text ? (const char *)e->bytes : NULL);
+	json_text(&e->json, "hex", hex);
+	json_open(&e->json, "fields", '[');
+	if (e->type != NULL)
+		(void)typed_walk(e->type, "", true, UINT32_MAX, json_leaf, e, NULL);
+	json_close(&e->json, ']');
+	out_line_end(&e->json);
+	free(hex);
+}
+
+/* A line stays a line: what would end it, or change the terminal, is escaped. */
+static void put_text(const unsigned char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if ((bytes[i] < 0x20 && bytes[i] != '\t') || bytes[i] == 0x7f)
+			printf("\\x%02x", bytes[i]);
+		else
+			putchar(bytes[i]);
+	}
+	putchar('\n');
+}
+
+static void put_message(struct echo *e)
+{
+	struct cli *cli = e->cli;
+
+	if (e->message.missed != 0)
+		cli_note(cli, "%s: %" PRIu64 " messages of publisher %" PRIu32 " were missed",
+			 e->name, e->message.missed, e->message.publisher);
+	if (cli_given(cli, "json")) {
+		put_json(e);
+	} else if (cli_given(cli, "raw")) {
+		fwrite(e->bytes, 1, e->message.size, stdout);
+	} else if (cli_given(cli, "hex")) {
+		for (size_t i = 0; i < e->message.size; i++)
+			printf("%02x", e->bytes[i]);
+		putchar('\n');
+	} else if (e->type != NULL) {
+		e->between = "";
+		(void)typed_walk(e->type, "", true, UINT32_MAX, line_leaf, e, NULL);
+		putchar('\n');
+	} else {
+		put_text(e->bytes, e->message.size);
+	}
+}
+
+/* --- taking -------------------------------------------------------------------------------- */
+
+static int take(struct echo *e, int64_t deadline)
+{
+	for (;;) {
+		int64_t slice = tarn_deadline_after(STREAM_SLICE_NS);
+		int r = tarn_subscriber_take_wait(e->subscriber, e->bytes, e->room,
+						  slice < deadline ? slice : deadline, &e->message);
+		unsigned char *grown;
+
+		if (r != -ENOBUFS)
+			return r;
+		grown = realloc(e->bytes, e->message.size + 1);
+		if (grown == NULL)
+			return -ENOMEM;
+		e->bytes = grown;
+		e->room = e->message.size;
+	}
+}
+
+static int echo_all(struct echo *e)
+{
+	int64_t last = tarn_now();
+	uint64_t printed = 0;
+
+	while (stream_signal() == 0) {
+		int64_t deadline = e->timeout_ns < 0 ? INT64_MAX : last + e->timeout_ns;
+		int r = take(e, deadline);
+
+		if (r == 0) {
+			put_message(e);
+			if (!cli_flush() || ++printed == e->count)
+				return CLI_OK;
+			last = tarn_now();
+		} else if (r != -ETIMEDOUT) {
+			return cli_fail(e->cli, e->name, r);
+		} else if (tarn_now() >= deadline) {
+			cli_error(e->cli, "%s: no message has come in the time allowed", e->name);
+			return CLI_TIMEOUT;
+		}
+	}
+	return CLI_OK;
+}
+
+/* --- opening ------------------------------------------------------------------------------- */
+
+/* 0, -ENOENT, -EAGAIN: not yet; else why not. */
+static int try_open(struct echo *e)
+{
+	const struct tarn_topic_opts opts = {
+		.history = e->history > UINT32_MAX ? UINT32_MAX : (uint32_t)e->history,
+		.flags = TARN_TOPIC_EXISTING |
+			 (cli_given(e->cli, "lossless") ? 0 : (unsigned)TARN_TOPIC_LOSSY),
+		.diag = &e->cli->diag,
+	};
+	int r = 0;
+
+	if (e->region == NULL)
+		r = tarn_region_open(e->where.region, &e->region_opts, &e->region);
+	if (r == 0)
+		r = tarn_subscriber_open(e->region, e->where.object, &opts, &e->subscriber);
+	if (r < 0)
+		return r;
+	r = tarn_topic_describe(e->region, e->where.object, &e->type);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* -1: go on; else the exit code. */
+static int open_all(struct echo *e)
+{
+	const struct timespec nap = { .tv_nsec = NAP_NS };
+	int64_t began = tarn_now();
+	bool told = false;
+	int r;
+
+	while ((r = try_open(e)) == -ENOENT || r == -EAGAIN) {
+		e->cli->diag.what[0] = '\0';
+		if (stream_signal() != 0)
+			return CLI_OK;
+		if (e->timeout_ns >= 0 && tarn_now() - began >= e->timeout_ns) {
+			cli_error(e->cli, "%s: there was no such topic in the time allowed",
+				  e->name);
+			return CLI_TIMEOUT;
+		}
+		if (!told && tarn_now() - began > 1000000000)
+			cli_note(e->cli, "%s: waiting: there is no such topic yet", e->name);
+		told = tarn_now() - began > 1000000000;
+		nanosleep(&nap, NULL);
+	}
+	return r < 0 ? cli_fail(e->cli, e->name, r) : -1;
+}
+
+static bool take_options(struct echo *e)
+{
+	struct cli *cli = e->cli;
+	const char *history = cli_value(cli, "history");
+
+	if (!cli_seconds(cli, "timeout", &e->timeout_ns) ||
+	    !cli_number(cli, "count", 0, UINT64_MAX, &e->count))
+		return false;
+	if (history != NULL && strcmp(history, "all") == 0)
+		e->history = UINT32_MAX;
+	else if (!cli_number(cli, "history", 0, UINT32_MAX, &e->history))
+		return false;
+	if (cli_given(cli, "once"))
+		e->count = 1;
+	if (cli_given(cli, "look") && cli_given(cli, "lossless")) {
+		cli_usage(cli, "--look changes nothing, so it cannot be --lossless");
+		return false;
+	}
+	if (!look_name(cli->argv[0], &e->where) || e->where.object == NULL) {
+		cli_usage(cli, "%s: a topic is named REGION/TOPIC", cli->argv[0]);
+		return false;
+	}
+	return cli_given(cli, "look") ? look_opts(cli, &e->region_opts)
+				      : cli_open_opts(cli, &e->region_opts);
+}
+
+static int echo_run(struct cli *cli)
+{
+	struct echo e = { .cli = cli, .name = cli->argv[0], .timeout_ns = -1 };
+	int code;
+
+	if (!take_options(&e))
+		return CLI_USAGE;
+	e.room = 4096;
+	e.bytes = malloc(e.room + 1);
+	if (e.bytes == NULL)
+		return cli_fail(cli, e.name, -ENOMEM);
+	stream_signals_watch();
+	code = open_all(&e);
+	if (code < 0)
+		code = echo_all(&e);
+	tarn_subscriber_close(e.subscriber);
+	tarn_region_close(e.region);
+	tarn_type_free(e.type);
+	free(e.bytes);
+	return code;
+}
+
+static const struct cli_example echo_examples[] = {
+	{ "tarn echo house/news", "each message as it comes; in either order with tarn pub" },
+	{ "tarn echo -1 -H 1 house/news", "the newest one that is there" },
+	{ "tarn echo -J house/news | jq .text", "as JSON, a line each" },
+	{ "tarn echo --raw house/frames | ffplay -f rawvideo -", "the bytes alone" },
+	{ 0 },
+};
+
+static const struct cli_exit_note echo_exits[] = {
+	{ 0, "ended by --count, --once or a signal" },
+	{ 4, "permission denied" },
+	{ 5, "no message, or no such topic, in the time allowed" },
+	{ 6, "damaged, or of another version" },
+	{ 0 },
+};
+
+const struct cli_cmd cmd_echo = {
+	.name = "echo",
+	.args = "REGION/TOPIC",
+	.summary = "print the messages of a topic as they come",
+	.about = "Prints each message in a line: of a type as FIELD=VALUE, else as text, with what "
+		 "is not printable as \\xNN. A region or topic that is not there yet is waited "
+		 "for.\n\n"
+		 "It is lossy, unless told otherwise: it holds no publisher up, and if it is too "
+		 "slow "
+		 "it says how many messages it has missed. With --look it does not become a member "
+		 "of the region either, needs no permission to write, and does not count for tarn "
+		 "pub --wait-subscribers.",
+	.operand = "region",
+	.opts = echo_opts,
+	.schema = "tarn.echo/1",
+	.lists = echo_lists,
+	.examples = echo_examples,
+	.exits = echo_exits,
+	.groups = CLI_GROUP_OPEN,
+	.arg_min = 1,
+	.arg_max = 1,
+	.run = echo_run,
+};
