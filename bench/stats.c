@@ -8,10 +8,10 @@
 /* Places of two processors (one core's threads, one third-level cache, two of them) differ by
  * 1.6 and more; rounds at one place by a tenth. */
 #define MOVED 1.25
-/* So that both are told apart. Rows of bench/results/0.1.0.json have 102 to 150 ns, and one
- * has 455. */
+/* So that both are told apart. Rows of a run on an idle host had 102 to 150 ns, and one
+ * had 455. */
 #define PLACE 1.5
-/* Three of its 288 rows have 80 to 85 ns, and on a loaded host every seventh round: a table held
+/* Three of its 288 rows had 80 to 85 ns, and on a loaded host every seventh round: a table held
  * against what is seldom had would be one of exceptions. Of three places one has a third. */
 enum { PLACE_LEAST = 2, PLACE_PART = 3 };
 
