@@ -320,7 +320,8 @@ TARN_API void tarn_object_close(struct tarn_region *region, void *data);
  * tarn_object_remove - remove the name, whatever its kind. Those who have it open keep it; the
  * memory is reused once none of them is alive or has it open, and what the dead changed there in a
  * section has been undone.
- * Return: 0, -ENOENT, -EINVAL, -EPERM (observer), -EUCLEAN.
+ * Lanes go with their topic.
+ * Return: 0, -ENOENT, -EINVAL, -EPERM (observer), -EBUSY (a lane whose topic is there), -EUCLEAN.
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_object_remove(struct tarn_region *region, const char *name);

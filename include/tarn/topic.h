@@ -17,7 +17,8 @@
  *
  * A subscriber is lossless, if it does not say otherwise: a publisher whose lane is full of what
  * it has not taken yet waits for it, or is told by whom it is held up. One that is lossy holds
- * nobody up, but by what it holds in place; it is told exactly how many messages it has missed.
+ * nobody up, but by what it holds in place, while it copies more than 256 bytes, and while it
+ * opens; it is told exactly how many messages it has missed.
  *
  * Callers:   a handle belongs to one thread at a time. A child of fork() cannot use its parent's;
  *            it opens its own.
@@ -127,12 +128,12 @@ struct tarn_topic_blocker {
  * Return: 0, or
  *   -ENOENT   there is no such topic, and it is not to be created
  *   -EINVAL   name or @opts out of range; diag says what
- *   -EUSERS   as many publishers as there may be are alive
+ *   -EUSERS   as many publishers as there may be are alive, or lanes of other sizes take the places
  *   -EPROTO   the object is no topic, or of another version; or its messages are of another type:
  *             diag names the first field that differs
  *   -ENOSPC, -ENFILE, -ENOMEM  no room for topic or lane
  *   -EPERM    the region was opened to look on
- *   -EUCLEAN  a header, a description or what a lane says is damaged
+ *   -EUCLEAN  a header or a description is damaged, or what all lanes say that it could have
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_publisher_open(struct tarn_region *region, const char *name,
@@ -145,7 +146,8 @@ TARN_API void tarn_publisher_close(struct tarn_publisher *publisher);
 /**
  * tarn_publisher_publish - publish a copy of @size bytes.
  * Return: 0, or
- *   -EAGAIN    all of the lane is needed by subscribers: tarn_publisher_blocker() tells by whom
+ *   -EAGAIN    the next sixteenth of the lane, or what it takes, is needed by a subscriber:
+ *              tarn_publisher_blocker() tells by whom
  *   -EMSGSIZE  @size is larger than size_max of tarn_publisher_stat(), or not that of the type
  *   -EBUSY     the handle was inherited over fork()
  *   -EIO       the file was truncated
@@ -278,7 +280,7 @@ TARN_API TARN_NODISCARD int tarn_subscriber_hold_wait(struct tarn_subscriber *su
 
 /**
  * tarn_subscriber_release - let go of a held message; in any order.
- * Return: 0, -EINVAL (it is not held).
+ * Return: 0, -EINVAL (it is not held), -EBUSY (the handle was inherited over fork()).
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_subscriber_release(struct tarn_subscriber *subscriber,

@@ -68,6 +68,11 @@ static int check_name(const char *name, struct tarn_diag *diag)
 				  "a topic's name has 1 to %d bytes, since those of its lanes are "
 				  "longer; this one more",
 				  TARN_TOPIC_NAME_MAX);
+	if (name != NULL && strchr(name, ':') != NULL)
+		return tarn__diag(diag, -EINVAL,
+				  "topic %s: ':' is not possible in its name, since its lanes are "
+				  "named TOPIC:NUMBER",
+				  name);
 	return 0;
 }
 
@@ -325,8 +330,11 @@ int tarn__message_see(const struct lane *lane, uint64_t pos, struct sight *ret_s
 	ret_sight->size = size;
 	ret_sight->skip = (number & NUMBER_SKIP) != 0;
 	ret_sight->end = pos + (ret_sight->skip ? left : bytes_of(size));
-	return number == 0 || (ret_sight->number != 0 && ret_sight->end - pos <= left) ? 0
-										       : -EUCLEAN;
+	/* a skip leads on: there is none at the beginning of the lane */
+	return number == 0 || (ret_sight->number != 0 && ret_sight->end - pos <= left &&
+			       !(ret_sight->skip && left == lane->capacity))
+		       ? 0
+		       : -EUCLEAN;
 }
 
 /* --- who is there -------------------------------------------------------------------------- */

@@ -109,6 +109,11 @@ enum {
 	PARTS = 16, /* of a lane, for which a publisher asks at a time */
 };
 
+/* No lane ever comes so far: a position beyond is none. */
+#define POS_MAX (UINT64_MAX / 2)
+
+static_assert(LANE_SIZE_MAX < POS_MAX, "positions begin at capacity");
+
 /* message_shm.number */
 #define NUMBER_SKIP (UINT64_C(1) << 63)
 
@@ -243,7 +248,8 @@ struct reader {
 	struct held *held;
 	uint32_t held_count, held_room;
 	bool loose;   /* it may have a larger one: some were written over */
-	bool damaged; /* nothing is taken from it any more */
+	bool damaged; /* nothing is taken from it any more ... */
+	bool untold;  /* ... which nobody was told yet */
 };
 
 struct tarn_subscriber {
@@ -261,6 +267,12 @@ struct tarn_subscriber {
 static inline struct message_shm *message_at(const struct lane *lane, uint64_t pos)
 {
 	return (struct message_shm *)(void *)(lane->messages + (size_t)(pos & lane->mask));
+}
+
+/* May a message lie there? */
+static inline bool is_position(const struct lane *lane, uint64_t pos)
+{
+	return pos >= lane->capacity && pos <= POS_MAX && pos % MESSAGE_UNIT == 0;
 }
 
 /* Bytes of a message of @size bytes, its header included. */

@@ -63,7 +63,7 @@ int tarn__lane_check(const struct tarn__object *object, const char *where, tarn_
 	/* acquire, all: of the order in which they are stored */
 	oldest = atomic_load_explicit(&lane.shm->oldest, memory_order_acquire);
 	last = atomic_load_explicit(&lane.shm->last, memory_order_acquire);
-	if (oldest < lane.capacity || oldest % MESSAGE_UNIT != 0) {
+	if (!is_position(&lane, oldest)) {
 		tarn__audit_report(&audit, "oldest", "is a position", oldest, lane.capacity);
 		return audit.r;
 	}

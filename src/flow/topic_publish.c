@@ -54,6 +54,8 @@ static void note_start(struct tarn_publisher *publisher, uint64_t start)
 {
 	uint64_t part_size = publisher->lane.capacity / PARTS, part = start / part_size;
 
+	if (part < publisher->part) /* of a batch behind a skip it is known before */
+		return;
 	/* what is more than a lap ago is written over by later ones */
 	if (part - publisher->part > PARTS)
 		publisher->part = part - PARTS;
@@ -79,7 +81,7 @@ static int find_end(struct tarn_publisher *publisher)
 	uint64_t oldest = atomic_load_explicit(&lane->shm->oldest, memory_order_acquire);
 	uint64_t pos = oldest, number = 0, last = 0;
 
-	if (oldest < lane->capacity || oldest % MESSAGE_UNIT != 0)
+	if (!is_position(lane, oldest))
 		return -EUCLEAN;
 	publisher->part = oldest / (lane->capacity / PARTS) - 1;
 	note_start(publisher, oldest);
@@ -150,6 +152,8 @@ static int try_place(struct tarn_publisher *publisher, uint32_t place, uint64_t 
 
 static int find_place(struct tarn_publisher *publisher, uint64_t asked, struct tarn_diag *diag)
 {
+	int worst = 0;
+
 	/* First those that have a lane that suits, then those without one. */
 	for (int make = 0; make < 2; make++) {
 		for (uint32_t i = 0; i < TARN_TOPIC_PUBLISHERS_MAX; i++) {
@@ -161,12 +165,19 @@ static int find_place(struct tarn_publisher *publisher, uint64_t asked, struct t
 			if (!make && i >= lanes)
 				break;
 			r = try_place(publisher, i, asked, make != 0, diag);
-			if (r != -EAGAIN)
+			if (r == -EUCLEAN || r == -EPROTO)
+				worst = r; /* another place may be sound */
+			else if (r != -EAGAIN)
 				return r;
 		}
 	}
-	return tarn__diag(diag, -EUSERS, "topic %s: all of its %u places for publishers are taken",
-			  publisher->topic.prim.sec.name, TARN_TOPIC_PUBLISHERS_MAX);
+	if (worst < 0)
+		return worst;
+	return tarn__diag(
+		diag, -EUSERS,
+		"topic %s: all of its %u places for publishers are taken, or have lanes of "
+		"another size",
+		publisher->topic.prim.sec.name, TARN_TOPIC_PUBLISHERS_MAX);
 }
 
 int tarn_publisher_open(struct tarn_region *region, const char *name,
@@ -299,7 +310,6 @@ __attribute__((noinline)) static int find_room(struct tarn_publisher *publisher,
 		if (r < 0)
 			return r;
 	}
-	note_start(publisher, start); /* behind a skip */
 	*ret_start = start;
 	return 0;
 }
@@ -365,6 +375,7 @@ static inline void make_visible(struct tarn_publisher *publisher, uint64_t start
 
 	/* relaxed: published by the next store */
 	if (TARN__UNLIKELY(start != pos)) {
+		note_start(publisher, start); /* now that it will be there */
 		struct message_shm *skip = message_at(lane, pos);
 
 		atomic_store_explicit(&message_at(lane, start)->number, number,
@@ -473,6 +484,8 @@ int tarn_publisher_publish_batch(struct tarn_publisher *publisher, const struct 
 	end = start + bytes_of(bufs[0].size);
 	if (TARN__UNLIKELY(publisher->topic.limit <= publisher->pos))
 		set_limit(publisher);
+	if (TARN__UNLIKELY(start != publisher->pos))
+		note_start(publisher, start);
 	publisher->back = (uint32_t)(end - start);
 	/* the rest, as far as it needs no thought */
 	for (; done < count && takes_size(publisher, bufs[done].size); done++) {
@@ -587,6 +600,8 @@ int tarn_publisher_publish_wait(struct tarn_publisher *publisher, const void *da
 int tarn_publisher_loan_wait(struct tarn_publisher *publisher, size_t size, int64_t deadline,
 			     void **ret_data)
 {
+	if (size < publisher->topic.least)
+		size = publisher->topic.least;
 	for (;;) {
 		int r = tarn_publisher_loan(publisher, size, ret_data);
 

@@ -17,6 +17,7 @@
 enum {
 	SMALL = 256,  /* bytes that are copied without a hold, as topic_publish.c stores them */
 	RAISES = 32,  /* of low, a lap */
+	WALKS = 16,   /* to find where to begin beside one that publishes all the while */
 	TRIES = 1000, /* to find a message in a lane that is written over all the while */
 };
 #define NAP_NS        INT64_C(1000000)
@@ -133,30 +134,32 @@ static int begin(struct reader *reader, uint32_t history)
 {
 	struct lane *lane = &reader->lane;
 
-	for (int tries = 0; tries < TRIES; tries++) {
+	for (int tries = 0; tries < WALKS; tries++) {
 		/* T4 <> T3, and T8 <- T7 of who has no place */
 		uint64_t oldest = atomic_load_explicit(&lane->shm->oldest, memory_order_seq_cst);
 		/* acquire: what it counts is there */
 		uint64_t last = atomic_load_explicit(&lane->shm->last, memory_order_acquire);
-		/* relaxed: of the same publisher, before oldest came to be */
-		uint64_t counted = atomic_load_explicit(&lane->shm->counted, memory_order_relaxed);
-		uint64_t from = last >= oldest ? last : oldest;
+		/* acquire: the message that it counts is seen by the walk */
+		uint64_t counted = atomic_load_explicit(&lane->shm->counted, memory_order_acquire);
+		uint64_t from = last >= oldest ? last : oldest, now;
 		int r;
 
-		if (oldest < lane->capacity || from - oldest > lane->capacity ||
-		    from % MESSAGE_UNIT != 0)
+		if (!is_position(lane, oldest) || !is_position(lane, from) ||
+		    from - oldest > lane->capacity)
 			r = -EUCLEAN;
 		else
 			r = walk_on(reader, from, counted + 1);
 		if (r == 0)
 			walk_back(reader, oldest, last, history);
-		if (oldest_of(reader) != oldest)
-			continue; /* what was looked at may have been of two laps */
-		return r;
+		now = oldest_of(reader);
+		if (now == oldest || (r == 0 && now <= reader->pos))
+			return r;
+		/* what was looked at may have been of two laps */
 	}
 	reader->pos = oldest_of(reader); /* who has no place, beside one that never rests */
 	reader->number = 0;
-	return 0;
+	reader->loose = true;
+	return is_position(lane, reader->pos) ? 0 : -EUCLEAN;
 }
 
 /* Where it begins in a lane that it has just opened; low says so. */
@@ -173,7 +176,7 @@ static void settle_in(struct tarn_subscriber *subscriber, struct reader *reader,
 		if (reader->low != NULL) /* what a predecessor left. seq_cst: T3 <> T4 */
 			atomic_store_explicit(reader->low, 0, memory_order_seq_cst);
 		if (begin(reader, history) < 0)
-			reader->damaged = true;
+			reader->damaged = reader->untold = true;
 	}
 	if (reader->low == NULL || !guarded(subscriber))
 		return;
@@ -193,7 +196,6 @@ static int add_readers(struct tarn_subscriber *subscriber, bool coming, uint32_t
 	uint32_t comings = atomic_load_explicit(&topic->shm->comings, memory_order_acquire);
 	uint32_t lanes = atomic_load_explicit(&topic->shm->lanes, memory_order_acquire);
 	struct reader *grown;
-	int worst = 0;
 
 	if (lanes > TARN_TOPIC_PUBLISHERS_MAX)
 		lanes = TARN_TOPIC_PUBLISHERS_MAX;
@@ -213,14 +215,16 @@ static int add_readers(struct tarn_subscriber *subscriber, bool coming, uint32_t
 		if (reader->lane.shm == NULL) {
 			r = tarn__lane_open(topic, place, 0, &reader->lane, NULL);
 			reader->damaged = r < 0;
+			reader->untold = r == -EUCLEAN || r == -EPROTO;
 			if (r == 0)
 				settle_in(subscriber, reader, coming, history);
 		}
-		if (r < 0 && r != -ENOENT) /* it was removed */
-			worst = r;
+		/* One that was removed is no more; of one that is damaged the next take tells. */
+		if (r < 0 && r != -ENOENT && !reader->untold)
+			return r;
 	}
 	subscriber->comings = comings;
-	return worst;
+	return 0;
 }
 
 /* --- open and close ------------------------------------------------------------------------ */
@@ -347,25 +351,31 @@ static inline bool is_next(const struct reader *reader, const struct sight *sigh
 	       (reader->loose && sight->number >= reader->number);
 }
 
+/* To the newest message, over all others. */
+static inline void go_to_last(struct reader *reader)
+{
+	/* acquire: what it counts is there */
+	uint64_t last = atomic_load_explicit(&reader->lane.shm->last, memory_order_acquire);
+
+	if (last > reader->pos && is_position(&reader->lane, last)) {
+		reader->pos = last;
+		reader->loose = true;
+	}
+}
+
 /* The next message of the lane. 0, -EAGAIN: none now, -EUCLEAN. */
 static int look(struct tarn_subscriber *subscriber, struct reader *reader, struct sight *ret_sight)
 {
-	if (subscriber->latest) {
-		/* acquire: what it counts is there */
-		uint64_t last = atomic_load_explicit(&reader->lane.shm->last, memory_order_acquire);
-
-		if (last > reader->pos && last % MESSAGE_UNIT == 0) {
-			reader->pos = last;
-			reader->loose = true;
-		}
-	}
 	for (int tries = 0; tries < TRIES; tries++) {
-		int r = tarn__message_see(&reader->lane, reader->pos, ret_sight);
+		int r;
 
+		if (subscriber->latest)
+			go_to_last(reader);
+		r = tarn__message_see(&reader->lane, reader->pos, ret_sight);
 		if (!still_there(subscriber, reader)) {
 			reader->pos = oldest_of(reader);
 			reader->loose = true;
-			if (reader->pos % MESSAGE_UNIT != 0)
+			if (!is_position(&reader->lane, reader->pos))
 				return give_up(subscriber, reader);
 			continue;
 		}
@@ -420,11 +430,18 @@ static int find(struct tarn_subscriber *subscriber, struct reader **ret_reader,
 		if (at >= count)
 			at = 0;
 		reader = &subscriber->readers[at];
-		if (TARN__UNLIKELY(reader->damaged))
-			continue;
+		if (TARN__UNLIKELY(reader->damaged)) {
+			if (!reader->untold)
+				continue;
+			reader->untold = false;
+			return -EUCLEAN;
+		}
 		r = look(subscriber, reader, ret_sight);
-		if (r == -EAGAIN)
+		if (r == -EAGAIN) {
+			if (guarded(subscriber))
+				raise_low(subscriber, reader);
 			continue;
+		}
 		subscriber->turn = at + 1;
 		*ret_reader = reader;
 		return r;
@@ -572,6 +589,8 @@ int tarn_subscriber_hold(struct tarn_subscriber *subscriber, struct tarn_message
 		reader->held[reader->held_count++] = (struct held){ .pos = reader->pos };
 		subscriber->held++;
 		step(subscriber, reader, &sight, ret_message);
+		if (guarded(subscriber))
+			raise_low(subscriber, reader);
 		return 0;
 	}
 	return -EAGAIN;
@@ -588,7 +607,9 @@ static void drop_released(struct tarn_subscriber *subscriber, struct reader *rea
 		return;
 	reader->held_count -= gone;
 	memmove(reader->held, reader->held + gone, reader->held_count * sizeof(*reader->held));
-	if (guarded(subscriber))
+	if (reader->damaged && reader->held_count == 0)
+		store_low(subscriber, reader, guarded(subscriber) ? LOW_OF_NOBODY : 0);
+	else if (guarded(subscriber))
 		raise_low(subscriber, reader);
 	else
 		store_low(subscriber, reader, reader->held_count != 0 ? reader->held[0].pos : 0);
@@ -669,9 +690,11 @@ static int wait_message(struct tarn_subscriber *subscriber, int64_t deadline)
 int tarn_subscriber_take_wait(struct tarn_subscriber *subscriber, void *buf, size_t buf_size,
 			      int64_t deadline, struct tarn_message *ret_message)
 {
-	for (;;) {
+	for (bool vain = false;; vain = true) {
 		int r = tarn_subscriber_take(subscriber, buf, buf_size, ret_message);
 
+		if (r == -EAGAIN && vain && tarn__plat_now() >= deadline)
+			r = -ETIMEDOUT; /* whatever a peer makes us look for */
 		if (r != -EAGAIN)
 			return r;
 		r = wait_message(subscriber, deadline);
@@ -683,9 +706,11 @@ int tarn_subscriber_take_wait(struct tarn_subscriber *subscriber, void *buf, siz
 int tarn_subscriber_hold_wait(struct tarn_subscriber *subscriber, int64_t deadline,
 			      struct tarn_message *ret_message)
 {
-	for (;;) {
+	for (bool vain = false;; vain = true) {
 		int r = tarn_subscriber_hold(subscriber, ret_message);
 
+		if (r == -EAGAIN && vain && tarn__plat_now() >= deadline)
+			r = -ETIMEDOUT; /* whatever a peer makes us look for */
 		if (r != -EAGAIN)
 			return r;
 		r = wait_message(subscriber, deadline);

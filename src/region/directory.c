@@ -636,6 +636,23 @@ static void unname_lanes(struct tarn_region *region, const char *name)
 	}
 }
 
+/* Is it a lane, and its topic there? Then it goes with that alone. The lock is held. */
+static bool goes_with_topic(struct tarn_region *region, const struct entry *lane)
+{
+	char name[TARN__NAME_SIZE];
+	uint32_t index, state;
+	struct entry entry;
+	char *end;
+
+	memcpy(name, lane->name, sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	end = strrchr(name, ':');
+	if (lane->kind != TARN_OBJECT_LANE || end == NULL)
+		return false;
+	*end = '\0';
+	return lookup(region, name, &index, &state, &entry) == 0 && entry.kind == TARN_OBJECT_TOPIC;
+}
+
 int tarn_object_remove(struct tarn_region *region, const char *name)
 {
 	struct entry entry;
@@ -649,7 +666,9 @@ int tarn_object_remove(struct tarn_region *region, const char *name)
 	r = tarn__region_lock(region);
 	if (r == 0) {
 		r = lookup(region, name, &index, &state, &entry);
-		if (r == 0 || r == -EUCLEAN) { /* a damaged one may go too */
+		if (r == 0 && goes_with_topic(region, &entry)) {
+			r = -EBUSY;
+		} else if (r == 0 || r == -EUCLEAN) { /* a damaged one may go too */
 			if (r == 0 && entry.kind == TARN_OBJECT_TOPIC)
 				unname_lanes(region, name);
 			unname(region, index, state);

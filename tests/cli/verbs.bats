@@ -68,6 +68,9 @@ speak()
 	said put -J "${P}t/kitchen.state=off" "${P}t/kitchen.samples=$(seq -s, 20)"
 	said put -J --write "${P}t/kitchen.state=off" "${P}t/kitchen.time=3"
 	tarn rm "${P}t" --yes >/dev/null
+	tarn pub "${P}m/news" text $'\x01'
+	said echo -J -H all -c 2 -t 20 "${P}m/news"
+	tarn rm "${P}m" --yes >/dev/null
 	said check -J "$P"
 	said gc -J
 	said gc -J "$P"

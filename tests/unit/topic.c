@@ -130,6 +130,7 @@ static void bad_options_say_what(void **state)
 	assert_int_equal(tarn_subscriber_open(region, "news", &opts, &subscriber), -ENOENT);
 	opts.flags = 0;
 	assert_int_equal(tarn_publisher_open(region, "news", NULL, &publisher), -ENOENT);
+	assert_int_equal(tarn_subscriber_open(region, "a:1", &small, &subscriber), -EINVAL);
 	memset(longest, 'x', sizeof(longest));
 	longest[TARN_TOPIC_NAME_MAX + 1] = '\0';
 	opts.reserved[1] = 0;
@@ -380,6 +381,30 @@ static void what_lies_behind_a_skip_is_kept(void **state)
 	expect_none();
 }
 
+/* A loan that skipped, and is dropped: history is what it was. */
+static void a_dropped_loan_costs_no_history(void **state)
+{
+	static unsigned char bytes[1200];
+	struct tarn_message message;
+	void *data;
+	uint64_t n;
+
+	(void)state;
+	open_publisher();
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(tarn_publisher_publish(publisher, bytes, sizeof(bytes)), 0);
+	assert_int_equal(tarn_publisher_loan(publisher, sizeof(bytes), &data), 0);
+	tarn_publisher_abort(publisher);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(publish(1), 0);
+	open_subscriber(0, UINT32_MAX);
+	for (n = 3; n < 9; n++) /* the loan had asked for what the first two took */
+		if (tarn_subscriber_take(subscriber, bytes, sizeof(bytes), &message) != 0 ||
+		    message.number != n)
+			break;
+	assert_int_equal(n, 9);
+}
+
 static uint64_t seed = 1;
 
 static uint32_t random_below(uint32_t end)
@@ -594,103 +619,6 @@ static void a_child_opens_its_own(void **state)
 	expect_none();
 }
 
-static int take_ten(void)
-{
-	const struct tarn_topic_opts opts = { .history = 0 };
-	struct tarn_subscriber *mine;
-	struct tarn_message message;
-	uint64_t got;
-
-	if (tarn_subscriber_open(region, "news", &opts, &mine) != 0)
-		return 1;
-	for (uint64_t n = 0; n < 10; n++)
-		if (tarn_subscriber_take_wait(mine, &got, sizeof(got),
-					      tarn_deadline_after(INT64_C(5000000000)),
-					      &message) != 0 ||
-		    got != n)
-			return 2;
-	tarn_subscriber_close(mine);
-	return 0;
-}
-
-static void who_waits_is_woken(void **state)
-{
-	int status;
-	pid_t pid;
-
-	(void)state;
-	open_publisher();
-	assert_int_equal(
-		tarn_publisher_wait_subscribers(publisher, 1, tarn_deadline_after(1000000)),
-		-ETIMEDOUT);
-	pid = fork();
-	if (pid == 0)
-		_exit(take_ten());
-	assert_int_equal(tarn_publisher_wait_subscribers(publisher, 1,
-							 tarn_deadline_after(INT64_C(5000000000))),
-			 0);
-	for (uint64_t n = 0; n < 10; n++) {
-		pause_us((int64_t)(n % 3) * 1000);
-		assert_int_equal(publish(n), 0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
-
-static int take_slowly(void)
-{
-	struct tarn_subscriber *mine;
-	struct tarn_message message;
-	uint64_t got;
-
-	if (tarn_subscriber_open(region, "news", &small, &mine) != 0)
-		return 1;
-	for (uint64_t n = 0; n < 1000; n++) {
-		if (n % 100 == 0)
-			pause_us(1000);
-		if (tarn_subscriber_hold_wait(mine, tarn_deadline_after(INT64_C(5000000000)),
-					      &message) != 0)
-			return 2;
-		memcpy(&got, message.data, sizeof(got));
-		if (got != n || tarn_subscriber_release(mine, &message) != 0)
-			return 3;
-	}
-	return 0;
-}
-
-static void who_waits_for_room_is_woken(void **state)
-{
-	void *data;
-	int status;
-	pid_t pid;
-
-	(void)state;
-	open_publisher();
-	pid = fork();
-	if (pid == 0)
-		_exit(take_slowly());
-	assert_int_equal(tarn_publisher_wait_subscribers(publisher, 1,
-							 tarn_deadline_after(INT64_C(5000000000))),
-			 0);
-	for (uint64_t n = 0; n < 1000; n++) {
-		if (n % 2 == 0) {
-			assert_int_equal(tarn_publisher_publish_wait(
-						 publisher, &n, sizeof(n),
-						 tarn_deadline_after(INT64_C(5000000000))),
-					 0);
-			continue;
-		}
-		assert_int_equal(tarn_publisher_loan_wait(publisher, sizeof(n),
-							  tarn_deadline_after(INT64_C(5000000000)),
-							  &data),
-				 0);
-		memcpy(data, &n, sizeof(n));
-		assert_int_equal(tarn_publisher_commit(publisher, sizeof(n)), 0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
-
 static int count_object(const struct tarn_object_stat *stat, void *arg)
 {
 	(void)stat;
@@ -706,6 +634,7 @@ static void removing_a_topic_removes_its_lanes(void **state)
 	assert_int_equal(tarn_region_objects(region, count_object, &before), 0);
 	open_publisher();
 	open_subscriber(0, 0);
+	assert_int_equal(tarn_object_remove(region, "news:0"), -EBUSY);
 	assert_int_equal(tarn_object_remove(region, "news"), 0);
 	assert_int_equal(publish(1), 0); /* who has it open keeps it */
 	expect(1, 1, 0);
@@ -743,11 +672,27 @@ static void damage_is_said(void **state)
 	atomic_store_explicit(&shm->oldest, 17, memory_order_relaxed);
 	assert_int_equal(tarn_region_check(region, NULL, NULL), -EUCLEAN);
 	tarn_publisher_close(publisher);
-	publisher = NULL;
-	assert_int_equal(tarn_publisher_open(region, "news", &small, &publisher), -EUCLEAN);
+	open_publisher(); /* gets another lane */
+	assert_int_equal(publisher->topic.seat, 1);
+	assert_int_equal(publish(7), 0);
+	expect(7, 1, 0);
+	tarn_publisher_close(publisher);
+	/* far behind all that a lane can come to: what lies there would be outside of it */
+	atomic_store_explicit(&shm->oldest, UINT64_MAX - 31, memory_order_relaxed);
+	atomic_store_explicit(&message_at(&subscriber->readers[0].lane, UINT64_MAX - 31)->number, 0,
+			      memory_order_relaxed);
+	open_publisher();
+	assert_int_equal(publisher->topic.seat, 1);
+	tarn_publisher_close(publisher);
 	shm->capacity = 12345;
 	assert_int_equal(tarn_region_check(region, NULL, NULL), -EUCLEAN);
-	assert_int_equal(tarn_publisher_open(region, "news", &small, &publisher), -EUCLEAN);
+	open_publisher();
+	assert_int_equal(publisher->topic.seat, 1);
+	tarn_subscriber_close(subscriber);
+	open_subscriber(0, 0); /* it is told of the one, and reads the other */
+	assert_int_equal(tarn_subscriber_take(subscriber, &n, sizeof(n), &message), -EUCLEAN);
+	assert_int_equal(publish(8), 0);
+	expect(8, 2, 0);
 	tarn_subscriber_close(subscriber);
 	subscriber = NULL;
 	assert_int_equal(tarn_object_remove(region, "news"), 0);
@@ -767,12 +712,11 @@ int main(void)
 		TEST(a_loan_is_filled_in_place),
 		TEST(a_lane_that_is_empty_keeps_its_numbers),
 		TEST(what_lies_behind_a_skip_is_kept),
+		TEST(a_dropped_loan_costs_no_history),
 		TEST(sizes_of_all_kinds_pass),
 		TEST(each_publisher_has_its_lane),
 		TEST(the_dead_hold_nobody_up),
 		TEST(a_child_opens_its_own),
-		TEST(who_waits_is_woken),
-		TEST(who_waits_for_room_is_woken),
 		TEST(removing_a_topic_removes_its_lanes),
 		TEST(damage_is_said),
 	};
