@@ -507,7 +507,8 @@ static bool copy(struct tarn_subscriber *subscriber, struct reader *reader, void
 	const unsigned char *from = message_at(&reader->lane, reader->pos)->payload;
 
 	if (guarded(subscriber)) {
-		memcpy(buf, from, size);
+		if (size != 0) /* there may be no buffer then */
+			memcpy(buf, from, size);
 		return true;
 	}
 	if (size > SMALL && reader->low != NULL) {
