@@ -97,21 +97,9 @@ static int line_leaf(const struct typed_leaf *leaf, void *arg)
 static int json_leaf(const struct typed_leaf *leaf, void *arg)
 {
 	struct echo *e = arg;
-	const unsigned char *at = e->bytes + leaf->offset;
-	char *text;
 
-	if (leaf->offset + leaf->field->size > e->message.size)
-		return 0;
-	text = value_text(leaf->field, at, 0, 1, true);
-	json_open(&e->json, NULL, '{');
-	json_text(&e->json, "field", leaf->path);
-	if (text != NULL && value_is_number(leaf->field, at))
-		json_verbatim(&e->json, "value", text);
-	else
-		json_text(&e->json, "value", text);
-	json_text(&e->json, "unit", leaf->field->unit[0] != '\0' ? leaf->field->unit : NULL);
-	json_close(&e->json, '}');
-	free(text);
+	if (leaf->offset + leaf->field->size <= e->message.size)
+		typed_json(&e->json, leaf, e->bytes + leaf->offset);
 	return 0;
 }
 

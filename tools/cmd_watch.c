@@ -267,21 +267,9 @@ static int line_leaf(const struct typed_leaf *leaf, void *arg)
 static int json_leaf(const struct typed_leaf *leaf, void *arg)
 {
 	struct watched *w = arg;
-	const unsigned char *at = w->typed.copy + leaf->offset;
-	char *text;
 
-	if (!leaf_changed(w, leaf))
-		return 0;
-	text = value_text(leaf->field, at, 0, 1, true);
-	json_open(&w->json, NULL, '{');
-	json_text(&w->json, "field", leaf->path);
-	if (text != NULL && value_is_number(leaf->field, at))
-		json_verbatim(&w->json, "value", text);
-	else
-		json_text(&w->json, "value", text);
-	json_text(&w->json, "unit", leaf->field->unit[0] != '\0' ? leaf->field->unit : NULL);
-	json_close(&w->json, '}');
-	free(text);
+	if (leaf_changed(w, leaf))
+		typed_json(&w->json, leaf, w->typed.copy + leaf->offset);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <tarn/segment.h>
 
 #include "typed.h"
+#include "value.h"
 
 /* --- names --------------------------------------------------------------------------------- */
 
@@ -517,4 +518,20 @@ int typed_walk(const struct tarn_type *type, const char *path, bool each, uint32
 		return r;
 	snprintf(w.path, sizeof(w.path), "%s", path);
 	return walk_place(&w, place.field, place.offset, place.length, strlen(w.path));
+}
+
+void typed_json(struct json *json, const struct typed_leaf *leaf, const unsigned char *at)
+{
+	const struct tarn_field *field = leaf->field;
+	char *text = value_text(field, at, 0, 1, true);
+
+	json_open(json, NULL, '{');
+	json_text(json, "field", leaf->path);
+	if (text != NULL && value_is_number(field, at))
+		json_verbatim(json, "value", text);
+	else
+		json_text(json, "value", text);
+	json_text(json, "unit", field->unit[0] != '\0' ? field->unit : NULL);
+	json_close(json, '}');
+	free(text);
 }

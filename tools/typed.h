@@ -22,6 +22,7 @@
 #include <tarn/type.h>
 
 #include "cli.h"
+#include "json.h"
 #include "look.h"
 
 /* Where REGION/OBJECT.FIELD leads. */
@@ -89,5 +90,8 @@ struct typed_leaf {
 int typed_walk(const struct tarn_type *type, const char *path, bool each, uint32_t some,
 	       int (*fn)(const struct typed_leaf *leaf, void *arg), void *arg,
 	       struct tarn_diag *diag);
+
+/* { "field": PATH, "value": what is at @at, "unit": ... }, for verbs that print a line a change. */
+void typed_json(struct json *json, const struct typed_leaf *leaf, const unsigned char *at);
 
 #endif /* TARN_TOOLS_TYPED_H */

@@ -320,7 +320,7 @@ void tarn__lane_close(struct topic *topic, struct lane *lane)
 int tarn__message_see(const struct lane *lane, uint64_t pos, struct sight *ret_sight)
 {
 	const struct message_shm *message = message_at(lane, pos);
-	/* T2 <- T1 in publish() */
+	/* T2 <- T1 in make_visible() */
 	uint64_t number = atomic_load_explicit(&message->number, memory_order_acquire);
 	/* acquire: who is not guarded looks at oldest afterwards */
 	uint32_t size = atomic_load_explicit(&message->size, memory_order_acquire);

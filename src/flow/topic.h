@@ -60,7 +60,7 @@
  *   LOSSY            needs nothing                    holds what lies at low; it, and all behind
  *
  * Ordering, besides that of prim.h:
- *   T1 -> T2  publish() stores number              header_at() loads it, then the rest
+ *   T1 -> T2  make_visible() stores number; who looks at a message loads it, then the rest
  *   T3 <> T4  a publisher stores oldest, then looks at seats and low; a subscriber stores low, or
  *             that it is coming, then looks at oldest. All seq_cst: one of the two sees the other
  *   T5 -> T6  a subscriber has read, and raises low; a publisher sees that, and writes there

@@ -222,7 +222,7 @@ void tarn_publisher_close(struct tarn_publisher *publisher)
 /* Is it in the way of whoever wants to write over all below @oldest? */
 static bool needs_below(struct tarn_publisher *publisher, uint32_t i, uint64_t oldest)
 {
-	/* T4 <> T3 in take_seat() and hold(); T6 <- T5 */
+	/* T4 <> T3 in take_seat() and take_hold(); T6 <- T5 */
 	uint32_t how = atomic_load_explicit(&subscriber_seat(&publisher->topic, i)->value,
 					    memory_order_seq_cst);
 	uint64_t low =
@@ -375,9 +375,9 @@ static inline void make_visible(struct tarn_publisher *publisher, uint64_t start
 
 	/* relaxed: published by the next store */
 	if (TARN__UNLIKELY(start != pos)) {
-		note_start(publisher, start); /* now that it will be there */
 		struct message_shm *skip = message_at(lane, pos);
 
+		note_start(publisher, start); /* now that it will be there */
 		atomic_store_explicit(&message_at(lane, start)->number, number,
 				      memory_order_relaxed);
 		atomic_store_explicit(&skip->size, 0, memory_order_relaxed);

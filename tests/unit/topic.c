@@ -30,6 +30,7 @@ static int drop_topic(void **state)
 
 static void open_publisher(void)
 {
+	publisher = NULL; /* the one before is closed */
 	assert_int_equal(tarn_publisher_open(region, "news", &small, &publisher), 0);
 }
 
@@ -37,6 +38,7 @@ static void open_subscriber(uint32_t how, uint32_t history)
 {
 	const struct tarn_topic_opts opts = { .flags = how, .history = history };
 
+	subscriber = NULL; /* as above */
 	assert_int_equal(tarn_subscriber_open(region, "news", &opts, &subscriber), 0);
 }
 
