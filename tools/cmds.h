@@ -16,6 +16,7 @@ extern const struct cli_cmd cmd_put;
 extern const struct cli_cmd cmd_watch;
 extern const struct cli_cmd cmd_pub;
 extern const struct cli_cmd cmd_echo;
+extern const struct cli_cmd cmd_topics;
 extern const struct cli_cmd cmd_cat;
 extern const struct cli_cmd cmd_hexdump;
 extern const struct cli_cmd cmd_check;

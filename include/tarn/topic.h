@@ -299,6 +299,55 @@ TARN_API TARN_NODISCARD int tarn_subscriber_stat(struct tarn_subscriber *subscri
 TARN_API TARN_NODISCARD int tarn_topic_describe(struct tarn_region *region, const char *name,
 						struct tarn_type **ret_type);
 
+enum tarn_topic_role {
+	TARN_TOPIC_PUBLISHES = 1,
+	TARN_TOPIC_COMES = 2, /* a subscriber that is just opening: it needs all that is there */
+	TARN_TOPIC_TAKES_ALL = 3,
+	TARN_TOPIC_TAKES_LOSSY = 4, /* the newest alone, too */
+};
+
+/* A publisher or subscriber of a topic, as others see it. */
+struct tarn_topic_user {
+	uint32_t role;  /* enum tarn_topic_role */
+	uint32_t place; /* of publishers, or of subscribers */
+	uint32_t slot;  /* of its member; UINT32_MAX: a lane whose publisher has left */
+	int32_t pid;    /* in its PID namespace, for the eye */
+	int32_t tid;
+	bool alive;
+	bool waits;          /* publisher: it sleeps for want of room */
+	uint32_t held_up_by; /* publisher: place of the subscriber that still needs what its next
+	                        message would be written over; UINT32_MAX: of none */
+	uint64_t lane_size;  /* publisher: bytes */
+	uint64_t number;     /* publisher: of its last message */
+	/* Messages: publisher: that its lane still has; subscriber: that stay, since it has not
+	 * taken them, or holds them in place; said a thirty-second of the lane at a time. */
+	uint64_t kept;
+	uint64_t missed; /* subscriber: since it was opened */
+};
+
+struct tarn_topic_stat {
+	uint64_t number;      /* of messages that were published, by all */
+	uint64_t size;        /* bytes of the topic and its lanes */
+	uint32_t publishers;  /* that are alive */
+	uint32_t subscribers; /* the same */
+	uint32_t lanes;       /* also those whose publisher is gone */
+	uint32_t pad;
+};
+
+/**
+ * tarn_topic_users - call @fn for each publisher of topic @name, then for each subscriber, until it
+ * returns non-zero. It looks only: who only looks on is seen by nobody.
+ * Return: 0, what @fn returned, or -ENOENT (no such topic), -EPROTO, -EUCLEAN, -ENOMEM, -EIO.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int
+tarn_topic_users(struct tarn_region *region, const char *name,
+		 int (*fn)(const struct tarn_topic_user *user, void *arg), void *arg);
+
+/** tarn_topic_stat - facts, see the struct. Return: as tarn_topic_users(). Since: 0.1 */
+TARN_API TARN_NODISCARD int tarn_topic_stat(struct tarn_region *region, const char *name,
+					    struct tarn_topic_stat *ret_stat);
+
 TARN_END_DECLS
 
 #endif /* TARN_TOPIC_H */

@@ -48,7 +48,7 @@
  *   comings, lanes        publishers that come, by atomic addition, and upwards alone
  *   seats, fence          subscribers that come, the same
  *   last, counted, oldest, waits, messages   who has the publisher's seat
- *   low                   who has the subscriber's seat
+ *   low, and what it has missed of that lane   who has the subscriber's seat
  *
  * How memory is used again: a publisher knows up to where all is free. Past that it stores oldest,
  * the first message that is not about to be written over, and looks at all low; only if none is
@@ -134,7 +134,8 @@ struct topic_shm {
 
 struct low_shm {
 	_Atomic uint64_t pos;
-	uint8_t pad[56];
+	_Atomic uint64_t missed; /* messages, since its subscriber came; for the eye */
+	uint8_t pad[48];
 };
 
 struct lane_shm {
@@ -170,6 +171,7 @@ static_assert(offsetof(struct topic_shm, lanes) == 68, "layout");
 static_assert(offsetof(struct topic_shm, seats) == 72, "layout");
 static_assert(offsetof(struct topic_shm, fence) == 76, "layout");
 static_assert(sizeof(struct topic_shm) == 128, "layout");
+static_assert(offsetof(struct low_shm, missed) == 8, "layout");
 static_assert(sizeof(struct low_shm) == TARN__CACHE_LINE, "layout");
 static_assert(offsetof(struct lane_shm, version) == 4, "layout");
 static_assert(offsetof(struct lane_shm, capacity) == 8, "layout");
@@ -245,6 +247,7 @@ struct reader {
 	uint64_t pos;          /* of the next message */
 	uint64_t number;       /* that it will have; 0: any */
 	uint64_t raised;       /* low, as stored */
+	uint64_t missed;       /* of this lane */
 	struct held *held;
 	uint32_t held_count, held_room;
 	bool loose;   /* it may have a larger one: some were written over */

@@ -170,8 +170,13 @@ static void settle_in(struct tarn_subscriber *subscriber, struct reader *reader,
 
 	reader->pos = reader->lane.capacity; /* of one that came later: its first message */
 	reader->number = 1;
-	if (seat != UINT32_MAX)
-		reader->low = &reader->lane.shm->lows[seat - TARN_TOPIC_PUBLISHERS_MAX].pos;
+	if (seat != UINT32_MAX) {
+		struct low_shm *own = &reader->lane.shm->lows[seat - TARN_TOPIC_PUBLISHERS_MAX];
+
+		reader->low = &own->pos;
+		/* relaxed: for the eye */
+		atomic_store_explicit(&own->missed, 0, memory_order_relaxed);
+	}
 	if (coming) {
 		if (reader->low != NULL) /* what a predecessor left. seq_cst: T3 <> T4 */
 			atomic_store_explicit(reader->low, 0, memory_order_seq_cst);
@@ -467,6 +472,19 @@ static void fill(const struct tarn_subscriber *subscriber, const struct reader *
 	};
 }
 
+/* Say how many were missed, for the eye. */
+static void note_missed(struct tarn_subscriber *subscriber, struct reader *reader, uint64_t missed)
+{
+	struct low_shm *lows = reader->lane.shm->lows;
+
+	subscriber->missed += missed;
+	reader->missed += missed;
+	if (reader->low != NULL) /* relaxed: for the eye */
+		atomic_store_explicit(
+			&lows[subscriber->topic.seat - TARN_TOPIC_PUBLISHERS_MAX].missed,
+			reader->missed, memory_order_relaxed);
+}
+
 static inline void step(struct tarn_subscriber *subscriber, struct reader *reader,
 			const struct sight *sight, const struct tarn_message *message)
 {
@@ -474,7 +492,8 @@ static inline void step(struct tarn_subscriber *subscriber, struct reader *reade
 	reader->number = sight->number + 1;
 	reader->loose = false;
 	subscriber->taken++;
-	subscriber->missed += message->missed;
+	if (TARN__UNLIKELY(message->missed != 0))
+		note_missed(subscriber, reader, message->missed);
 }
 
 /* Hold what lies at pos: nothing from there on is written over. False: it is too late. */

@@ -1,4 +1,5 @@
-# tarn pub and tarn echo: messages by text, lines and frames, in either order; history, JSON, limits.
+# tarn pub, tarn echo and tarn topics: messages by text, lines and frames, in either order; history, JSON,
+# limits; who is there, and who holds whom up.
 bats_require_minimum_version 1.5.0
 load lib.bash
 
@@ -84,5 +85,93 @@ lines_in() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 	run -2 tarn echo -t 1 "$P/news:0"
 	[[ $output == *"':' is not possible in its name"* ]]
 	run -1 tarn rm "$P/news:0" --yes
+	tarn rm "$P" --yes
+}
+
+@test "topics lists who is there, what is kept, and who misses; and is seen by nobody" {
+	tarn pub -c 5 "$P/news" one two
+	tarn pub -l 4096 "$P/small" a
+	local before
+	before=$(md5sum <"/dev/shm/$P")
+	run -0 tarn topics "$P"
+	[[ $output =~ $P/news\ +-\ +0\ +0\ +10\ +1.0\ MiB\ +- ]]
+	[[ $output =~ $P/small\ +-\ +0\ +0\ +1\ +48.3\ KiB ]] || says "$P/small"
+	run -0 tarn topics "$P/news"
+	[[ $output =~ messages\ +10 ]]
+	[[ $output =~ 0\ +-\ +-\ +gone\ +10\ +10\ +1\ MiB\ +- ]]
+	run -0 tarn topics "$P" -v
+	says "$P/small"
+	run -0 tarn topics "$P" --csv
+	[ "${lines[0]%%,*}" = name ]
+	[[ ${lines[1]} == "$P/news,,0,0,10,"* ]]
+	run -0 tarn topics "$P" -n -r -o topic -s -message_count
+	[ "$output" = $'news\nsmall' ]
+	[ "$(md5sum <"/dev/shm/$P")" = "$before" ]
+	tarn echo --lossless "$P/news" >got 3>&- &
+	local echo=$!
+	tarn echo --look "$P/news" >/dev/null 3>&- & # seen by nobody
+	tarn pub -w 1 -t 20 -c 2 "$P/news" b
+	until_true lines_in got 2
+	run -0 tarn topics "$P/news" -J
+	json ".items | length == 1 and (.[0] | .publisher_count == 0 and .subscriber_count == 1 and
+	      .message_count == 12 and .publishers[0].state == \"gone\" and .held_up == null and
+	      (.subscribers | length == 1 and (.[0] | .pid == $echo and .command == \"tarn\" and
+	      .policy == \"lossless\" and .kept == 0 and .missed == 0 and .state == \"alive\")))"
+	tarn rm "$P" --yes
+}
+
+@test "topics names the subscriber that holds a publisher up" {
+	tarn pub -l 4096 "$P/small" a
+	run -0 tarn topics "$P" --held-up
+	[ -z "$output" ]
+	tarn echo --lossless "$P/small" >got 3>&- &
+	local echo=$! pub
+	tarn pub -w 1 -t 20 "$P/small" b
+	until_true lines_in got 1
+	kill -STOP "$echo"
+	tarn pub -c 0 "$P/small" c 3>&- 2>/dev/null &
+	pub=$!
+	until_true sh -c "tarn topics $P/small | grep -q waits"
+	run -1 tarn topics "$P" --held-up
+	says "$pub (tarn) by $echo (tarn)"
+	run -0 tarn topics "$P/small"
+	[[ $output =~ 0\ +$pub\ +tarn\ +waits\ +[0-9]+\ +[0-9]+\ +4\ KiB\ +$echo\ \(tarn\) ]]
+	run -0 tarn topics "$P/small" -J
+	json ".items[0] | .publishers[0].held_up_by_pid == $echo and .subscribers[0].kept > 30"
+	kill -CONT "$echo"
+	kill -9 "$echo" "$pub"
+	wait "$echo" "$pub" || true
+	run -0 tarn topics "$P/small" -J
+	json '.items[0] | .publishers[0].state == "dead" and .subscribers[0].state == "dead" and
+	      .publisher_count == 0 and .held_up == null'
+	tarn rm "$P" --yes
+}
+
+@test "topics tells what a lossy subscriber missed" {
+	tarn pub -l 4096 "$P/small" a
+	tarn echo "$P/small" >got 2>err 3>&- &
+	local echo=$!
+	tarn pub -w 1 -t 20 "$P/small" b
+	until_true lines_in got 1
+	kill -STOP "$echo"
+	tarn pub -c 1000 "$P/small" c
+	kill -CONT "$echo"
+	until_true grep -q missed err
+	run -0 tarn topics "$P/small" -J
+	json '.items[0] | .missed_count > 900 and .subscribers[0].missed == .missed_count and
+	      .subscribers[0].policy == "lossy"'
+	says "$(grep -o '[0-9]* messages' err | head -1 | cut -d' ' -f1)"
+	tarn rm "$P" --yes
+}
+
+@test "of what is no topic topics says so" {
+	run -3 tarn topics "$P"
+	[[ $output == "tarn topics:"*"no such region"* ]]
+	tarn pub "$P/news" a
+	run -3 tarn topics "$P/nws"
+	says "did you mean '$P/news'?"
+	run -1 tarn topics "$P/news:0"
+	says "it is of kind lane, and no topic"
+	run -2 tarn topics --csv -J
 	tarn rm "$P" --yes
 }

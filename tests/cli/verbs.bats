@@ -70,6 +70,8 @@ speak()
 	tarn rm "${P}t" --yes >/dev/null
 	tarn pub "${P}m/news" text $'\x01'
 	said echo -J -H all -c 2 -t 20 "${P}m/news"
+	said topics -J
+	said topics -J "${P}m/news"
 	tarn rm "${P}m" --yes >/dev/null
 	said check -J "$P"
 	said gc -J
@@ -175,6 +177,8 @@ done <<'END'
 ls NAME
 ls -J NAME
 ls --tree NAME
+topics NAME
+topics -J NAME/topic
 info NAME
 info -J NAME
 get NAME

@@ -144,9 +144,18 @@ static void open_all(struct victim *v, struct topics *t)
 		   topic_open_errors);
 }
 
+static int add_user(const struct tarn_topic_user *user, void *arg)
+{
+	struct victim *v = arg;
+
+	v->sink += user->kept + user->missed;
+	return 0;
+}
+
 void victim_messenger(struct hostile_arena *arena, unsigned index)
 {
 	struct victim v = { .arena = arena, .index = index };
+	struct tarn_topic_stat stat;
 	struct tarn_type *type;
 	struct topics t;
 
@@ -166,6 +175,9 @@ void victim_messenger(struct hostile_arena *arena, unsigned index)
 		}
 		if (CALL(&v, tarn_topic_describe(v.region, "news", &type), topic_errors) == 0)
 			tarn_type_free(type);
+		(void)CALL(&v, tarn_topic_users(v.region, "news", add_user, &v), topic_errors);
+		if (CALL(&v, tarn_topic_stat(v.region, "news", &stat), topic_errors) == 0)
+			v.sink += stat.number;
 		(void)CALL(&v, tarn_region_check(v.region, NULL, NULL), look_errors);
 		hostile_enter(arena, index, "closing topics");
 		tarn_publisher_close(t.publisher);
