@@ -95,6 +95,8 @@ enum bench_measure {
 	 BENCH_BIT(BENCH_WAKE_UP) | BENCH_BIT(BENCH_OPEN_LOOP) | BENCH_BIT(BENCH_WRITE))
 #define BENCH_ALL_OF_BATCHES (BENCH_BIT(BENCH_ONE_WAY) | BENCH_BIT(BENCH_FAN_OUT))
 #define BENCH_ALL_OF_LOCKS   (BENCH_BIT(BENCH_WRITE) | BENCH_BIT(BENCH_HAND_OVER))
+/* Beside the measures of a variant: a short run leaves it out. */
+#define BENCH_FULL_RUN (1u << 31)
 
 enum bench_mode {
 	BENCH_BUSY = 1,      /* the receiver polls */
@@ -177,6 +179,7 @@ struct bench_shm {
 	BENCH_LINE uint64_t stamps[BENCH_STAMP_MAX]; /* ticks: when side 0 began to send */
 	BENCH_LINE uint64_t began; /* ticks: open loop, when the first one is due */
 	uint64_t count;            /* of the loop: messages, or samples */
+	uint64_t sent; /* meanwhile, where others than these were missed; 0: as many as count */
 	double tick_ns;
 	struct bench_limits before, after;
 	uint32_t per_sample; /* operations in each sample */

@@ -26,14 +26,30 @@ extern const struct bench_contestant bench_tarn_mutex;
 extern const struct bench_contestant bench_tarn_sem;
 extern const struct bench_contestant bench_tarn_rwlock;
 extern const struct bench_contestant bench_tarn_spin;
-extern const struct bench_contestant bench_tarn_topic;        /* tarn_topic.c */
-extern const struct bench_contestant bench_tarn_latest_write; /* tarn_latest.c */
+extern const struct bench_contestant bench_tarn_recursive;
+extern const struct bench_contestant bench_tarn_owned;
+extern const struct bench_contestant bench_tarn_shared;
+extern const struct bench_contestant bench_tarn_seqlock;
+extern const struct bench_contestant bench_tarn_once;
+extern const struct bench_contestant bench_tarn_event; /* tarn_signals.c */
+extern const struct bench_contestant bench_tarn_event_manual;
+extern const struct bench_contestant bench_tarn_cond;
+extern const struct bench_contestant bench_tarn_cond_in;
+extern const struct bench_contestant bench_tarn_barrier;
+extern const struct bench_contestant bench_tarn_topic; /* tarn_topic.c */
+extern const struct bench_contestant bench_tarn_topic_timed;
+extern const struct bench_contestant bench_tarn_topic_lossy;
+extern const struct bench_contestant bench_tarn_topic_newest;
+extern const struct bench_contestant bench_tarn_latest; /* tarn_latest.c */
+extern const struct bench_contestant bench_tarn_latest_write;
 extern const struct bench_contestant bench_tarn_latest_read;
 extern const struct bench_contestant bench_tarn_latest_hold;
 extern const struct bench_contestant bench_tarn_mutex_write;
 extern const struct bench_contestant bench_tarn_mutex_read;
 extern const struct bench_contestant bench_tarn_rwlock_write;
 extern const struct bench_contestant bench_tarn_rwlock_read;
+extern const struct bench_contestant bench_tarn_seqlock_write;
+extern const struct bench_contestant bench_tarn_seqlock_read;
 extern const struct bench_contestant bench_hand; /* hand_queue.c */
 
 #endif /* BENCH_CONTESTANTS_H */

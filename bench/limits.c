@@ -282,8 +282,9 @@ enum bench_limit_kind bench_limit_of(const struct bench_cell *cell)
 	case BENCH_WRITE:
 		if (cell->contestant->group == BENCH_KERNEL)
 			return BENCH_LIMIT_SYSCALL;
-		return cell->variant->measures & BENCH_BIT(BENCH_HAND_OVER) ? BENCH_LIMIT_EXCHANGE
-									    : BENCH_LIMIT_COPY;
+		return cell->size == 0 || (cell->variant->measures & BENCH_BIT(BENCH_HAND_OVER))
+			       ? BENCH_LIMIT_EXCHANGE
+			       : BENCH_LIMIT_COPY;
 	default:
 		return BENCH_LIMIT_NONE;
 	}

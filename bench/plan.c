@@ -157,6 +157,8 @@ static bool is_quick(const struct bench_cell *cell)
 {
 	enum bench_group group = cell->contestant->group;
 
+	if (cell->variant->measures & BENCH_FULL_RUN)
+		return false;
 	if (cell->measure == BENCH_WRITE || cell->measure == BENCH_FAN_OUT ||
 	    cell->measure == BENCH_OPEN_LOOP)
 		return group == BENCH_TARN || strcmp(cell->contestant->name, "pipe") == 0;

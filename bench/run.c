@@ -61,7 +61,8 @@ static double elapsed_ns(const struct bench_shm *shm, unsigned sides)
 static uint64_t next_count(const struct bench_run *run, const struct bench_row *row, uint64_t count)
 {
 	const struct bench_shm *shm = run->shm;
-	double loops = (double)count + (double)shm->block_count * BENCH_BLOCK;
+	double loops = (double)(shm->sent != 0 ? shm->sent : count) +
+		       (double)shm->block_count * BENCH_BLOCK;
 	double each = elapsed_ns(shm, row->cell.sides) / loops;
 	double wanted = each > 0 ? (double)run->settings.slice_ns / each : (double)count;
 	uint64_t least = least_count(&row->cell), most = most_count(&row->cell);

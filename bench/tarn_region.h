@@ -29,4 +29,19 @@ BENCH_INLINE void tarn_must(struct bench *b, const char *what, int r)
 		bench_fail(b, what, r);
 }
 
+/* Where what comes next takes the place of what was not seen yet: in wake-up, whose sender keeps to
+ * the clock, it waits until the one before was received, as tarn_had() says. */
+BENCH_INLINE void tarn_await_turn(struct bench *b, uint64_t number)
+{
+	if (b->cell->measure == BENCH_WAKE_UP)
+		while (bench_load(&b->shm->ready) != number)
+			bench_pause(b);
+}
+
+BENCH_INLINE void tarn_had(struct bench *b, uint64_t number)
+{
+	if (b->cell->measure == BENCH_WAKE_UP)
+		bench_store(&b->shm->ready, number + 1);
+}
+
 #endif /* BENCH_TARN_REGION_H */

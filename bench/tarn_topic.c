@@ -2,7 +2,7 @@
 /*
  * tarn_topic.c - topics, by their public calls alone: one a channel, but for a fan-out, where all
  * subscribe to one. Lanes are small where messages go there and back, so that what they touch stays
- * near both processors.
+ * near both processors. Messages have no time stamp, but for `topic-timed`.
  */
 #include <stdio.h>
 #include <string.h>
@@ -42,10 +42,10 @@ static void topic_open(struct bench *b)
 	tarn_region_make(b, topics(b) * (lane_of(b) + BESIDE));
 }
 
-static void topic_attach(struct bench *b)
+static void attach(struct bench *b, uint32_t publisher_flags, uint32_t subscriber_flags)
 {
-	const struct tarn_topic_opts opts = { .lane_size = lane_of(b),
-					      .flags = TARN_TOPIC_NO_TIME };
+	const struct tarn_topic_opts opts = { .lane_size = lane_of(b), .flags = publisher_flags };
+	const struct tarn_topic_opts subscriber_opts = { .flags = subscriber_flags };
 	struct tarn_region *region = tarn_region_join(b);
 	uint32_t count = shared(b) ? b->sides - 1 : 1;
 
@@ -55,8 +55,7 @@ static void topic_attach(struct bench *b)
 		snprintf(name, sizeof(name), "topic%u", shared(b) ? 0 : i);
 		if (bench_receives(b, i))
 			tarn_must(b, "tarn_subscriber_open",
-				  tarn_subscriber_open(region, name,
-						       &(struct tarn_topic_opts){ .flags = 0 },
+				  tarn_subscriber_open(region, name, &subscriber_opts,
 						       &subscribers[i]));
 		if (bench_sends(b, i) && (i == 0 || !shared(b)))
 			tarn_must(b, "tarn_publisher_open",
@@ -67,6 +66,11 @@ static void topic_attach(struct bench *b)
 			tarn_must(b, "tarn_publisher_wait_subscribers",
 				  tarn_publisher_wait_subscribers(publishers[i], count,
 								  TARN_FOREVER));
+}
+
+static void topic_attach(struct bench *b)
+{
+	attach(b, TARN_TOPIC_NO_TIME, 0);
 }
 
 static void topic_detach(struct bench *b)
@@ -107,16 +111,23 @@ BENCH_INLINE void check(struct bench *b, const void *data, size_t size, size_t g
 	bench_check(b, data, size, number);
 }
 
-BENCH_INLINE void take(struct bench *b, unsigned channel, size_t size, uint64_t number)
+BENCH_INLINE void take_as(struct bench *b, unsigned channel, size_t size, uint64_t number,
+			  struct tarn_message *message)
 {
 	void *to = bench_sink(b, size, number);
-	struct tarn_message message;
 	int r;
 
-	while ((r = tarn_subscriber_take(subscribers[channel], to, size, &message)) == -EAGAIN)
+	while ((r = tarn_subscriber_take(subscribers[channel], to, size, message)) == -EAGAIN)
 		bench_pause(b);
 	tarn_must(b, "tarn_subscriber_take", r);
-	check(b, to, size, message.size, number);
+	check(b, to, size, message->size, number);
+}
+
+BENCH_INLINE void take(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	struct tarn_message message;
+
+	take_as(b, channel, size, number, &message);
 }
 
 BENCH_LOOPS(busy_run, publish, take)
@@ -130,15 +141,21 @@ BENCH_INLINE void publish_wait(struct bench *b, unsigned channel, size_t size, u
 						      TARN_FOREVER));
 }
 
-BENCH_INLINE void take_wait(struct bench *b, unsigned channel, size_t size, uint64_t number)
+BENCH_INLINE void take_wait_as(struct bench *b, unsigned channel, size_t size, uint64_t number,
+			       struct tarn_message *message)
 {
 	void *to = bench_sink(b, size, number);
+
+	tarn_must(b, "tarn_subscriber_take_wait",
+		  tarn_subscriber_take_wait(subscribers[channel], to, size, TARN_FOREVER, message));
+	check(b, to, size, message->size, number);
+}
+
+BENCH_INLINE void take_wait(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
 	struct tarn_message message;
 
-	tarn_must(
-		b, "tarn_subscriber_take_wait",
-		tarn_subscriber_take_wait(subscribers[channel], to, size, TARN_FOREVER, &message));
-	check(b, to, size, message.size, number);
+	take_wait_as(b, channel, size, number, &message);
 }
 
 BENCH_LOOPS(blocking_run, publish_wait, take_wait)
@@ -235,6 +252,163 @@ BENCH_INLINE uint64_t take_one(struct bench *b, unsigned channel, size_t size, u
 
 BENCH_BATCH_LOOPS(batch_run, publish_many, take_one)
 
+/* --- with the time ---------------------------------------------------------------------------- */
+
+static int64_t last_time;
+
+static void timed_attach(struct bench *b)
+{
+	attach(b, 0, 0);
+}
+
+/* The stamps of one publisher are in order. */
+BENCH_INLINE void check_time(struct bench *b, const struct tarn_message *message)
+{
+	if (__builtin_expect(message->time_ns <= 0 || message->time_ns < last_time, 0))
+		bench_fail(b, "a message has no time, or one before that of the last", EBADMSG);
+	last_time = message->time_ns;
+}
+
+BENCH_INLINE void take_timed(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	struct tarn_message message;
+
+	take_as(b, channel, size, number, &message);
+	check_time(b, &message);
+}
+
+BENCH_INLINE void take_timed_wait(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	struct tarn_message message;
+
+	take_wait_as(b, channel, size, number, &message);
+	check_time(b, &message);
+}
+
+BENCH_LOOPS(timed_run, publish, take_timed)
+BENCH_LOOPS(timed_wait_run, publish_wait, take_timed_wait)
+
+/* --- lossy ------------------------------------------------------------------------------------ *
+ *
+ * There and back nothing is missed, nor may be said to be. One way the publisher goes on whatever
+ * the subscriber does: counted is what that one takes, and each message says how many were missed
+ * before it, so that numbers taken and missed must be all that there were, and no other ones.
+ */
+
+static void lossy_attach(struct bench *b)
+{
+	attach(b, TARN_TOPIC_NO_TIME, TARN_TOPIC_LOSSY);
+}
+
+static void newest_attach(struct bench *b)
+{
+	attach(b, TARN_TOPIC_NO_TIME, TARN_TOPIC_LATEST);
+}
+
+BENCH_INLINE void check_missed(struct bench *b, const struct tarn_message *message, uint64_t number)
+{
+	if (__builtin_expect(message->missed != 0 || message->number != number + 1, 0))
+		bench_fail(b, "a message was missed where each is waited for", EBADMSG);
+	tarn_had(b, number);
+}
+
+BENCH_INLINE void publish_in_turn(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	tarn_await_turn(b, number);
+	publish(b, channel, size, number);
+}
+
+BENCH_INLINE void take_each(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	struct tarn_message message;
+
+	take_as(b, channel, size, number, &message);
+	check_missed(b, &message, number);
+}
+
+BENCH_INLINE void take_each_wait(struct bench *b, unsigned channel, size_t size, uint64_t number)
+{
+	struct tarn_message message;
+
+	take_wait_as(b, channel, size, number, &message);
+	check_missed(b, &message, number);
+}
+
+/* Whatever comes next, after number @last; messages have numbers from 1. */
+BENCH_INLINE uint64_t take_any(struct bench *b, size_t size, uint64_t last, uint64_t *missed)
+{
+	struct tarn_message message;
+	void *to = bench_sink(b, size, 0);
+
+	if (bench_blocks(b)) {
+		tarn_must(b, "tarn_subscriber_take_wait",
+			  tarn_subscriber_take_wait(subscribers[0], to, size, TARN_FOREVER,
+						    &message));
+	} else {
+		int r;
+
+		while ((r = tarn_subscriber_take(subscribers[0], to, size, &message)) == -EAGAIN)
+			bench_pause(b);
+		tarn_must(b, "tarn_subscriber_take", r);
+	}
+	if (__builtin_expect(message.number != last + 1 + message.missed, 0))
+		bench_fail(b, "missed are others than those that did not come", EBADMSG);
+	check(b, to, size, message.size, message.number - 1);
+	*missed += message.missed;
+	return message.number;
+}
+
+/* The library's sums must be those of what came and what did not. */
+static void check_sums(struct bench *b, uint64_t taken, uint64_t missed)
+{
+	struct tarn_subscriber_stat stat;
+
+	tarn_must(b, "tarn_subscriber_stat", tarn_subscriber_stat(subscribers[0], &stat));
+	if (stat.taken != taken || stat.missed != missed || taken + missed != b->warm + b->count)
+		bench_fail(b, "taken and missed are not what was sent", EBADMSG);
+}
+
+/* The clock starts with the message that was taken last of the warming up. */
+BENCH_INLINE void lossy_one_way(struct bench *b, size_t size)
+{
+	uint64_t all = b->warm + b->count, last = 0, taken = 0, missed = 0, from, early;
+
+	if (b->side == 0) {
+		for (uint64_t i = 0; i < all; i++)
+			publish(b, 0, size, i);
+		return;
+	}
+	do {
+		from = last;
+		b->shm->t_start[1] = bench_ticks();
+		last = take_any(b, size, last, &missed);
+		early = taken++;
+	} while (last <= b->warm);
+	for (; last < all; taken++)
+		last = take_any(b, size, last, &missed);
+	b->shm->t_end[1] = bench_ticks();
+	check_sums(b, taken, missed);
+	b->shm->count = taken - early;
+	b->shm->sent = all - from;
+}
+
+BENCH_LOOPS(lossy_each_run, publish_in_turn, take_each)
+BENCH_LOOPS(lossy_each_wait_run, publish_in_turn, take_each_wait)
+
+static __attribute__((noinline)) void lossy_run(struct bench *b)
+{
+	if (b->cell->measure != BENCH_ONE_WAY)
+		(bench_blocks(b) ? lossy_each_wait_run : lossy_each_run)(b);
+	else if (b->cell->size == 8)
+		lossy_one_way(b, 8);
+	else if (b->cell->size == 64)
+		lossy_one_way(b, 64);
+	else
+		lossy_one_way(b, b->cell->size);
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
+
 #define STILL                                                                                      \
 	(BENCH_BIT(BENCH_ROUND_TRIP) | BENCH_BIT(BENCH_ONE_WAY) | BENCH_BIT(BENCH_FAN_OUT) |       \
 	 BENCH_BIT(BENCH_WRITE))
@@ -249,14 +423,44 @@ static const struct bench_variant topic_variants[] = {
 	{ 0 },
 };
 
-const struct bench_contestant bench_tarn_topic = {
-	.name = "topic",
-	.group = BENCH_TARN,
-	.what = "a topic: copying, in place, in batches, polled or slept for (tarn/topic.h)",
-	.variants = topic_variants,
-	.open = topic_open,
-	.attach = topic_attach,
-	.detach = topic_detach,
-	.pages = TARN_REGION_PAGES,
-	.burst = BURST,
+#define TRIPS  (BENCH_BIT(BENCH_ROUND_TRIP) | BENCH_BIT(BENCH_ONE_WAY) | BENCH_FULL_RUN)
+#define SLEEPS (TRIPS | BENCH_BIT(BENCH_WAKE_UP))
+#define ALONE  BENCH_BIT(BENCH_WRITE)
+
+static const struct bench_variant timed_variants[] = {
+	{ BENCH_BUSY, TRIPS | ALONE, 0, BENCH_SIZE_MAX, timed_run },
+	{ BENCH_BLOCKING, SLEEPS | ALONE, 0, BENCH_SIZE_MAX, timed_wait_run },
+	{ 0 },
 };
+
+static const struct bench_variant lossy_variants[] = {
+	{ BENCH_BUSY, TRIPS, 0, BENCH_SIZE_MAX, lossy_run },
+	{ BENCH_BLOCKING, SLEEPS, 0, BENCH_SIZE_MAX, lossy_run },
+	{ 0 },
+};
+
+#define CONTESTANT(symbol, say, explain, list, of)                                                 \
+	const struct bench_contestant symbol = {                                                   \
+		.name = say,                                                                       \
+		.group = BENCH_TARN,                                                               \
+		.what = explain,                                                                   \
+		.variants = list##_variants,                                                       \
+		.open = topic_open,                                                                \
+		.attach = of##_attach,                                                             \
+		.detach = topic_detach,                                                            \
+		.pages = TARN_REGION_PAGES,                                                        \
+		.burst = BURST,                                                                    \
+	};
+
+CONTESTANT(bench_tarn_topic, "topic",
+	   "a topic: copying, in place, in batches, polled or slept for (tarn/topic.h)", topic,
+	   topic)
+CONTESTANT(bench_tarn_topic_timed, "topic-timed",
+	   "a topic whose messages say when they were published, as they do if not told otherwise",
+	   timed, timed)
+CONTESTANT(bench_tarn_topic_lossy, "topic-lossy",
+	   "a topic with a lossy subscriber; one-way: what it takes, beside what it misses", lossy,
+	   lossy)
+CONTESTANT(bench_tarn_topic_newest, "topic-newest",
+	   "a topic whose subscriber takes the newest message alone (TARN_TOPIC_LATEST)", lossy,
+	   newest)

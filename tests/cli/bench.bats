@@ -11,7 +11,10 @@ small() { tarn bench run --rounds 1 --size 8 "$@" 2>err; }
 @test "list has every contestant once, with what can be measured of it" {
 	run tarn bench list -n -o name
 	is 0
-	for name in ring section mutex pipe unix-stream unix-datagram unix-seqpacket tcp mqueue sysv \
+	for name in ring section mutex recursive-mutex semaphore owned-semaphore rwlock rwlock-shared \
+		seqlock seqlock-read seqlock-write spin-lock once event event-manual cond cond-section barrier \
+		topic topic-timed topic-lossy topic-newest latest latest-read latest-write latest-hold \
+		ring-stream ring-asleep pipe unix-stream unix-datagram unix-seqpacket tcp mqueue sysv \
 		vm-readv vmsplice io-uring eventfd futex; do
 		grep -qx " *$name *" <<<"$output" || { echo "no $name"; return 1; }
 	done
@@ -59,6 +62,16 @@ small() { tarn bench run --rounds 1 --size 8 "$@" 2>err; }
 	json 'map(select(.rounds >= 1)) | length > 0'
 	shm_unchanged
 	[ "$(queues)" = "$before_queues" ]
+}
+
+@test "what is lossy, what signals and what keeps the newest alone have sound rows" {
+	[ "$(nproc)" -gt 1 ] || skip "one processor is all there is"
+	cells=one-way/topic-lossy,one-way/topic-newest,round-trip/topic-newest/busy,round-trip/latest/in-place
+	small --only "$cells,round-trip/event/busy,wake-up/cond/,wake-up/barrier,hand-over/once/busy" -J >bench.json
+	output=$(jq -c '[.items[0].rows[] | {measure, contestant, mode, rounds, discarded, failed}]' bench.json)
+	json 'length == 10 and all(.failed == null and (.rounds >= 1 or .discarded > 0))'
+	json 'map(select(.rounds >= 1)) | length > 0'
+	shm_unchanged
 }
 
 @test "a table has a heading and a line a row, CSV the keys of JSON and nothing else" {

@@ -272,6 +272,40 @@ static void what_cannot_be_measured_is_no_row_and_nothing_at_all_is_an_error(voi
 	assert_null(run);
 }
 
+static void a_short_run_leaves_out_what_is_of_full_runs_alone(void **state)
+{
+	static const struct bench_variant both[] = {
+		{ BENCH_BLOCKING, BENCH_BIT(BENCH_ROUND_TRIP), 1, 4096, test_run },
+		{ BENCH_BLOCKING, BENCH_BIT(BENCH_WAKE_UP) | BENCH_FULL_RUN, 1, 4096, test_run },
+		{ 0 },
+	};
+	static const struct bench_contestant of_both = {
+		.name = "both",
+		.group = BENCH_TARN,
+		.what = "a pipe",
+		.variants = both,
+	};
+	static const struct bench_contestant *const list[] = { &of_both, NULL };
+	const struct bench_contestant *const *lists[] = { list, NULL };
+	size_t size = 8;
+	struct bench_settings settings = { .sizes = &size, .size_count = 1 };
+	struct bench_run *run = NULL;
+
+	(void)state;
+	assert_int_equal(bench_plan(&settings, lists, &run), 0);
+	assert_int_equal(run->row_count, 2);
+	bench_run_free(run);
+	settings.quick = true;
+	assert_int_equal(bench_plan(&settings, lists, &run), 0);
+	assert_int_equal(run->row_count, 1);
+	assert_int_equal(run->rows[0].cell.measure, BENCH_ROUND_TRIP);
+	bench_run_free(run);
+	settings.only = "wake-up"; /* who asks for it gets it */
+	assert_int_equal(bench_plan(&settings, lists, &run), 0);
+	assert_int_equal(run->row_count, 1);
+	bench_run_free(run);
+}
+
 static void what_was_measured_is_the_limit_times_the_ratio(void **state)
 {
 	struct bench_run *run;
@@ -533,6 +567,7 @@ int main(void)
 		cmocka_unit_test(a_flipped_bit_ends_the_cell_and_names_the_message),
 		cmocka_unit_test(a_lost_message_a_death_and_a_refusal_say_what_they_are),
 		cmocka_unit_test(what_cannot_be_measured_is_no_row_and_nothing_at_all_is_an_error),
+		cmocka_unit_test(a_short_run_leaves_out_what_is_of_full_runs_alone),
 		cmocka_unit_test(what_was_measured_is_the_limit_times_the_ratio),
 		cmocka_unit_test(a_place_is_the_nearest_that_is_no_freak),
 		cmocka_unit_test(a_round_is_at_a_place_that_its_bounce_is_within_half_as_much_of),
