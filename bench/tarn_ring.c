@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tarn_ring.c - rings, by their public calls alone: one a channel. Small where messages go there
- * and back, so that what they touch stays near both processors; of the usual size, or what the
- * message needs, where they stream.
+ * and back, so that what they touch stays near both processors; of the usual size where they
+ * stream; with room for four messages, as the queue by hand has, or for one where these are huge.
  */
 #include <stdio.h>
 
 #include "contestants.h"
 #include "tarn_region.h"
 
-enum { SMALL = 16 << 10, USUAL = 4 << 20, BURST = 32 };
+enum { SMALL = 16 << 10, USUAL = 4 << 20, BURST = 32, LEAST = 4, HUGE = 16 << 20 };
 
 static struct tarn_ring *rings[BENCH_SIDES_MAX]; /* by channel: this side's end of it */
 
@@ -17,7 +17,9 @@ static uint64_t capacity_of(const struct bench *b)
 {
 	uint64_t capacity = b->cell->measure == BENCH_ROUND_TRIP ? SMALL : USUAL;
 
-	while (capacity < 2 * ((uint64_t)b->cell->size + 64))
+	uint64_t least = b->cell->size <= HUGE ? LEAST : 2;
+
+	while (capacity < least * ((uint64_t)b->cell->size + 64))
 		capacity *= 2;
 	return capacity;
 }

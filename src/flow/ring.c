@@ -27,8 +27,10 @@ void tarn__ring_copy_pieces(void *to, const void *from, size_t size)
 
 static uint32_t record_max_of(uint64_t capacity)
 {
-	/* Half of the ring less a header: fits behind any position, whatever must be skipped. */
-	uint64_t max = capacity / 2 - RING_UNIT;
+	/* Half of the ring less a header, and what a large record is padded with: fits behind any
+	 * position, whatever must be skipped. */
+	uint64_t half = capacity / 2;
+	uint64_t max = half - (half <= LARGE ? RING_UNIT : TARN__CACHE_LINE);
 
 	return max < (1u << 30) - RING_UNIT ? (uint32_t)max : (1u << 30) - RING_UNIT;
 }
@@ -182,7 +184,7 @@ static int find_tail(struct tarn_ring *ring)
 		struct record_shm *record = record_at(ring, tail);
 		/* R1 <- W1 in publish(), as the consumer would */
 		uint32_t word = atomic_load_explicit(&record->word, memory_order_acquire);
-		uint32_t units = units_of(word >> 2);
+		uint32_t units = units_at(tail, word);
 
 		if (word == 0)
 			break;
@@ -196,6 +198,7 @@ static int find_tail(struct tarn_ring *ring)
 	ring->pos = tail;
 	ring->head = head;
 	ring->zero_to = tail + 1;
+	ring->zero_at = tail;
 	ring->run = 0;
 	ring->reserved = false;
 	/* release: as after a publication of our own */

@@ -23,7 +23,8 @@
  *
  *     word u32: size << 2 | kind      kind 1 data, 2 skip: go on at place 0
  *     mark u32: its own position      so that nothing else is taken for a header
- *     payload, padded to 8 bytes
+ *     payload, padded to 8 bytes; of LARGE bytes and more, to unit LARGE_AT of a line, so that
+ *     the payload of the next one is aligned to 32, and shares a line with its header
  *
  * The word is the publication: 0 means that nothing is here yet. The unit behind the last record is
  * always 0, so the consumer needs no index of the producer's, and a small record travels in one
@@ -167,6 +168,7 @@ struct tarn_ring {
 	/* producer */
 	uint32_t head;    /* the consumer's, when last read */
 	uint32_t zero_to; /* every unit of [pos, zero_to) is 0 */
+	uint32_t zero_at; /* and this one, in front of which nothing is published but one record */
 	bool reserved;
 	uint32_t reserve_pos;  /* where the reserved record starts */
 	uint32_t reserve_size; /* bytes it may have */
@@ -193,7 +195,12 @@ struct tarn_ring {
 	unsigned char apart[TARN__CACHE_LINE];
 };
 
-enum { SMALL = 64 }; /* bytes of a payload that is copied without a call */
+enum {
+	LINE_UNITS = TARN__CACHE_LINE / RING_UNIT,
+	SMALL = 64,   /* bytes of a payload that is copied without a call */
+	LARGE = 1024, /* bytes from which on a record takes what is left up to */
+	LARGE_AT = 3, /* this unit of a line: the payload of the next one is aligned to 32 */
+};
 
 /* tarn_ring.special */
 enum {
@@ -284,10 +291,26 @@ static TARN__ALWAYS_INLINE uint64_t size_at(const struct record_shm *record, uin
 #endif
 }
 
-/* Units of a record of @size bytes, its header included. */
+/* Units of a record of @size bytes, its header included; of one with fewer than LARGE. */
 static inline uint32_t units_of(uint32_t size)
 {
 	return 1 + (size + RING_UNIT - 1) / RING_UNIT;
+}
+
+/* Behind the record of @size bytes at @pos. */
+static TARN__ALWAYS_INLINE uint32_t end_of(uint32_t pos, uint32_t size)
+{
+	uint32_t end = pos + units_of(size);
+
+	return size < LARGE ? end : end + ((LARGE_AT - end) & (LINE_UNITS - 1));
+}
+
+/* Units of what has this @word at @pos, a record or a skip. */
+static inline uint32_t units_at(uint32_t pos, uint32_t word)
+{
+	uint32_t size = word >> 2;
+
+	return (word & 3u) == RECORD_SKIP ? units_of(size) : end_of(pos, size) - pos;
 }
 
 static inline bool takes_size(const struct tarn_ring *ring, size_t size)

@@ -47,7 +47,7 @@ static void check_records(struct tarn__audit *a, struct ring_shm *shm, uint32_t 
 		uint32_t word = load(&record->word);
 		uint32_t mark = load(&record->mark);
 		uint32_t left = capacity - (pos & ring.mask);
-		uint32_t units = units_of(word >> 2);
+		uint32_t units = units_at(pos, word);
 		bool skip = (word & 3u) == RECORD_SKIP;
 
 		if (load(&shm->head.pos) != head)

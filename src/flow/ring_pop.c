@@ -23,16 +23,17 @@ __attribute__((noinline)) static int look_again(const struct tarn_ring *ring, ui
 {
 	for (int i = 0; i < 2; i++) {
 		uint32_t mark, word = load_header(record_at(ring, pos), &mark), size = word >> 2;
-		uint32_t units = units_of(size), left = ring->capacity - (pos & ring->mask);
+		uint32_t left = ring->capacity - (pos & ring->mask), units = units_of(size);
+		uint32_t end = end_of(pos, size);
 
 		if (word == 0)
 			return i == 0 ? -EAGAIN : -EUCLEAN;
 		if (mark != pos)
 			return -EUCLEAN; /* I3 */
 		if ((word & 3u) == RECORD_DATA) {
-			if (!takes_size(ring, size) || units > left)
+			if (!takes_size(ring, size) || end - pos > left)
 				return -EUCLEAN; /* I3, I5 */
-			*ret_view = (struct view){ .pos = pos, .size = size, .end = pos + units };
+			*ret_view = (struct view){ .pos = pos, .size = size, .end = end };
 			return 0;
 		}
 		if ((word & 3u) != RECORD_SKIP || units != left)
@@ -47,12 +48,12 @@ static TARN__ALWAYS_INLINE int look(const struct tarn_ring *ring, uint32_t pos,
 				    struct view *ret_view)
 {
 	uint64_t size = size_at(record_at(ring, pos), pos);
-	uint32_t units = units_of((uint32_t)size);
+	uint32_t end = end_of(pos, (uint32_t)size);
 
 	if (TARN__UNLIKELY(size - ring->size_min > ring->size_span) ||
-	    TARN__UNLIKELY((pos & ring->mask) + units > ring->capacity)) /* I3, I5 */
+	    TARN__UNLIKELY((pos & ring->mask) + (end - pos) > ring->capacity)) /* I3, I5 */
 		return look_again(ring, pos, ret_view);
-	*ret_view = (struct view){ pos, (uint32_t)size, pos + units };
+	*ret_view = (struct view){ pos, (uint32_t)size, end };
 	return 0;
 }
 
@@ -181,6 +182,8 @@ static TARN__ALWAYS_INLINE uint32_t peek_alike(const struct tarn_ring *ring, str
 	const unsigned char *at = (const unsigned char *)record_at(ring, pos);
 
 	left = left < lap ? left : lap;
+	if (size >= LARGE)
+		return 0; /* of how many units they are depends on where they are */
 	for (count = 0; count < max && units <= left; count++) {
 		const struct record_shm *record = (const struct record_shm *)(const void *)at;
 

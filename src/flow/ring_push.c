@@ -17,7 +17,6 @@
 #include "flow/ring.h"
 
 enum {
-	LINE_UNITS = TARN__CACHE_LINE / RING_UNIT,
 	AHEAD_UNITS = 4 * LINE_UNITS, /* zeroed at a time, where there is room */
 };
 
@@ -29,12 +28,13 @@ struct place {
 };
 
 static TARN__ALWAYS_INLINE struct place place_at(const struct tarn_ring *ring, uint32_t pos,
-						 uint32_t units)
+						 uint32_t size)
 {
-	uint32_t left = ring->capacity - (pos & ring->mask);
-	uint32_t skip = TARN__UNLIKELY(left < units) ? left : 0;
+	uint32_t left = ring->capacity - (pos & ring->mask), end = end_of(pos, size);
 
-	return (struct place){ .skip = skip, .pos = pos + skip, .end = pos + skip + units };
+	if (TARN__LIKELY(end - pos <= left))
+		return (struct place){ .pos = pos, .end = end };
+	return (struct place){ left, pos + left, end_of(pos + left, size) };
 }
 
 static inline uint32_t word_of_skip(uint32_t units)
@@ -78,9 +78,11 @@ static inline void terminate(struct tarn_ring *ring, uint32_t end)
 {
 	if ((int32_t)(ring->zero_to - end) > 0)
 		return;
+	ring->zero_to = end + 1;
+	if (ring->zero_at == end)
+		return;
 	/* relaxed: published by a word */
 	atomic_store_explicit(&record_at(ring, end)->word, 0, memory_order_relaxed);
-	ring->zero_to = end + 1;
 }
 
 /* Zero what is ahead up to a multiple of @units, if it is free. */
@@ -107,6 +109,22 @@ static void prepare(struct tarn_ring *ring)
 	uint32_t zero = ring->zero_to - 1 - pos; /* and free: nothing else is zeroed */
 
 	ring->run = ring->special != 0 ? 0 : zero < left ? zero : left;
+	ring->zero_at = pos;
+}
+
+/* The same where the next record may be as large: it takes lines enough by itself, so all that can
+ * be had beforehand is to know that it has room, and the unit behind it. */
+static inline void prepare_large(struct tarn_ring *ring, uint32_t size)
+{
+	struct place next = place_at(ring, ring->pos, size);
+
+	ring->run = 0;
+	ring->zero_at = ring->pos;
+	if (!has_room(ring, next.end) && refresh(ring, next.end) < 0)
+		return;
+	/* relaxed: published by a word */
+	atomic_store_explicit(&record_at(ring, next.end)->word, 0, memory_order_relaxed);
+	ring->zero_at = next.end;
 }
 
 __attribute__((noinline)) static int published_slowly(struct tarn_ring *ring)
@@ -138,8 +156,8 @@ static TARN__ALWAYS_INLINE int publish(struct tarn_ring *ring, struct place firs
 	atomic_store_explicit(&ring->my_pos->pos, end, memory_order_release);
 	if (size <= SMALL)
 		return published_slowly(ring);
-	ring->run = 0; /* the next one may be as large: it takes lines enough by itself */
 	notify(ring);
+	prepare_large(ring, size);
 	return 0;
 }
 
@@ -157,7 +175,7 @@ static TARN__ALWAYS_INLINE int find_place(struct tarn_ring *ring, size_t size,
 			return r;
 	}
 
-	struct place place = place_at(ring, ring->pos, units_of((uint32_t)size));
+	struct place place = place_at(ring, ring->pos, (uint32_t)size);
 
 	if (rests(ring))
 		return -EAGAIN;
@@ -229,7 +247,7 @@ int tarn_ring_push(struct tarn_ring *ring, const void *data, size_t size)
 /* A record of a batch, at @at or behind a skip there. The position behind it, or @at: no room. */
 static uint32_t push_another(struct tarn_ring *ring, uint32_t at, const void *data, uint32_t size)
 {
-	struct place place = place_at(ring, at, units_of(size));
+	struct place place = place_at(ring, at, size);
 
 	if (!has_room(ring, place.end) && refresh(ring, place.end) < 0)
 		return at;
@@ -334,6 +352,8 @@ int tarn_ring_reserve(struct tarn_ring *ring, size_t size, void **ret_data)
 	ring->reserve_pos = place.pos;
 	ring->reserve_size = (uint32_t)size;
 	ring->zero_to = ring->pos + 1; /* what lies behind is the caller's to scribble on */
+	if (ring->zero_at != place.end)
+		ring->zero_at = ring->pos;
 	ring->run = 0;
 	*ret_data = record_at(ring, place.pos)->payload;
 	return 0;
@@ -352,7 +372,7 @@ int tarn_ring_commit(struct tarn_ring *ring, size_t size)
 	const struct place place = {
 		.skip = ring->reserve_pos - ring->pos,
 		.pos = ring->reserve_pos,
-		.end = ring->reserve_pos + units_of((uint32_t)size),
+		.end = end_of(ring->reserve_pos, (uint32_t)size),
 	};
 
 	return publish(ring, place, (uint32_t)size, place.end);
@@ -381,7 +401,7 @@ static bool room_there(struct tarn_ring *ring)
  */
 static int wait_room(struct tarn_ring *ring, size_t size, int64_t deadline)
 {
-	struct place place = place_at(ring, ring->pos, units_of((uint32_t)size));
+	struct place place = place_at(ring, ring->pos, (uint32_t)size);
 	uint32_t need = place.end + 1 - ring->capacity;
 	uint32_t quarter = ring->pos - ring->capacity + ring->capacity / 4;
 	uint32_t wake_at = (int32_t)(quarter - need) > 0 ? quarter : need;

@@ -248,7 +248,7 @@ static uint32_t random_below(uint32_t end)
 	return (uint32_t)(seed >> 33) % end;
 }
 
-enum { MANY = 8, NUMBERS = 4096 };
+enum { MANY = 8, NUMBERS = 4096, ROOM = 8192 };
 
 static size_t written[NUMBERS]; /* sizes, by number */
 
@@ -277,7 +277,7 @@ static uint32_t some_size(uint32_t max)
 /* One way or another of several to write records of up to @max bytes. How many were written. */
 static uint64_t write_some(uint64_t next, uint32_t max)
 {
-	unsigned char bytes[MANY][128];
+	static unsigned char bytes[MANY][ROOM];
 	struct tarn_buf bufs[MANY];
 	void *data;
 	size_t count = 1;
@@ -315,66 +315,166 @@ static uint64_t write_some(uint64_t next, uint32_t max)
 	return r == 0 ? count : 0;
 }
 
+/* Is it what was written with this number? */
+static bool is_numbered(const unsigned char *data, size_t size, uint64_t number)
+{
+	size_t right = 0;
+
+	while (right < size && data[right] == (unsigned char)(0x80 | number))
+		right++;
+	return size == written[number % NUMBERS] && right == size;
+}
+
 /* The oldest of them is read, if there is one. How many were read. */
 static uint64_t read_some(uint64_t first, uint64_t next)
 {
-	unsigned char bytes[128];
+	static unsigned char bytes[ROOM];
 	struct tarn_buf bufs[MANY];
 	size_t size, count = 1;
 	int r;
 
 	if (random_below(4) == 0) {
 		r = tarn_ring_peek_batch(consumer, bufs, 1 + random_below(MANY), &count);
-		for (size_t i = 0; r == 0 && i < count; i++) {
-			assert_int_equal(bufs[i].size, written[(first + i) % NUMBERS]);
-			for (size_t k = 0; k < bufs[i].size; k++)
-				assert_int_equal(((unsigned char *)bufs[i].data)[k],
-						 (unsigned char)(0x80 | (first + i)));
-		}
+		for (size_t i = 0; r == 0 && i < count; i++)
+			assert_true(is_numbered(bufs[i].data, bufs[i].size, first + i));
 		if (r == 0)
 			assert_int_equal(tarn_ring_release(consumer, count), 0);
 	} else {
 		r = tarn_ring_pop(consumer, bytes, sizeof(bytes), &size);
 		if (r == 0)
-			assert_int_equal(size, written[first % NUMBERS]);
-		for (size_t k = 0; r == 0 && k < size; k++)
-			assert_int_equal(bytes[k], (unsigned char)(0x80 | first));
+			assert_true(is_numbered(bytes, size, first));
 	}
 	assert_int_equal(r, first == next ? -EAGAIN : 0);
 	return r == 0 ? count : 0;
 }
 
+/* Write and read records of up to @max bytes, about as many, and now and then read all. */
+static void many_laps(uint32_t max, int steps)
+{
+	uint64_t first = 0, next = 0;
+
+	for (int step = 0; step < steps; step++) {
+		next += write_some(next, max);
+		/* relaxed: one thread */
+		assert_int_equal(atomic_load_explicit(&record_at(producer, producer->pos)->word,
+						      memory_order_relaxed),
+				 0);
+		/* what else is 0 is not of a lap ago, or it would be believed 2^32 later */
+		if (producer->run == 0)
+			assert_true(producer->zero_at - producer->pos < producer->capacity);
+		for (uint32_t left = step % 16 == 0 ? 1000 : random_below(3); left > 0; left--)
+			first += read_some(first, next);
+	}
+}
+
 /* Laps over what is not 0: the unit behind the newest record is (I4), and nothing else is read. */
 static void old_bytes_are_never_taken_for_records(void **state)
 {
-	static const uint32_t capacities[] = { 256, 512, 4096 };
-	static const uint32_t sizes[] = { 8, 40, 100, 128 };
+	static const struct {
+		uint64_t capacity;
+		uint32_t max;
+	} rows[] = {
+		{ 256, 8 },     { 256, 40 },     { 256, 100 },   { 256, 120 },    { 512, 8 },
+		{ 512, 40 },    { 512, 100 },    { 512, 128 },   { 4096, 8 },     { 4096, 40 },
+		{ 4096, 100 },  { 4096, 1100 },  { 4096, 1984 }, { 16384, 1100 }, { 16384, 4096 },
+		{ 2048, 1016 }, { 16384, 8128 },
+	};
 
 	(void)state;
-	for (unsigned i = 0; i < 12; i++) {
-		const struct tarn_ring_opts opts = { .capacity = capacities[i / 4] };
-		uint32_t max = sizes[i % 4];
-		uint64_t first = 0, next = 0;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct tarn_ring_opts opts = { .capacity = rows[i].capacity };
 		char name[8] = { 'r', (char)('a' + i), '\0' };
 
-		if (max > opts.capacity / 2 - 8)
-			max = (uint32_t)opts.capacity / 2 - 8;
 		assert_int_equal(tarn_ring_open(region, name, TARN_RING_PRODUCER, &opts, &producer),
 				 0);
 		assert_int_equal(tarn_ring_open(region, name, TARN_RING_CONSUMER, &opts, &consumer),
 				 0);
-		for (int step = 0; step < 20000; step++) {
-			next += write_some(next, max);
-			/* relaxed: one thread */
-			assert_int_equal(
-				atomic_load_explicit(&record_at(producer, producer->pos)->word,
-						     memory_order_relaxed),
-				0);
-			/* now and then all of it, else about as much as is written */
-			for (uint32_t left = step % 16 == 0 ? 1000 : random_below(3); left > 0;
-			     left--)
-				first += read_some(first, next);
+		many_laps(rows[i].max, rows[i].max > 128 ? 4000 : 20000);
+		tarn_ring_close(producer);
+		tarn_ring_close(consumer);
+		producer = consumer = NULL;
+	}
+}
+
+/* A record of @size bytes goes there and back, in place: where its payload is. */
+static const unsigned char *in_place(size_t size)
+{
+	const void *there;
+	size_t got;
+	void *data;
+
+	assert_int_equal(tarn_ring_reserve(producer, size, &data), 0);
+	memset(data, 0xff, size);
+	assert_int_equal(tarn_ring_commit(producer, size), 0);
+	assert_int_equal(tarn_ring_peek(consumer, &there, &got), 0);
+	assert_int_equal(got, size);
+	assert_ptr_equal(there, data);
+	assert_int_equal(tarn_ring_release(consumer, 1), 0);
+	return data;
+}
+
+/* Whatever went before, from the second on, but for the first of a lap. */
+static void large_payloads_are_aligned(void **state)
+{
+	const struct tarn_ring_opts opts = { .capacity = 1 << 16 };
+	unsigned aligned = 0;
+
+	(void)state;
+	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_PRODUCER, &opts, &producer), 0);
+	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_CONSUMER, &opts, &consumer), 0);
+	for (uint32_t before = 0; before < 100; before++) {
+		size_t size = LARGE + before * 13;
+
+		(void)in_place(before);
+		(void)in_place(size);
+		for (int i = 0; i < 3; i++)
+			aligned += (uintptr_t)in_place(size) % 32 == 0;
+	}
+	assert_in_range(aligned, 280, 300);
+	assert_true((uintptr_t)in_place(LARGE - 1) % 8 == 0);
+}
+
+/* Positions count modulo 2^32, and a new handle knows of no unit that it is 0. */
+static void a_producer_may_begin_right_before_position_0(void **state)
+{
+	const uint32_t begin = 0u - 2;
+	uint64_t record = 1;
+
+	(void)state;
+	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_CONSUMER, &small, &consumer), 0);
+	/* relaxed: one thread, and so below */
+	atomic_store_explicit(&consumer->shm->tail.pos, begin, memory_order_relaxed);
+	atomic_store_explicit(&consumer->shm->head.pos, begin, memory_order_relaxed);
+	memset(record_at(consumer, 0), 0xff, RING_UNIT);
+	assert_int_equal(tarn_ring_open(region, "r", TARN_RING_PRODUCER, &small, &producer), 0);
+	assert_int_equal(tarn_ring_push(producer, &record, sizeof(record)), 0);
+	assert_int_equal(producer->pos, 0);
+	assert_int_equal(atomic_load_explicit(&record_at(producer, 0)->word, memory_order_relaxed),
+			 0);
+}
+
+/* A record of record_max fits into an empty ring at any place, and one more byte is refused. */
+static void the_largest_record_fits_at_any_place(void **state)
+{
+	static const uint64_t capacities[] = { 256, 1024, 2048, 4096, 8192 };
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(capacities) / sizeof(*capacities); i++) {
+		const struct tarn_ring_opts opts = { .capacity = capacities[i] };
+		struct tarn_ring_stat stat;
+		char name[8] = { 'r', (char)('a' + i), '\0' };
+
+		assert_int_equal(tarn_ring_open(region, name, TARN_RING_PRODUCER, &opts, &producer),
+				 0);
+		assert_int_equal(tarn_ring_open(region, name, TARN_RING_CONSUMER, &opts, &consumer),
+				 0);
+		assert_int_equal(tarn_ring_stat(producer, &stat), 0);
+		for (uint32_t place = 0; place < producer->capacity; place++) {
+			while ((producer->pos & producer->mask) != place)
+				(void)in_place(0); /* one unit further on */
+			(void)in_place(stat.record_max);
 		}
+		assert_int_equal(tarn_ring_push(producer, name, stat.record_max + 1), -EMSGSIZE);
 		tarn_ring_close(producer);
 		tarn_ring_close(consumer);
 		producer = consumer = NULL;
@@ -449,6 +549,9 @@ int main(void)
 		TEST(a_handle_that_never_spins_waits_all_the_same),
 		TEST(who_streams_and_has_caught_up_rests),
 		TEST(old_bytes_are_never_taken_for_records),
+		TEST(large_payloads_are_aligned),
+		TEST(the_largest_record_fits_at_any_place),
+		TEST(a_producer_may_begin_right_before_position_0),
 		TEST(what_only_looks_like_the_one_before_is_damage),
 		TEST(copies_are_the_same_wherever_both_lie),
 	};
