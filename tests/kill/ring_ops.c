@@ -10,12 +10,13 @@ const char name[] = "ring";
 const struct tarn_ring_opts small = { .capacity = CAPACITY };
 struct tarn_region *region;
 struct tarn_ring *ring;
+static bool is_large; /* as the state says */
 
 /* --- records ------------------------------------------------------------------------------- */
 
 static size_t record_fill(struct record *record, uint64_t n)
 {
-	size_t size = 8 + (size_t)(n * 7 % 33);
+	size_t size = (is_large ? LARGE_SIZE : 8) + (size_t)(n * 7 % 33);
 
 	record->n = n;
 	for (size_t i = 0; i < size - 8; i++)
@@ -53,6 +54,9 @@ static int open_as(struct kill_world *world, enum tarn_ring_role role,
 	int r;
 
 	told.diag = &diag;
+	is_large = state_of(world)->large;
+	if (is_large)
+		told.capacity = LARGE_CAPACITY;
 	if (region == NULL && survivor_open(world, &region, report) != 0)
 		return KILL_VIOLATION;
 	r = tarn_ring_open(region, name, role, &told, &ring);
@@ -85,7 +89,7 @@ static int ring_with(struct kill_world *world, uint64_t skip, uint64_t held,
 		     struct harness_report *report)
 {
 	struct state *st = state_of(world);
-	char buf[SIZE_MAX_];
+	char buf[LARGE_MAX];
 	size_t size;
 
 	if (no_ring(world, report) < 0)
@@ -129,6 +133,31 @@ int at_wrap(struct kill_world *world, struct harness_report *report)
 int at_skip(struct kill_world *world, struct harness_report *report)
 {
 	return ring_with(world, 8, 1, report);
+}
+
+/* The same of large records. */
+static int large_with(struct kill_world *world, uint64_t skip, uint64_t held,
+		      struct harness_report *report)
+{
+	state_of(world)->large = true;
+	world->heap = 2 * LARGE_CAPACITY;
+	world->max = 4 * LARGE_CAPACITY;
+	return ring_with(world, skip, held, report);
+}
+
+int large(struct kill_world *world, struct harness_report *report)
+{
+	return large_with(world, 0, HELD, report);
+}
+
+int large_at_wrap(struct kill_world *world, struct harness_report *report)
+{
+	return large_with(world, 5, 2, report);
+}
+
+int large_at_skip(struct kill_world *world, struct harness_report *report)
+{
+	return large_with(world, 7, 1, report);
 }
 
 /* No room for the next record. */
@@ -259,7 +288,7 @@ int reserve_abort(struct kill_world *world, struct harness_report *report)
 	if (r < 0)
 		return r;
 	record_fill(&record, 999);
-	memcpy(data, &record, sizeof(record));
+	memcpy(data, &record, SIZE_MAX_);
 	tarn_ring_abort(ring);
 	return 0;
 }
@@ -280,7 +309,7 @@ static int check_pop(int r, const void *data, size_t size, uint64_t n,
 
 int pop_one(struct kill_world *world, struct harness_report *report)
 {
-	char buf[SIZE_MAX_];
+	char buf[LARGE_MAX];
 	size_t size = 0;
 	int r = tarn_ring_pop(ring, buf, sizeof(buf), &size);
 
@@ -320,7 +349,7 @@ static int64_t soon(void)
 
 int pop_wait(struct kill_world *world, struct harness_report *report)
 {
-	char buf[SIZE_MAX_];
+	char buf[LARGE_MAX];
 	size_t size = 0;
 	int r = tarn_ring_pop_wait(ring, buf, sizeof(buf), soon(), &size);
 
@@ -368,7 +397,7 @@ int wait_peer(struct kill_world *world, struct harness_report *report)
 
 int wait_short(struct kill_world *world, struct harness_report *report)
 {
-	char buf[SIZE_MAX_];
+	char buf[LARGE_MAX];
 	size_t size = 0;
 
 	(void)world, (void)report;
@@ -388,7 +417,7 @@ int wake_with_record(struct kill_world *world, struct harness_report *report)
 /* A consumer comes, and takes enough that the producer is to be woken. */
 int wake_with_room(struct kill_world *world, struct harness_report *report)
 {
-	char buf[SIZE_MAX_];
+	char buf[LARGE_MAX];
 	size_t size;
 
 	if (consume(world, report) < 0)
@@ -405,7 +434,7 @@ enum { PATIENCE_NS = 2000000000, TOLD_NS = 1900000000 };
 static int consume_asleep(struct kill_world *world, int64_t limit_ns, struct harness_report *report)
 {
 	struct state *st = state_of(world);
-	char buf[SIZE_MAX_];
+	char buf[LARGE_MAX];
 	size_t size = 0;
 	int r;
 
