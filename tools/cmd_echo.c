@@ -9,20 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-#include <tarn/topic.h>
-#include <tarn/type.h>
 
 #include "cli.h"
 #include "cmds.h"
-#include "look.h"
 #include "out.h"
 #include "stream.h"
+#include "taking.h"
 #include "typed.h"
 #include "value.h"
-
-#define NAP_NS 20000000 /* from one look for it to the next */
 
 static const struct cli_opt echo_opts[] = {
 	{ '1', "once", NULL, "print one message, and end" },
@@ -62,18 +56,9 @@ static const struct out_list field_list = { "fields", field_cols };
 static const struct out_list *const echo_lists[] = { &line_list, &field_list, NULL };
 
 struct echo {
+	struct taking t;
 	struct cli *cli;
-	const char *name;
-	struct look_name where;
-	struct tarn_region_opts region_opts;
-	struct tarn_region *region;
-	struct tarn_subscriber *subscriber;
-	struct tarn_type *type; /* NULL: bytes */
-	unsigned char *bytes;
-	size_t room;
 	uint64_t count, history;
-	int64_t timeout_ns; /* -1: none */
-	struct tarn_message message;
 	struct json json;
 	const char *between;
 };
@@ -85,9 +70,9 @@ static int line_leaf(const struct typed_leaf *leaf, void *arg)
 	struct echo *e = arg;
 	char *text;
 
-	if (leaf->offset + leaf->field->size > e->message.size)
+	if (leaf->offset + leaf->field->size > e->t.message.size)
 		return 0; /* of an earlier version of the type, that has fewer */
-	text = value_text(leaf->field, e->bytes + leaf->offset, 0, 1, false);
+	text = value_text(leaf->field, e->t.bytes + leaf->offset, 0, 1, false);
 	printf("%s%s=%s", e->between, leaf->path, text != NULL ? text : "");
 	e->between = " ";
 	free(text);
@@ -98,8 +83,8 @@ static int json_leaf(const struct typed_leaf *leaf, void *arg)
 {
 	struct echo *e = arg;
 
-	if (leaf->offset + leaf->field->size <= e->message.size)
-		typed_json(&e->json, leaf, e->bytes + leaf->offset);
+	if (leaf->offset + leaf->field->size <= e->t.message.size)
+		typed_json(&e->json, leaf, e->t.bytes + leaf->offset);
 	return 0;
 }
 
@@ -113,33 +98,33 @@ static bool printable(const unsigned char *bytes, size_t size)
 
 static char *hex_of(const struct echo *e)
 {
-	char *text = malloc(e->message.size * 2 + 1);
+	char *text = malloc(e->t.message.size * 2 + 1);
 
-	for (size_t i = 0; text != NULL && i < e->message.size; i++)
-		snprintf(text + 2 * i, 3, "%02x", e->bytes[i]);
+	for (size_t i = 0; text != NULL && i < e->t.message.size; i++)
+		snprintf(text + 2 * i, 3, "%02x", e->t.bytes[i]);
 	if (text != NULL)
-		text[e->message.size * 2] = '\0';
+		text[e->t.message.size * 2] = '\0';
 	return text;
 }
 
 static void put_json(struct echo *e)
 {
-	bool text = e->type == NULL && printable(e->bytes, e->message.size);
-	char *hex = e->type == NULL && !text ? hex_of(e) : NULL;
+	bool text = e->t.type == NULL && printable(e->t.bytes, e->t.message.size);
+	char *hex = e->t.type == NULL && !text ? hex_of(e) : NULL;
 
-	e->bytes[e->message.size] = '\0'; /* there is room */
+	e->t.bytes[e->t.message.size] = '\0'; /* there is room */
 	e->json = out_line_begin(stdout, "tarn.echo/1");
-	json_text(&e->json, "name", e->name);
-	json_u64(&e->json, "publisher", e->message.publisher);
-	json_u64(&e->json, "number", e->message.number);
-	json_u64(&e->json, "missed", e->message.missed);
-	json_i64(&e->json, "time_ns", e->message.time_ns);
-	json_u64(&e->json, "size_bytes", e->message.size);
-	json_text(&e->json, "text", text ? (const char *)e->bytes : NULL);
+	json_text(&e->json, "name", e->t.name);
+	json_u64(&e->json, "publisher", e->t.message.publisher);
+	json_u64(&e->json, "number", e->t.message.number);
+	json_u64(&e->json, "missed", e->t.message.missed);
+	json_i64(&e->json, "time_ns", e->t.message.time_ns);
+	json_u64(&e->json, "size_bytes", e->t.message.size);
+	json_text(&e->json, "text", text ? (const char *)e->t.bytes : NULL);
 	json_text(&e->json, "hex", hex);
 	json_open(&e->json, "fields", '[');
-	if (e->type != NULL)
-		(void)typed_walk(e->type, "", true, UINT32_MAX, json_leaf, e, NULL);
+	if (e->t.type != NULL)
+		(void)typed_walk(e->t.type, "", true, UINT32_MAX, json_leaf, e, NULL);
 	json_close(&e->json, ']');
 	out_line_end(&e->json);
 	free(hex);
@@ -161,45 +146,27 @@ static void put_message(struct echo *e)
 {
 	struct cli *cli = e->cli;
 
-	if (e->message.missed != 0)
+	if (e->t.message.missed != 0)
 		cli_note(cli, "%s: %" PRIu64 " messages of publisher %" PRIu32 " were missed",
-			 e->name, e->message.missed, e->message.publisher);
+			 e->t.name, e->t.message.missed, e->t.message.publisher);
 	if (cli_given(cli, "json")) {
 		put_json(e);
 	} else if (cli_given(cli, "raw")) {
-		fwrite(e->bytes, 1, e->message.size, stdout);
+		fwrite(e->t.bytes, 1, e->t.message.size, stdout);
 	} else if (cli_given(cli, "hex")) {
-		for (size_t i = 0; i < e->message.size; i++)
-			printf("%02x", e->bytes[i]);
+		for (size_t i = 0; i < e->t.message.size; i++)
+			printf("%02x", e->t.bytes[i]);
 		putchar('\n');
-	} else if (e->type != NULL) {
+	} else if (e->t.type != NULL) {
 		e->between = "";
-		(void)typed_walk(e->type, "", true, UINT32_MAX, line_leaf, e, NULL);
+		(void)typed_walk(e->t.type, "", true, UINT32_MAX, line_leaf, e, NULL);
 		putchar('\n');
 	} else {
-		put_text(e->bytes, e->message.size);
+		put_text(e->t.bytes, e->t.message.size);
 	}
 }
 
 /* --- taking -------------------------------------------------------------------------------- */
-
-static int take(struct echo *e, int64_t deadline)
-{
-	for (;;) {
-		int64_t slice = tarn_deadline_after(STREAM_SLICE_NS);
-		int r = tarn_subscriber_take_wait(e->subscriber, e->bytes, e->room,
-						  slice < deadline ? slice : deadline, &e->message);
-		unsigned char *grown;
-
-		if (r != -ENOBUFS)
-			return r;
-		grown = realloc(e->bytes, e->message.size + 1);
-		if (grown == NULL)
-			return -ENOMEM;
-		e->bytes = grown;
-		e->room = e->message.size;
-	}
-}
 
 static int echo_all(struct echo *e)
 {
@@ -207,8 +174,8 @@ static int echo_all(struct echo *e)
 	uint64_t printed = 0;
 
 	while (stream_signal() == 0) {
-		int64_t deadline = e->timeout_ns < 0 ? INT64_MAX : last + e->timeout_ns;
-		int r = take(e, deadline);
+		int64_t deadline = e->t.timeout_ns < 0 ? INT64_MAX : last + e->t.timeout_ns;
+		int r = taking_take(&e->t, deadline, false);
 
 		if (r == 0) {
 			put_message(e);
@@ -216,69 +183,22 @@ static int echo_all(struct echo *e)
 				return CLI_OK;
 			last = tarn_now();
 		} else if (r != -ETIMEDOUT) {
-			return cli_fail(e->cli, e->name, r);
+			return taking_fail(&e->t, r);
 		} else if (tarn_now() >= deadline) {
-			cli_error(e->cli, "%s: no message has come in the time allowed", e->name);
+			cli_error(e->cli, "%s: no message has come in the time allowed", e->t.name);
 			return CLI_TIMEOUT;
 		}
 	}
 	return CLI_OK;
 }
 
-/* --- opening ------------------------------------------------------------------------------- */
-
-/* 0, -ENOENT, -EAGAIN: not yet; else why not. */
-static int try_open(struct echo *e)
-{
-	const struct tarn_topic_opts opts = {
-		.history = e->history > UINT32_MAX ? UINT32_MAX : (uint32_t)e->history,
-		.flags = TARN_TOPIC_EXISTING |
-			 (cli_given(e->cli, "lossless") ? 0 : (unsigned)TARN_TOPIC_LOSSY),
-		.diag = &e->cli->diag,
-	};
-	int r = 0;
-
-	if (e->region == NULL)
-		r = tarn_region_open(e->where.region, &e->region_opts, &e->region);
-	if (r == 0)
-		r = tarn_subscriber_open(e->region, e->where.object, &opts, &e->subscriber);
-	if (r < 0)
-		return r;
-	r = tarn_topic_describe(e->region, e->where.object, &e->type);
-	return r == -ENOENT ? 0 : r;
-}
-
-/* -1: go on; else the exit code. */
-static int open_all(struct echo *e)
-{
-	const struct timespec nap = { .tv_nsec = NAP_NS };
-	int64_t began = tarn_now();
-	bool told = false;
-	int r;
-
-	while ((r = try_open(e)) == -ENOENT || r == -EAGAIN) {
-		e->cli->diag.what[0] = '\0';
-		if (stream_signal() != 0)
-			return CLI_OK;
-		if (e->timeout_ns >= 0 && tarn_now() - began >= e->timeout_ns) {
-			cli_error(e->cli, "%s: there was no such topic in the time allowed",
-				  e->name);
-			return CLI_TIMEOUT;
-		}
-		if (!told && tarn_now() - began > 1000000000)
-			cli_note(e->cli, "%s: waiting: there is no such topic yet", e->name);
-		told = tarn_now() - began > 1000000000;
-		nanosleep(&nap, NULL);
-	}
-	return r < 0 ? cli_fail(e->cli, e->name, r) : -1;
-}
-
 static bool take_options(struct echo *e)
 {
 	struct cli *cli = e->cli;
 	const char *history = cli_value(cli, "history");
+	bool lossless = cli_given(cli, "lossless");
 
-	if (!cli_seconds(cli, "timeout", &e->timeout_ns) ||
+	if (!taking_begin(&e->t, cli, cli_given(cli, "look")) ||
 	    !cli_number(cli, "count", 0, UINT64_MAX, &e->count))
 		return false;
 	if (history != NULL && strcmp(history, "all") == 0)
@@ -287,37 +207,28 @@ static bool take_options(struct echo *e)
 		return false;
 	if (cli_given(cli, "once"))
 		e->count = 1;
-	if (cli_given(cli, "look") && cli_given(cli, "lossless")) {
+	if (cli_given(cli, "look") && lossless) {
 		cli_usage(cli, "--look changes nothing, so it cannot be --lossless");
 		return false;
 	}
-	if (!look_name(cli->argv[0], &e->where) || e->where.object == NULL) {
-		cli_usage(cli, "%s: a topic is named REGION/TOPIC", cli->argv[0]);
-		return false;
-	}
-	return cli_given(cli, "look") ? look_opts(cli, &e->region_opts)
-				      : cli_open_opts(cli, &e->region_opts);
+	e->t.topic_opts.history = (uint32_t)e->history;
+	if (lossless)
+		e->t.topic_opts.flags &= ~(uint32_t)TARN_TOPIC_LOSSY;
+	return true;
 }
 
 static int echo_run(struct cli *cli)
 {
-	struct echo e = { .cli = cli, .name = cli->argv[0], .timeout_ns = -1 };
+	struct echo e = { .cli = cli };
 	int code;
 
 	if (!take_options(&e))
 		return CLI_USAGE;
-	e.room = 4096;
-	e.bytes = malloc(e.room + 1);
-	if (e.bytes == NULL)
-		return cli_fail(cli, e.name, -ENOMEM);
 	stream_signals_watch();
-	code = open_all(&e);
+	code = taking_open(&e.t);
 	if (code < 0)
 		code = echo_all(&e);
-	tarn_subscriber_close(e.subscriber);
-	tarn_region_close(e.region);
-	tarn_type_free(e.type);
-	free(e.bytes);
+	taking_end(&e.t);
 	return code;
 }
 
@@ -331,6 +242,7 @@ static const struct cli_example echo_examples[] = {
 
 static const struct cli_exit_note echo_exits[] = {
 	{ 0, "ended by --count, --once or a signal" },
+	{ 3, "the topic was removed meanwhile" },
 	{ 4, "permission denied" },
 	{ 5, "no message, or no such topic, in the time allowed" },
 	{ 6, "damaged, or of another version" },

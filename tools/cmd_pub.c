@@ -189,18 +189,21 @@ static int publish_frames(struct pub *pub)
 
 /* --- opening ------------------------------------------------------------------------------- */
 
-/* The region may have been made for less: it grows where it may. */
+/* The region may have been made for less: it grows where it may; and again, if others took what it
+ * grew by. */
 static int open_publisher(struct pub *pub, const char *topic)
 {
 	const struct tarn_topic_opts opts = { .lane_size = pub->lane, .diag = &pub->cli->diag };
+	const uint64_t more = BESIDE + (pub->lane != 0 ? pub->lane : LANE_DEFAULT);
 	struct tarn_region_stat stat;
-	int r = tarn_publisher_open(pub->region, topic, &opts, &pub->publisher);
+	int r;
 
-	if (r == -ENOSPC && tarn_region_stat(pub->region, &stat) == 0 &&
-	    tarn_region_grow(pub->region,
-			     stat.size + BESIDE + (pub->lane != 0 ? pub->lane : LANE_DEFAULT),
-			     NULL) == 0)
+	for (int tries = 0; tries < 100; tries++) {
 		r = tarn_publisher_open(pub->region, topic, &opts, &pub->publisher);
+		if (r != -ENOSPC || tarn_region_stat(pub->region, &stat) < 0 ||
+		    tarn_region_grow(pub->region, stat.size + more, NULL) < 0)
+			break;
+	}
 	return r < 0 ? cli_fail(pub->cli, pub->name, r) : -1;
 }
 
@@ -228,6 +231,28 @@ static int wait_subscribers(struct pub *pub)
 	return CLI_TIMEOUT;
 }
 
+/* Of whatever size it is; if it is absent it is made. 0 or -errno. */
+static int open_region(struct pub *pub, const char *name, const struct tarn_region_opts *opts)
+{
+	struct tarn_region_opts make = *opts;
+	int r = -ENOENT;
+
+	make.size = BESIDE + (pub->lane != 0 ? pub->lane : LANE_DEFAULT);
+	make.max_size = make.size > GROWS_TO ? make.size : GROWS_TO;
+	for (int lost = 0; lost < 100 && stream_signal() == 0; lost++) {
+		const struct timespec nap = { .tv_nsec = 1000000 };
+
+		r = tarn_region_open(name, opts, &pub->region);
+		if (r == -ENOENT)
+			r = tarn_region_create(name, &make, &pub->region);
+		/* Another was faster, and made it for itself; or is just about to. */
+		if (r != -EEXIST && r != -EAGAIN)
+			break;
+		nanosleep(&nap, NULL);
+	}
+	return r;
+}
+
 static int run_open(struct pub *pub, const struct look_name *name)
 {
 	struct tarn_region_opts opts = { 0 };
@@ -235,13 +260,7 @@ static int run_open(struct pub *pub, const struct look_name *name)
 
 	if (!cli_open_opts(pub->cli, &opts))
 		return CLI_USAGE;
-	r = tarn_region_open(name->region, &opts, &pub->region); /* of whatever size it is */
-	if (r == -ENOENT) {
-		opts.flags |= TARN_REGION_CREATE;
-		opts.size = BESIDE + (pub->lane != 0 ? pub->lane : LANE_DEFAULT);
-		opts.max_size = opts.size > GROWS_TO ? opts.size : GROWS_TO;
-		r = tarn_region_open(name->region, &opts, &pub->region);
-	}
+	r = open_region(pub, name->region, &opts);
 	if (r < 0)
 		return cli_fail(pub->cli, name->region, r);
 	code = open_publisher(pub, name->object);

@@ -17,6 +17,11 @@
  *     typed REGION keep      hold pose until killed; prints its pid
  *     typed REGION lend      make "lent", of type point and filled in place, and be at writing it,
  *                            7 8, until SIGUSR1; prints its pid
+ *
+ *     typed REGION topic     a region with topics: "pose" of type point, with a message 3 -4, and
+ *                            "kitchen" of type sensor, with none
+ *     typed REGION silent    make topic "silent", whose messages do not say when they were
+ *                            published, and publish for ever
  */
 #include <errno.h>
 #include <signal.h>
@@ -248,6 +253,41 @@ static bool of_latest(const char *what)
 	return false;
 }
 
+/* --- topics -------------------------------------------------------------------------------- */
+
+static int make_topics(const char *name)
+{
+	const struct tarn_topic_opts points = { .lane_size = 1 << 16, .type = point_type() };
+	const struct tarn_topic_opts sensors = { .lane_size = 1 << 16, .type = sensor_type() };
+	const struct point first = { .x = 3, .y = -4 };
+	struct tarn_publisher *pose_publisher, *kitchen_publisher;
+
+	if (tarn_region_create(name, &(struct tarn_region_opts){ .size = 1 << 20 }, &region) < 0 ||
+	    tarn_publisher_open(region, "pose", &points, &pose_publisher) < 0 ||
+	    tarn_publisher_open(region, "kitchen", &sensors, &kitchen_publisher) < 0 ||
+	    tarn_publisher_publish(pose_publisher, &first, sizeof(first)) < 0)
+		return 1;
+	tarn_publisher_close(pose_publisher);
+	tarn_publisher_close(kitchen_publisher);
+	return 0;
+}
+
+static int silent(const char *name)
+{
+	const struct tarn_region_opts opts = { .size = 1 << 20, .flags = TARN_REGION_CREATE };
+	const struct tarn_topic_opts topic = { .lane_size = 4096, .flags = TARN_TOPIC_NO_TIME };
+	struct tarn_publisher *publisher;
+	int r = tarn_region_open(name, &opts, &region);
+
+	if (r == 0)
+		r = tarn_publisher_open(region, "silent", &topic, &publisher);
+	while (r == 0) {
+		r = tarn_publisher_publish_wait(publisher, "hush", 4, TARN_FOREVER);
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	}
+	return r != 0;
+}
+
 int main(int argc, char **argv)
 {
 	sigset_t set;
@@ -261,6 +301,10 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	if (of_latest(argv[2]))
 		return act_latest(argv[1], argv[2]);
+	if (strcmp(argv[2], "topic") == 0)
+		return make_topics(argv[1]);
+	if (strcmp(argv[2], "silent") == 0)
+		return silent(argv[1]);
 	if (strcmp(argv[2], "make") == 0)
 		return make(argv[1]);
 	if (tarn_region_open(argv[1], NULL, &region) < 0 ||

@@ -72,6 +72,12 @@ speak()
 	said echo -J -H all -c 2 -t 20 "${P}m/news"
 	said topics -J
 	said topics -J "${P}m/news"
+	tarn pub -c 0 -r 100 "${P}m/news" text 3>&- &
+	said hz -J -i 0.2 -t 20 "${P}m/news"
+	said bw -J -i 0.2 -t 20 "${P}m/news"
+	said delay -J -i 0.2 -t 20 "${P}m/news"
+	kill $!
+	wait $! || true
 	tarn rm "${P}m" --yes >/dev/null
 	said check -J "$P"
 	said gc -J
