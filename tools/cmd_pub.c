@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tarn pub REGION/TOPIC [TEXT...] - publish messages: texts, or what comes from standard input, by
- * lines or in frames of one size. Region and topic are made if they are absent.
+ * tarn pub REGION/TOPIC [TEXT...] - publish messages: texts, a file, or what comes from standard
+ * input, by lines or in frames of one size. Region and topic are made if they are absent.
+ *
+ * On a topic that has a type each text or line is a JSON object, from which the message is made.
+ * All TEXTs are read before the first is published.
  */
 
 #include <errno.h>
@@ -12,10 +15,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <tarn/latest.h>
 #include <tarn/topic.h>
+#include <tarn/type.h>
 
 #include "cli.h"
 #include "cmds.h"
+#include "compose.h"
 #include "look.h"
 #include "stream.h"
 
@@ -32,6 +38,10 @@ static const struct cli_opt pub_opts[] = {
 	  "give up with exit code 5 after so long in the way of others" },
 	{ 'l', "lane", "SIZE", "bytes of the publisher's lane, a power of two; 1M if not given" },
 	{ 'f', "frames", "SIZE", "standard input is frames of so many bytes, not lines" },
+	{ 0, "file", "FILE", "the bytes of FILE are the message; - is standard input" },
+	{ 0, "raw", NULL, "of a topic with a type: TEXTs and lines are its bytes, and no JSON" },
+	{ 0, "type", "REGION/OBJECT",
+	  "make the topic of the type that this struct, latest value or topic has" },
 	{ 0 },
 };
 
@@ -44,7 +54,18 @@ struct pub {
 	int64_t step_ns;    /* of --rate; 0: none */
 	int64_t next_ns;    /* when the next message is due */
 	uint64_t lane, frame, subscribers, count;
-	bool told; /* who is in the way */
+	bool told;              /* who is in the way */
+	struct tarn_type *type; /* NULL: bytes, or taken as such */
+	struct tarn_type *like; /* of --type */
+	uint32_t type_size;     /* bytes of each message; 0: any */
+	struct message *messages;
+	size_t message_count;
+};
+
+/* What is published again and again. */
+struct message {
+	unsigned char *bytes;
+	size_t size;
 };
 
 static int64_t deadline_of(const struct pub *pub, int64_t began)
@@ -76,10 +97,18 @@ static void say_blocker(struct pub *pub, bool error)
 		cli_note(pub->cli, "%s: waiting: %s", pub->name, words);
 }
 
-static int too_large(struct pub *pub, size_t size)
+static int wrong_size(struct pub *pub, size_t size)
 {
 	struct tarn_publisher_stat stat;
 
+	if (pub->type_size != 0 && size != pub->type_size) {
+		cli_error(pub->cli, "%s: a message of %zu bytes; those of its type have %" PRIu32,
+			  pub->name, size, pub->type_size);
+		cli_hint("tarn topics %s names the type; without --raw, --file and --frames "
+			 "messages are JSON objects",
+			 pub->name);
+		return CLI_FAILURE;
+	}
 	if (tarn_publisher_stat(pub->publisher, &stat) < 0)
 		return cli_fail(pub->cli, pub->name, -EMSGSIZE);
 	cli_error(pub->cli, "%s: a message of %zu bytes; the largest has %" PRIu64, pub->name, size,
@@ -120,7 +149,7 @@ static int publish(struct pub *pub, const void *data, size_t size)
 		if (r == 0)
 			return -1;
 		if (r == -EMSGSIZE)
-			return too_large(pub, size);
+			return wrong_size(pub, size);
 		if (r != -ETIMEDOUT)
 			return cli_fail(pub->cli, pub->name, r);
 		if (tarn_now() >= deadline) {
@@ -135,27 +164,120 @@ static int publish(struct pub *pub, const void *data, size_t size)
 	return CLI_SIGNAL + stream_signal();
 }
 
-static int publish_texts(struct pub *pub)
+/* --- messages ------------------------------------------------------------------------------ */
+
+static int add_message(struct pub *pub, unsigned char *bytes, size_t size)
+{
+	struct message *grown = realloc(pub->messages, (pub->message_count + 1) * sizeof(*grown));
+
+	if (grown == NULL || bytes == NULL) {
+		free(bytes);
+		pub->messages = grown != NULL ? grown : pub->messages;
+		return cli_fail(pub->cli, pub->name, -ENOMEM);
+	}
+	grown[pub->message_count++] = (struct message){ bytes, size };
+	pub->messages = grown;
+	return CLI_OK;
+}
+
+/* All TEXTs, as they are published. */
+static int read_texts(struct pub *pub)
+{
+	const struct cli *cli = pub->cli;
+	int code = CLI_OK;
+
+	for (int k = 1; k < cli->argc && code == CLI_OK; k++) {
+		size_t size = strlen(cli->argv[k]);
+		unsigned char *bytes = malloc((pub->type != NULL ? pub->type->size : size) + 1);
+
+		if (bytes != NULL && pub->type != NULL)
+			code = compose_json(pub->cli, pub->name, pub->type, cli->argv[k], size,
+					    bytes);
+		else if (bytes != NULL)
+			memcpy(bytes, cli->argv[k], size);
+		if (code != CLI_OK)
+			free(bytes);
+		else
+			code = add_message(pub, bytes, pub->type != NULL ? pub->type->size : size);
+	}
+	return code;
+}
+
+static int read_file(struct pub *pub, const char *path)
+{
+	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+	unsigned char *bytes = NULL;
+	size_t size = 0, room = 0, got = 1;
+
+	if (file == NULL)
+		return cli_fail(pub->cli, path, -errno);
+	while (got > 0 && size < UINT32_MAX) {
+		if (size == room) {
+			unsigned char *grown = realloc(bytes, room * 2 + 65536);
+
+			if (grown == NULL)
+				break;
+			bytes = grown;
+			room = room * 2 + 65536;
+		}
+		got = fread(bytes + size, 1, room - size, file);
+		size += got;
+	}
+	int error = ferror(file) ? errno : got > 0 ? ENOMEM : 0;
+
+	if (file != stdin)
+		fclose(file);
+	if (error != 0) {
+		free(bytes);
+		return cli_error(pub->cli, "%s: it cannot be read: %s", path, strerror(error));
+	}
+	return add_message(pub, bytes, size);
+}
+
+static int publish_messages(struct pub *pub)
 {
 	int code = -1;
 
 	for (uint64_t i = 0; (pub->count == 0 || i < pub->count) && code < 0; i++)
-		for (int k = 1; k < pub->cli->argc && code < 0; k++)
-			code = publish(pub, pub->cli->argv[k], strlen(pub->cli->argv[k]));
+		for (size_t k = 0; k < pub->message_count && code < 0; k++)
+			code = publish(pub, pub->messages[k].bytes, pub->messages[k].size);
 	return code < 0 ? CLI_OK : code;
+}
+
+/* A line of a topic that has a type; an empty one is none. */
+static int publish_object(struct pub *pub, uint64_t number, const char *line, size_t size,
+			  unsigned char *bytes)
+{
+	char name[4400];
+	int code;
+
+	if (strspn(line, " \t\r") == size)
+		return -1;
+	snprintf(name, sizeof(name), "%s: line %" PRIu64, pub->name, number);
+	code = compose_json(pub->cli, name, pub->type, line, size, bytes);
+	return code == CLI_OK ? publish(pub, bytes, pub->type->size) : code;
 }
 
 static int publish_lines(struct pub *pub)
 {
+	unsigned char *bytes = pub->type != NULL ? malloc(pub->type->size) : NULL;
+	uint64_t number = 0;
 	char *line = NULL;
 	size_t room = 0;
-	ssize_t size;
+	ssize_t got;
 	int code = -1;
 
-	while (code < 0 && (size = getline(&line, &room, stdin)) >= 0)
-		code = publish(pub, line,
-			       (size_t)size - (size > 0 && line[size - 1] == '\n' ? 1 : 0));
+	if (pub->type != NULL && bytes == NULL)
+		return cli_fail(pub->cli, pub->name, -ENOMEM);
+	while (code < 0 && (got = getline(&line, &room, stdin)) >= 0) {
+		size_t size = (size_t)got - (got > 0 && line[got - 1] == '\n' ? 1 : 0);
+
+		line[size] = '\0';
+		code = pub->type != NULL ? publish_object(pub, ++number, line, size, bytes)
+					 : publish(pub, line, size);
+	}
 	free(line);
+	free(bytes);
 	if (code < 0 && ferror(stdin) && stream_signal() == 0)
 		return cli_fail(pub->cli, "standard input", -EIO);
 	return code >= 0 ? code : stream_signal() != 0 ? CLI_SIGNAL + stream_signal() : CLI_OK;
@@ -193,10 +315,12 @@ static int publish_frames(struct pub *pub)
  * grew by. */
 static int open_publisher(struct pub *pub, const char *topic)
 {
-	const struct tarn_topic_opts opts = { .lane_size = pub->lane, .diag = &pub->cli->diag };
+	const struct tarn_topic_opts opts = { .lane_size = pub->lane,
+					      .type = pub->like,
+					      .diag = &pub->cli->diag };
 	const uint64_t more = BESIDE + (pub->lane != 0 ? pub->lane : LANE_DEFAULT);
 	struct tarn_region_stat stat;
-	int r;
+	int r = -ENOSPC;
 
 	for (int tries = 0; tries < 100; tries++) {
 		r = tarn_publisher_open(pub->region, topic, &opts, &pub->publisher);
@@ -204,7 +328,20 @@ static int open_publisher(struct pub *pub, const char *topic)
 		    tarn_region_grow(pub->region, stat.size + more, NULL) < 0)
 			break;
 	}
-	return r < 0 ? cli_fail(pub->cli, pub->name, r) : -1;
+	if (r == 0)
+		r = tarn_topic_describe(pub->region, topic, &pub->type);
+	if (r == -ENOSPC && pub->lane == 0)
+		snprintf(pub->cli->diag.hint, sizeof(pub->cli->diag.hint),
+			 "--lane takes less than 1M; or grow the region, or remove objects");
+	if (r < 0 && (r != -ENOENT || pub->publisher == NULL))
+		return cli_fail(pub->cli, pub->name, r);
+	pub->cli->diag = (struct tarn_diag){ 0 };
+	pub->type_size = pub->type != NULL ? pub->type->size : 0;
+	if (cli_given(pub->cli, "raw")) {
+		tarn_type_free(pub->type);
+		pub->type = NULL;
+	}
+	return -1;
 }
 
 static int wait_subscribers(struct pub *pub)
@@ -253,6 +390,15 @@ static int open_region(struct pub *pub, const char *name, const struct tarn_regi
 	return r;
 }
 
+/* -1: go on; else the exit code. */
+static int read_messages(struct pub *pub)
+{
+	const char *file = cli_value(pub->cli, "file");
+	int code = file != NULL ? read_file(pub, file) : read_texts(pub);
+
+	return code == CLI_OK ? -1 : code;
+}
+
 static int run_open(struct pub *pub, const struct look_name *name)
 {
 	struct tarn_region_opts opts = { 0 };
@@ -265,15 +411,55 @@ static int run_open(struct pub *pub, const struct look_name *name)
 		return cli_fail(pub->cli, name->region, r);
 	code = open_publisher(pub, name->object);
 	if (code < 0)
+		code = read_messages(pub);
+	if (code < 0)
 		code = wait_subscribers(pub);
 	pub->next_ns = tarn_now();
 	if (code < 0)
-		code = pub->cli->argc > 1 ? publish_texts(pub)
-		       : pub->frame != 0  ? publish_frames(pub)
-					  : publish_lines(pub);
+		code = pub->message_count > 0 ? publish_messages(pub)
+		       : pub->frame != 0      ? publish_frames(pub)
+					      : publish_lines(pub);
 	tarn_publisher_close(pub->publisher);
 	tarn_region_close(pub->region);
 	return code;
+}
+
+/* The type of whatever @text names. */
+static int find_type(struct pub *pub, const char *text)
+{
+	struct tarn_latest *latest = NULL;
+	struct tarn_region *region = NULL;
+	struct tarn_region_opts opts;
+	struct look_name name;
+	int r;
+
+	if (text == NULL)
+		return CLI_OK;
+	if (!look_opts(pub->cli, &opts))
+		return CLI_USAGE;
+	if (!look_name(text, &name) || name.object == NULL)
+		return cli_usage(pub->cli, "'%s' is no value for --type: REGION/OBJECT", text);
+	r = tarn_region_open(name.region, &opts, &region);
+	if (r < 0)
+		return look_fail(pub->cli, name.region, r);
+	r = tarn_struct_describe(region, name.object, &pub->like, NULL, NULL);
+	if (r == -EPROTO)
+		r = tarn_topic_describe(region, name.object, &pub->like);
+	if (r == -EPROTO)
+		r = tarn_latest_open(region, name.object, NULL, &latest);
+	if (r == 0 && latest != NULL)
+		r = tarn_latest_describe(latest, &pub->like);
+	tarn_latest_close(latest);
+	tarn_region_close(region);
+	if (r == -EPROTO || r == -ENOENT) {
+		snprintf(pub->cli->diag.what, sizeof(pub->cli->diag.what),
+			 r == -EPROTO ? "it has no type"
+				      : "there is no such object, or it has no type");
+		snprintf(pub->cli->diag.hint, sizeof(pub->cli->diag.hint),
+			 "a struct, latest value or topic with a type is wanted: tarn get and tarn "
+			 "topics list them");
+	}
+	return r < 0 ? cli_fail(pub->cli, text, r) : CLI_OK;
 }
 
 static int pub_run(struct cli *cli)
@@ -283,6 +469,7 @@ static int pub_run(struct cli *cli)
 	const char *rate = cli_value(cli, "rate");
 	char *end = NULL;
 	double hz = rate != NULL ? strtod(rate, &end) : 0;
+	int code;
 
 	if (!cli_seconds(cli, "timeout", &pub.timeout_ns) || !cli_size(cli, "lane", &pub.lane) ||
 	    !cli_size(cli, "frames", &pub.frame) ||
@@ -292,12 +479,20 @@ static int pub_run(struct cli *cli)
 	if (rate != NULL && (*end != '\0' || !(hz >= 1e-3) || hz > 1e9))
 		return cli_usage(cli, "'%s' is no value for --rate: 0.001 to 1000000000", rate);
 	pub.step_ns = rate != NULL ? (int64_t)(1e9 / hz) : 0;
-	if (pub.frame != 0 && cli->argc > 1)
-		return cli_usage(cli, "--frames is for standard input, and there are TEXTs");
+	if ((cli->argc > 1) + (pub.frame != 0) + cli_given(cli, "file") > 1)
+		return cli_usage(cli, "messages are TEXTs, a --file or --frames: one of these");
 	if (!look_name(cli->argv[0], &name) || name.object == NULL)
 		return cli_usage(cli, "%s: a topic is named REGION/TOPIC", cli->argv[0]);
 	stream_signals_watch();
-	return run_open(&pub, &name);
+	code = find_type(&pub, cli_value(cli, "type"));
+	if (code == CLI_OK)
+		code = run_open(&pub, &name);
+	for (size_t i = 0; i < pub.message_count; i++)
+		free(pub.messages[i].bytes);
+	free(pub.messages);
+	tarn_type_free(pub.type);
+	tarn_type_free(pub.like);
+	return code;
 }
 
 static const struct cli_example pub_examples[] = {
@@ -305,12 +500,21 @@ static const struct cli_example pub_examples[] = {
 	{ "dmesg -w | tarn pub house/log", "each line is one" },
 	{ "tarn pub -w 2 -r 10 -c 0 house/tick tick",
 	  "ten a second, once two subscribers are there" },
+	{ "tarn pub shop/orders '{\"price\": 12.5, \"side\": \"buy\"}'",
+	  "of a topic with a type: its fields by name" },
+	{ "tarn pub --type shop/last shop/orders <orders.jsonl",
+	  "make it of the type of another object; each line is an object" },
 	{ "tarn pub -f 6220800 -l 64M house/frames <video.rgb", "frames of 1920 x 1080 pixels" },
+	{ "tarn pub -l 64M --file picture.png house/pictures", "a file is one message" },
 	{ 0 },
 };
 
 static const struct cli_exit_note pub_exits[] = {
-	{ 1, "a message is too large for the lane, or the last frame is not whole" },
+	{ 1, "a message is too large for the lane, or not of the size of its type; the last frame "
+	     "is not whole; or the file cannot be read" },
+	{ 2, "a message is no JSON object, or a value does not fit its field" },
+	{ 3, "the type has no such field; there is no such file, or nothing of the name that "
+	     "--type has" },
 	{ 4, "permission denied" },
 	{ 5, "a subscriber was in the way, or too few were there, in the time allowed" },
 	{ 6, "damaged, or the topic is of another version or type" },
@@ -322,8 +526,16 @@ const struct cli_cmd cmd_pub = {
 	.args = "REGION/TOPIC [TEXT...]",
 	.summary = "publish messages to a topic",
 	.about = "Each TEXT is a message; without one each line of standard input is, or, with "
-		 "--frames, each so many bytes of it. Region and topic are made if they are "
-		 "absent, and stay: tarn rm removes them.\n\n"
+		 "--frames, each so many bytes of it; or, with --file, all that a file has. Region "
+		 "and topic are made if they are absent, and stay: tarn rm removes them.\n\n"
+		 "Where the topic has a type each TEXT or line is a JSON object: keys are fields, "
+		 "or "
+		 "paths to them, as legs[1].price; what is not named is 0, and so are the elements "
+		 "that a shorter array leaves. Values of enumerations and flags are texts, as tarn "
+		 "put takes them. All TEXTs are read before the first is published; of lines the "
+		 "first that does not fit ends it, and is told. Empty lines are passed over. --raw "
+		 "takes the bytes as they are; they, frames and files are as many as the type "
+		 "has.\n\n"
 		 "Who subscribes gets what is published from then on; --wait-subscribers waits for "
 		 "them first. The newest messages stay in the lane for who comes later (tarn echo "
 		 "--history). A subscriber that is lossless and does not take its messages holds "

@@ -98,6 +98,25 @@ untick() { kill "$ticker"; wait "$ticker" || true; }
 	tarn rm "$P" --yes
 }
 
+@test "what was missed is counted exactly, and is in the rate, and not in the times" {
+	tarn pub -l 4096 "$P/gap" a
+	tarn hz -i 0.3 -c 0 -J "$P/gap" >got 2>told 3>&- &
+	local hz=$!
+	until_true grep -q "no message has come yet" told
+	tarn pub "$P/gap" one
+	sleep 0.3
+	kill -STOP "$hz"
+	tarn pub -c 1000 -r 2000 "$P/gap" two
+	kill -CONT "$hz"
+	until_true sh -c "tail -1 got | jq -e '.message_count > 10'"
+	kill -INT "$hz"
+	wait "$hz"
+	output=$(tail -1 got)
+	json '.message_count + .missed_count == 1001 and .missed_count > 900 and .rate_hz > 100 and
+	      .max_ns < 300000000'
+	tarn rm "$P" --yes
+}
+
 @test "nothing is written: the region stays as it was" {
 	tarn pub "$P/news" a b c
 	local before
