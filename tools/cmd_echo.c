@@ -25,6 +25,11 @@ static const struct cli_opt echo_opts[] = {
 	{ 'H', "history", "N", "begin with so many of each publisher that are there, or all" },
 	{ 0, "lossless", NULL, "hold publishers up rather than miss a message" },
 	{ 0, "look", NULL, "only look: change nothing, and be counted by nobody" },
+	{ 'f', "fields", "FIELDS",
+	  "of a message that has a type only these, apart by commas: names, or paths as "
+	  "legs[1].price; the value alone, where it is one" },
+	{ 0, "csv", NULL,
+	  "of messages that have a type: a line of the fields' paths, then a line a message" },
 	{ 'x', "hex", NULL, "in hexadecimal" },
 	{ 0, "raw", NULL, "the bytes alone, and nothing between messages" },
 	{ 'J', "json", NULL, "one JSON object a line, see tarn-json(5)" },
@@ -59,22 +64,122 @@ struct echo {
 	struct taking t;
 	struct cli *cli;
 	uint64_t count, history;
+	char *fields; /* of --fields, each ended by a zero byte; NULL: all */
+	int field_count;
+	bool alone; /* one field, and nothing else */
+	bool csv, as_json;
 	struct json json;
 	const char *between;
 };
 
+/* --- fields -------------------------------------------------------------------------------- */
+
+/* Call @fn for all that are wanted. Negative, with a diag: there is no such field. */
+static int walk(struct echo *e, int (*fn)(const struct typed_leaf *leaf, void *arg))
+{
+	const char *field = e->fields != NULL ? e->fields : "";
+	int r = 0;
+
+	for (int i = 0; i < e->field_count && r >= 0; i++, field += strlen(field) + 1)
+		r = typed_walk(e->t.type, field, true, UINT32_MAX, fn, e, &e->cli->diag);
+	return r;
+}
+
+/* A type of which this is an earlier version may have more of them. */
+static bool is_there(const struct echo *e, const struct typed_leaf *leaf)
+{
+	return leaf->offset + leaf->field->size <= e->t.message.size;
+}
+
+static int count_leaf(const struct typed_leaf *leaf, void *arg)
+{
+	struct echo *e = arg;
+
+	(void)leaf;
+	e->alone = e->between == NULL; /* the first */
+	e->between = "";
+	return 0;
+}
+
+static int head_leaf(const struct typed_leaf *leaf, void *arg)
+{
+	struct echo *e = arg;
+
+	fputs(e->between, stdout);
+	out_csv_text(stdout, leaf->path);
+	e->between = ",";
+	return 0;
+}
+
+/* Are there such fields? -1: go on; else the exit code. */
+static int begin_fields(struct echo *e)
+{
+	int r;
+
+	if (e->fields == NULL && !e->csv)
+		return -1;
+	if (e->t.type == NULL) {
+		cli_error(e->cli, "%s: its messages have no type, and so no fields", e->t.name);
+		cli_hint("-J prints text or bytes with number and time");
+		return CLI_FAILURE;
+	}
+	e->between = NULL;
+	r = walk(e, count_leaf);
+	if (r < 0)
+		return cli_fail(e->cli, e->t.name, r);
+	e->alone = e->alone && e->fields != NULL;
+	if (!e->csv)
+		return -1;
+	e->between = "";
+	(void)walk(e, head_leaf);
+	putchar('\n');
+	return cli_flush() ? -1 : CLI_OK;
+}
+
 /* --- printing ------------------------------------------------------------------------------ */
+
+/* A line stays a line: what would end it, or change the terminal, is escaped. */
+static void put_text(const unsigned char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if ((bytes[i] < 0x20 && bytes[i] != '\t') || bytes[i] == 0x7f)
+			printf("\\x%02x", bytes[i]);
+		else
+			putchar(bytes[i]);
+	}
+}
 
 static int line_leaf(const struct typed_leaf *leaf, void *arg)
 {
+	bool is_text = leaf->field->kind == TARN_FIELD_TEXT;
 	struct echo *e = arg;
 	char *text;
 
-	if (leaf->offset + leaf->field->size > e->t.message.size)
-		return 0; /* of an earlier version of the type, that has fewer */
+	if (!is_there(e, leaf))
+		return 0;
 	text = value_text(leaf->field, e->t.bytes + leaf->offset, 0, 1, false);
-	printf("%s%s=%s", e->between, leaf->path, text != NULL ? text : "");
+	if (!e->alone)
+		printf("%s%s=", e->between, leaf->path);
+	if (text != NULL && is_text && !e->alone)
+		value_quote(stdout, text);
+	else if (text != NULL)
+		put_text((const unsigned char *)text, strlen(text));
 	e->between = " ";
+	free(text);
+	return 0;
+}
+
+static int csv_leaf(const struct typed_leaf *leaf, void *arg)
+{
+	struct echo *e = arg;
+	char *text = NULL;
+
+	fputs(e->between, stdout);
+	e->between = ",";
+	if (is_there(e, leaf))
+		text = value_text(leaf->field, e->t.bytes + leaf->offset, 0, 1, true);
+	if (text != NULL)
+		out_csv_text(stdout, text);
 	free(text);
 	return 0;
 }
@@ -83,7 +188,7 @@ static int json_leaf(const struct typed_leaf *leaf, void *arg)
 {
 	struct echo *e = arg;
 
-	if (leaf->offset + leaf->field->size <= e->t.message.size)
+	if (is_there(e, leaf))
 		typed_json(&e->json, leaf, e->t.bytes + leaf->offset);
 	return 0;
 }
@@ -124,22 +229,10 @@ static void put_json(struct echo *e)
 	json_text(&e->json, "hex", hex);
 	json_open(&e->json, "fields", '[');
 	if (e->t.type != NULL)
-		(void)typed_walk(e->t.type, "", true, UINT32_MAX, json_leaf, e, NULL);
+		(void)walk(e, json_leaf);
 	json_close(&e->json, ']');
 	out_line_end(&e->json);
 	free(hex);
-}
-
-/* A line stays a line: what would end it, or change the terminal, is escaped. */
-static void put_text(const unsigned char *bytes, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		if ((bytes[i] < 0x20 && bytes[i] != '\t') || bytes[i] == 0x7f)
-			printf("\\x%02x", bytes[i]);
-		else
-			putchar(bytes[i]);
-	}
-	putchar('\n');
 }
 
 static void put_message(struct echo *e)
@@ -149,7 +242,7 @@ static void put_message(struct echo *e)
 	if (e->t.message.missed != 0)
 		cli_note(cli, "%s: %" PRIu64 " messages of publisher %" PRIu32 " were missed",
 			 e->t.name, e->t.message.missed, e->t.message.publisher);
-	if (cli_given(cli, "json")) {
+	if (e->as_json) {
 		put_json(e);
 	} else if (cli_given(cli, "raw")) {
 		fwrite(e->t.bytes, 1, e->t.message.size, stdout);
@@ -157,12 +250,13 @@ static void put_message(struct echo *e)
 		for (size_t i = 0; i < e->t.message.size; i++)
 			printf("%02x", e->t.bytes[i]);
 		putchar('\n');
-	} else if (e->t.type != NULL) {
-		e->between = "";
-		(void)typed_walk(e->t.type, "", true, UINT32_MAX, line_leaf, e, NULL);
-		putchar('\n');
 	} else {
-		put_text(e->t.bytes, e->t.message.size);
+		e->between = "";
+		if (e->t.type == NULL)
+			put_text(e->t.bytes, e->t.message.size);
+		else
+			(void)walk(e, e->csv ? csv_leaf : line_leaf);
+		putchar('\n');
 	}
 }
 
@@ -192,6 +286,47 @@ static int echo_all(struct echo *e)
 	return CLI_OK;
 }
 
+/* "a,b.c" */
+static bool take_fields(struct echo *e)
+{
+	const char *text = cli_value(e->cli, "fields");
+
+	e->field_count = 1;
+	if (text == NULL)
+		return true;
+	if (*text == '\0' || *text == ',' || strstr(text, ",,") != NULL ||
+	    text[strlen(text) - 1] == ',') {
+		cli_usage(e->cli, "'%s' is no value for --fields: FIELD,FIELD", text);
+		return false;
+	}
+	e->fields = strdup(text);
+	if (e->fields == NULL) {
+		cli_fail(e->cli, e->t.name, -ENOMEM);
+		return false;
+	}
+	for (char *p = e->fields; (p = strchr(p, ',')) != NULL; e->field_count++)
+		*p++ = '\0';
+	return true;
+}
+
+static bool take_form(struct echo *e)
+{
+	const struct cli *cli = e->cli;
+	bool bytes = cli_given(cli, "hex") || cli_given(cli, "raw");
+
+	e->csv = cli_given(cli, "csv");
+	e->as_json = cli_given(cli, "json");
+	if (e->csv + e->as_json + cli_given(cli, "hex") + cli_given(cli, "raw") > 1) {
+		cli_usage(cli, "--csv, --json, --hex and --raw: one of these");
+		return false;
+	}
+	if (bytes && cli_given(cli, "fields")) {
+		cli_usage(cli, "--hex and --raw print all bytes of a message, and no --fields");
+		return false;
+	}
+	return take_fields(e);
+}
+
 static bool take_options(struct echo *e)
 {
 	struct cli *cli = e->cli;
@@ -211,6 +346,8 @@ static bool take_options(struct echo *e)
 		cli_usage(cli, "--look changes nothing, so it cannot be --lossless");
 		return false;
 	}
+	if (!take_form(e))
+		return false;
 	e->t.topic_opts.history = (uint32_t)e->history;
 	if (lossless)
 		e->t.topic_opts.flags &= ~(uint32_t)TARN_TOPIC_LOSSY;
@@ -222,13 +359,18 @@ static int echo_run(struct cli *cli)
 	struct echo e = { .cli = cli };
 	int code;
 
-	if (!take_options(&e))
+	if (!take_options(&e)) {
+		free(e.fields);
 		return CLI_USAGE;
+	}
 	stream_signals_watch();
 	code = taking_open(&e.t);
 	if (code < 0)
+		code = begin_fields(&e);
+	if (code < 0)
 		code = echo_all(&e);
 	taking_end(&e.t);
+	free(e.fields);
 	return code;
 }
 
@@ -236,13 +378,16 @@ static const struct cli_example echo_examples[] = {
 	{ "tarn echo house/news", "each message as it comes; in either order with tarn pub" },
 	{ "tarn echo -1 -H 1 house/news", "the newest one that is there" },
 	{ "tarn echo -J house/news | jq .text", "as JSON, a line each" },
+	{ "tarn echo -f price,side shop/orders", "of each message two fields" },
+	{ "tarn echo --csv -H all shop/orders >orders.csv", "for a spreadsheet" },
 	{ "tarn echo --raw house/frames | ffplay -f rawvideo -", "the bytes alone" },
 	{ 0 },
 };
 
 static const struct cli_exit_note echo_exits[] = {
 	{ 0, "ended by --count, --once or a signal" },
-	{ 3, "the topic was removed meanwhile" },
+	{ 1, "fields are asked for, and messages have no type" },
+	{ 3, "its type has no such field; or the topic was removed meanwhile" },
 	{ 4, "permission denied" },
 	{ 5, "no message, or no such topic, in the time allowed" },
 	{ 6, "damaged, or of another version" },
@@ -255,7 +400,7 @@ const struct cli_cmd cmd_echo = {
 	.summary = "print the messages of a topic as they come",
 	.about = "Prints each message in a line: of a type as FIELD=VALUE, else as text, with what "
 		 "is not printable as \\xNN. A region or topic that is not there yet is waited "
-		 "for.\n\n"
+		 "for. A text field is in quotes, unless it is all that is printed.\n\n"
 		 "It is lossy, unless told otherwise: it holds no publisher up, and if it is too "
 		 "slow "
 		 "it says how many messages it has missed. With --look it does not become a member "

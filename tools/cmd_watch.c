@@ -227,21 +227,6 @@ static int screen(struct watched *w)
 	return out_end(&out, CLI_OK);
 }
 
-/* A text in quotes, so that a line is one line. */
-static void put_quoted(const char *text)
-{
-	putchar('"');
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c < 0x20 || c == 0x7f)
-			printf("\\x%02x", c);
-		else
-			printf(c == '"' || c == '\\' ? "\\%c" : "%c", c);
-	}
-	putchar('"');
-}
-
 static int line_leaf(const struct typed_leaf *leaf, void *arg)
 {
 	struct watched *w = arg;
@@ -255,7 +240,7 @@ static int line_leaf(const struct typed_leaf *leaf, void *arg)
 	} else {
 		printf("%s%s=", w->between, leaf->path);
 		if (leaf->field->kind == TARN_FIELD_TEXT)
-			put_quoted(text != NULL ? text : "");
+			value_quote(stdout, text != NULL ? text : "");
 		else
 			fputs(text != NULL ? text : "", stdout);
 	}

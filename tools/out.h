@@ -145,6 +145,8 @@ void out_partial(struct out *out, uint64_t count, const char *note);
 /* Ends what is open, prints, frees. Returns the exit code: @code, or worse. */
 int out_end(struct out *out, int code);
 
+/* A cell of comma-separated values (RFC 4180): in quotes where it has to be. */
+void out_csv_text(FILE *to, const char *text);
 /* One line of NDJSON on @to, for verbs that stream. */
 struct json out_line_begin(FILE *to, const char *schema);
 void out_line_end(struct json *json);

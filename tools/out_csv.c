@@ -7,7 +7,7 @@
 
 #include "out_parts.h"
 
-static void put_text(FILE *to, const char *text)
+void out_csv_text(FILE *to, const char *text)
 {
 	if (strpbrk(text, ",\"\r\n") == NULL) {
 		fputs(text, to);
@@ -35,7 +35,7 @@ static void put_cell(FILE *to, enum out_type type, const struct rows_cell *cell)
 	else if (type == OUT_SIGNED || type == OUT_TIME || type == OUT_AGE)
 		fprintf(to, "%" PRId64, (int64_t)cell->number);
 	else if (type == OUT_TEXT || type == OUT_LONG || type == OUT_VALUE || type == OUT_LIST)
-		put_text(to, cell->text != NULL ? cell->text : "");
+		out_csv_text(to, cell->text != NULL ? cell->text : "");
 	else
 		fprintf(to, "%" PRIu64, cell->number);
 }

@@ -226,6 +226,20 @@ char *value_text(const struct tarn_field *field, const unsigned char *at, uint32
 	return buffer.text;
 }
 
+void value_quote(FILE *to, const char *text)
+{
+	putc('"', to);
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < 0x20 || c == 0x7f)
+			fprintf(to, "\\x%02x", c);
+		else
+			fprintf(to, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+	}
+	putc('"', to);
+}
+
 /* --- in ------------------------------------------------------------------------------------ */
 
 static int refuse(const struct cli *cli, const char *name, const char *text, const char *why)

@@ -23,6 +23,8 @@ void value_print(FILE *to, const struct tarn_field *field, const unsigned char *
 /* @length elements (0 = one), @max of them at most, apart by blanks. free() it; NULL: no memory. */
 char *value_text(const struct tarn_field *field, const unsigned char *at, uint32_t length,
 		 uint32_t max, bool json);
+/* A text in quotes, with what would end a line, or change a terminal, as \xNN. */
+void value_quote(FILE *to, const char *text);
 bool value_is_number(const struct tarn_field *field, const unsigned char *at);
 /* The number behind the name of an enumeration or of flags. False: it has none. */
 bool value_behind(const struct tarn_field *field, const unsigned char *at, uint64_t *ret_number);

@@ -21,7 +21,7 @@ newest() { tarn echo -H 1 -1 -t 20 "$P/$1"; }
 	run newest kitchen
 	says "temperature=21.5 time=18446744073709551615 state=on alarms=hot|old samples[0]=0.1 samples[1]=2"
 	says "samples[2]=nan samples[3]=0 "
-	says "samples[19]=-1000 place=by the \"sea\" corners[0].x=1 corners[0].y=0 corners[1].x=0"
+	says 'samples[19]=-1000 place="by the \"sea\"" corners[0].x=1 corners[0].y=0 corners[1].x=0'
 	says "corners[1].y=-7 next=0x2000 trim=-128"
 	tarn rm "$P" --yes
 }
@@ -138,4 +138,61 @@ refused()
 	run -3 tarn pub --type "${P}x/y" "$P/four" '{"x": 1}'
 	says "no such region"
 	tarn rm "$P" "${P}s" "${P}l" --yes
+}
+
+@test "echo prints the fields that are asked for, one of them as it is" {
+	typed topic
+	tarn pub "$P/kitchen" '{"temperature": 21.5, "state": "on", "place": "\"a\", b", "corners": [{"x": 1}],
+		"corners[1].y": -7}' '{"place": "x\ny\u001b"}'
+	all() { tarn echo -H all -c 2 -t 20 "$@" "$P/kitchen"; }
+	run -0 all -f temperature,corners[1],place
+	[ "${lines[0]}" = 'temperature=21.5 corners[1].x=0 corners[1].y=-7 place="\"a\", b"' ]
+	[ "${lines[1]}" = 'temperature=0 corners[1].x=0 corners[1].y=0 place="x\x0ay\x1b"' ]
+	run -0 all --fields temperature
+	[ "$output" = $'21.5\n0' ]
+	run -0 all --fields place
+	[ "$output" = $'"a", b\nx\\x0ay\\x1b' ]
+	run -0 all -f corners
+	[ "${lines[0]}" = 'corners[0].x=1 corners[0].y=0 corners[1].x=0 corners[1].y=-7' ]
+	run -0 all -J -f state,corners[0].x
+	output=${lines[0]}
+	json '[.fields[] | .field, .value] == ["state", "on", "corners[0].x", 1] and .size_bytes == 160'
+	run -0 all
+	[[ ${lines[0]} == temperature=21.5\ time=0\ * ]]
+	says 'place="x\x0ay\x1b"'
+	tarn rm "$P" --yes
+}
+
+@test "echo prints comma-separated values, with a line of paths above" {
+	typed topic
+	tarn echo --csv -c 2 -t 20 "$P/pose" >got 3>&- &
+	until_true grep -q . got # the paths are there before anything comes
+	tarn pub -w 1 -t 20 "$P/pose" '{"x": 1, "y": -2}' '{"y": 3}'
+	wait
+	[ "$(cat got)" = $'x,y\n1,-2\n0,3' ]
+	tarn pub "$P/kitchen" '{"place": "a \"b\", c", "state": "on", "alarms": "hot|old", "next": 4096}'
+	run -0 tarn echo --csv -H 1 -1 -t 20 -f place,state,alarms,next,corners "$P/kitchen"
+	[ "${lines[0]}" = 'place,state,alarms,next,corners[0].x,corners[0].y,corners[1].x,corners[1].y' ]
+	[ "${lines[1]}" = '"a ""b"", c",on,hot|old,4096,0,0,0,0' ]
+	tarn rm "$P" --yes
+}
+
+@test "echo tells of fields that are not there, which are; and of forms that exclude each other" {
+	typed topic
+	run -3 tarn echo -f x,z "$P/pose"
+	says "type point has no field z"
+	says "it has x, y"
+	tarn pub -l 64K "$P/text" hello
+	for form in "-f x" --csv; do
+		# shellcheck disable=SC2086 # words
+		run -1 tarn echo $form "$P/text"
+		says "have no type, and so no fields"
+	done
+	for call in "--csv -J" "--csv --raw" "-x --raw" "-f x --hex" "-f x," "-f ,x" "-f x,,y"; do
+		# shellcheck disable=SC2086 # words
+		run tarn echo $call "$P/pose"
+		is_error 2 echo
+	done
+	run -2 tarn echo -f "" "$P/pose"
+	tarn rm "$P" --yes
 }
