@@ -304,7 +304,7 @@ static int check_run(struct cli *cli)
 	for (int i = 0; i < cli->argc; i++)
 		(void)check_one(cli->argv[i], &check);
 	if (cli->argc == 0)
-		r = scan_regions(check_one, &check);
+		r = scan_regions(check_one, &check, NULL);
 	if (r < 0)
 		check.worst = cli_fail(cli, "/dev/shm", r);
 	return out_end(&check.out, check.worst);

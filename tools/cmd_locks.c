@@ -248,12 +248,15 @@ static int each_region(const char *addr, void *arg)
 static int collect(struct locks *locks)
 {
 	struct cli *cli = locks->cli;
+	uint64_t unreadable = 0;
 	int code = CLI_OK;
 
 	for (int i = 0; i < cli->argc; i++)
 		code = cli_worse(code, look_in(locks, cli->argv[i]));
 	if (cli->argc == 0)
-		(void)scan_regions(each_region, locks);
+		(void)scan_regions(each_region, locks, &unreadable);
+	if (unreadable != 0)
+		out_partial(&locks->out, unreadable, NULL);
 	return cli_worse(code, locks->worst);
 }
 

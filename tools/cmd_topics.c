@@ -146,7 +146,6 @@ static const struct tarn_topic_user *blocker_of(const struct topics *t,
 {
 	for (uint32_t i = 0; i < t->user_count; i++)
 		if (t->users[i].role != TARN_TOPIC_PUBLISHES &&
-		    publisher->role == TARN_TOPIC_PUBLISHES &&
 		    t->users[i].place == publisher->held_up_by)
 			return &t->users[i];
 	return NULL;
@@ -458,6 +457,7 @@ static bool names_one(const struct cli *cli)
 static int look(struct cli *cli, void *arg)
 {
 	struct topics *t = arg;
+	uint64_t unreadable = 0;
 	int code = out_begin(&t->out, cli);
 
 	if (code >= 0)
@@ -471,7 +471,9 @@ static int look(struct cli *cli, void *arg)
 	for (int i = 0; i < cli->argc; i++)
 		code = cli_worse(code, look_in(t, cli->argv[i]));
 	if (cli->argc == 0)
-		(void)scan_regions(each_region, t);
+		(void)scan_regions(each_region, t, &unreadable);
+	if (unreadable != 0)
+		out_partial(&t->out, unreadable, NULL);
 	code = cli_worse(code, t->worst);
 	if (t->found == 0 && code == CLI_OK && !t->out.as_json && isatty(STDERR_FILENO))
 		cli_note(cli, cli_given(cli, "held-up") ? "no publisher is held up"

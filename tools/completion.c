@@ -299,6 +299,6 @@ int cli_completion(const char *shell)
 	else if (strcmp(shell, "fish") == 0)
 		completion_fish();
 	else
-		scan_regions(put_region, NULL);
+		scan_regions(put_region, NULL, NULL);
 	return CLI_OK;
 }

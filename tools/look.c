@@ -43,7 +43,7 @@ int look_fail(struct cli *cli, const char *name, int error)
 	struct near near = { .near = { .word = name } };
 
 	/* A directory that is not there is the library's to explain. */
-	if (error != -ENOENT || strchr(name, '/') != NULL || scan_regions(offer, &near) < 0)
+	if (error != -ENOENT || strchr(name, '/') != NULL || scan_regions(offer, &near, NULL) < 0)
 		return cli_fail(cli, name, error);
 	snprintf(cli->diag.what, sizeof(cli->diag.what), "there is no such region");
 	cli->diag.hint[0] = '\0';

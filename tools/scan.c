@@ -115,9 +115,9 @@ static int put_address(const struct scan_found *found, void *arg)
 	return call->fn(found->addr, call->arg);
 }
 
-int scan_regions(int (*fn)(const char *addr, void *arg), void *arg)
+int scan_regions(int (*fn)(const char *addr, void *arg), void *arg, uint64_t *ret_unreadable)
 {
 	struct address_call call = { fn, arg };
 
-	return scan_shm(put_address, &call, NULL);
+	return scan_shm(put_address, &call, ret_unreadable);
 }

@@ -30,6 +30,6 @@ int scan_shm(int (*fn)(const struct scan_found *found, void *arg), void *arg,
 	     uint64_t *ret_unreadable);
 
 /* The addresses of all regions, in order. */
-int scan_regions(int (*fn)(const char *addr, void *arg), void *arg);
+int scan_regions(int (*fn)(const char *addr, void *arg), void *arg, uint64_t *ret_unreadable);
 
 #endif /* TARN_TOOLS_SCAN_H */

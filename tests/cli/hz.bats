@@ -141,7 +141,7 @@ untick() { kill "$ticker"; wait "$ticker" || true; }
 	untick
 	run -5 tarn bw -t 0.1 "$P/none"
 	says "there was no such topic in the time allowed"
-	tarn delay "$P/tick" 2>told 3>&- &
+	timeout 20 tarn delay "$P/tick" 2>told 3>&- &
 	hz=$!
 	until_true grep -q "no message has come yet" told
 	tarn rm "$P" --yes
@@ -153,7 +153,7 @@ untick() { kill "$ticker"; wait "$ticker" || true; }
 
 @test "echo ends when its topic was removed" {
 	tarn pub "$P/news" a
-	tarn echo "$P/news" 2>told 3>&- &
+	timeout 20 tarn echo "$P/news" 2>told 3>&- &
 	local echo=$! code=0
 	until_true sh -c "tarn topics $P/news -J | jq -e '.items[0].subscriber_count == 1'"
 	tarn rm "$P/news" --yes

@@ -138,9 +138,10 @@ lines_in() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 	[[ $output =~ 0\ +$pub\ +tarn\ +waits\ +[0-9]+\ +[0-9]+\ +4\ KiB\ +$echo\ \(tarn\) ]]
 	run -0 tarn topics "$P/small" -J
 	json ".items[0] | .publishers[0].held_up_by_pid == $echo and .subscribers[0].kept > 30"
-	kill -CONT "$echo"
-	kill -9 "$echo" "$pub"
-	wait "$echo" "$pub" || true
+	kill -9 "$pub"
+	wait "$pub" || true # first: it would free the place of the other
+	kill -9 "$echo"
+	wait "$echo" || true
 	run -0 tarn topics "$P/small" -J
 	json '.items[0] | .publishers[0].state == "dead" and .subscribers[0].state == "dead" and
 	      .publisher_count == 0 and .held_up == null'

@@ -279,6 +279,7 @@ as_nobody()
 	for call in "check $P" "gc $P" "rm $P" "rm $P --yes" "send $P" "recv $P" "info $P" "ls $P" \
 		"ps $!" "ls -p $!" "ls memfd:$!:9" "ls map:$!:0x1000" "ps" "ls" \
 		"cat $P" "cat shm:$P.file" "cat sysv:#$id" "cat memfd:$!:9" "cat map:$!:0x1000" \
+		"topics $P" "topics" "locks" "hz -t 9 $P/x" "echo --look -t 9 $P/x" "pub $P/x y" \
 		"hexdump $P" "hexdump shm:$P.file" "rm shm:$P.file --foreign --yes" \
 		"rm sysv:#$id --foreign --yes"; do
 		# shellcheck disable=SC2086 # words
