@@ -220,7 +220,7 @@ static void json_end(const struct meter *m, struct json *json)
 /* Digits of seconds that tell times of about @ns apart. */
 static int digits_of(double ns)
 {
-	return ns >= 1e7 ? 3 : ns >= 1e4 ? 6 : 9;
+	return ns >= 5e7 ? 3 : ns >= 1e4 ? 6 : 9;
 }
 
 static void put_end(const struct meter *m)
