@@ -26,6 +26,8 @@ const struct bench_contestant *const bench_contestants[] = {
 	&bench_tarn_topic_timed,
 	&bench_tarn_topic_lossy,
 	&bench_tarn_topic_newest,
+	&bench_tarn_waiter,
+	&bench_tarn_waiter_epoll,
 	&bench_tarn_latest,
 	&bench_tarn_latest_write,
 	&bench_tarn_latest_read,

@@ -25,6 +25,7 @@
 #include <tarn/set.h>
 #include <tarn/spin.h>
 #include <tarn/topic.h>
+#include <tarn/waiter.h>
 #include <tarn/type.h>
 
 #endif /* TARN_TARN_H */

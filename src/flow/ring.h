@@ -416,6 +416,16 @@ typedef bool tarn__ring_ready_fn(struct tarn_ring *ring);
  * -ETIMEDOUT. */
 int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t wake_at,
 		    int64_t deadline);
+/* For who waits for more than this ring. Would a pop, or a push into a quarter of it, not be
+ * -EAGAIN? @probe: ask the kernel whether the peer lives. */
+bool tarn__ring_there(struct tarn_ring *ring, bool probe);
+/* Say that this side sleeps: on which word and value; and which member's death is to wake it. */
+_Atomic uint32_t *tarn__ring_sleeps(struct tarn_ring *ring, uint32_t *ret_value,
+				    uint32_t *ret_peer);
+/* There is no membarrier here: the other side is to fence. Before a last look. */
+uint32_t tarn__ring_fence(struct tarn_ring *ring);
+/* It sleeps no more. */
+void tarn__ring_awake(struct tarn_ring *ring);
 void tarn__ring_wake(struct ring_side_shm *side);
 /* The other side sleeps: wake it, if its condition holds. */
 void tarn__ring_notify(struct tarn_ring *ring, uint32_t waiting);

@@ -108,11 +108,36 @@ static void sit_out(struct tarn_ring *ring, int64_t deadline)
 		tarn__plat_pause();
 }
 
+static _Atomic uint32_t *says_asleep(struct tarn_ring *ring, uint32_t wake_at)
+{
+	/* relaxed: published by the next store */
+	atomic_store_explicit(&ring->mine->wake_at, wake_at, memory_order_relaxed);
+	/* W4 <> R4 in notify() */
+	atomic_store_explicit(&ring->mine->waiting, WAIT_ASLEEP, memory_order_seq_cst);
+	return &ring->mine->waiting;
+}
+
+uint32_t tarn__ring_fence(struct tarn_ring *ring)
+{
+	const uint32_t value = WAIT_ASLEEP | WAIT_FENCE;
+
+	atomic_store_explicit(&ring->mine->waiting, value, memory_order_seq_cst);
+	return value;
+}
+
+void tarn__ring_awake(struct tarn_ring *ring)
+{
+	/* relaxed: nobody is owed a wake any more; FENCE stays for the other side to find */
+	uint32_t value = atomic_load_explicit(&ring->mine->waiting, memory_order_relaxed);
+
+	atomic_store_explicit(&ring->mine->waiting, value & WAIT_FENCE, memory_order_relaxed);
+}
+
 int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t wake_at,
 		    int64_t deadline)
 {
-	_Atomic uint32_t *word = &ring->mine->waiting;
 	uint32_t peer, value = WAIT_ASLEEP;
+	_Atomic uint32_t *word;
 	int r = 0;
 
 	if (TARN__UNLIKELY((ring->special & SPECIAL_REST) != 0)) {
@@ -121,29 +146,26 @@ int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t
 	}
 	if (ring->spin_ns != 0 && spin(ring, ready, deadline))
 		return 0;
-	/* relaxed: published by the next store */
-	atomic_store_explicit(&ring->mine->wake_at, wake_at, memory_order_relaxed);
 	peer = atomic_load_explicit(&ring->theirs->owner, memory_order_relaxed);
-	/* W4 <> R4 in notify() */
-	atomic_store_explicit(word, value, memory_order_seq_cst);
-	if (tarn__plat_membarrier_sync() < 0) {
-		value |= WAIT_FENCE;
-		atomic_store_explicit(word, value, memory_order_seq_cst);
-	}
+	word = says_asleep(ring, wake_at);
+	if (tarn__plat_membarrier_sync() < 0)
+		value = tarn__ring_fence(ring);
 	if (!ready(ring)) {
 		if (tarn__ring_idle(ring, true) == -EAGAIN)
 			r = tarn__region_sleep(ring->region, word, value, peer, deadline);
 		else
 			ring->empty_count = 0; /* the caller is to ask the kernel, too */
 	}
-	/* relaxed: nobody is owed a wake any more; FENCE stays for the other side to find */
-	atomic_store_explicit(word, value & ~(uint32_t)WAIT_ASLEEP, memory_order_relaxed);
+	tarn__ring_awake(ring);
 	return r;
 }
 
-static bool peer_there(struct tarn_ring *ring)
+/* --- among other things -------------------------------------------------------------------- */
+
+/* The head at which a quarter is free. */
+static uint32_t quarter_free(const struct tarn_ring *ring)
 {
-	return tarn__ring_peer(ring, true) == TARN_PEER_ALIVE;
+	return ring->pos - ring->capacity + ring->capacity / 4;
 }
 
 static bool record_there(struct tarn_ring *ring)
@@ -151,6 +173,38 @@ static bool record_there(struct tarn_ring *ring)
 	/* relaxed: whoever takes it loads it again, with acquire */
 	return ring->role == TARN_RING_CONSUMER &&
 	       atomic_load_explicit(&record_at(ring, ring->pos)->word, memory_order_relaxed) != 0;
+}
+
+static bool room_there(struct tarn_ring *ring)
+{
+	/* relaxed: whoever reserves loads it again, with acquire */
+	return ring->role == TARN_RING_PRODUCER &&
+	       (int32_t)(atomic_load_explicit(&ring->their_pos->pos, memory_order_relaxed) -
+			 quarter_free(ring)) >= 0;
+}
+
+bool tarn__ring_there(struct tarn_ring *ring, bool probe)
+{
+	if (is_stale(ring) || record_there(ring) || room_there(ring))
+		return true;
+	if (tarn__ring_idle(ring, probe) == -EAGAIN)
+		return false;
+	ring->empty_count = 0; /* the caller is to ask the kernel, too */
+	return true;
+}
+
+_Atomic uint32_t *tarn__ring_sleeps(struct tarn_ring *ring, uint32_t *ret_value, uint32_t *ret_peer)
+{
+	*ret_value = WAIT_ASLEEP;
+	*ret_peer = atomic_load_explicit(&ring->theirs->owner, memory_order_relaxed);
+	return says_asleep(ring, ring->role == TARN_RING_CONSUMER ? 0 : quarter_free(ring));
+}
+
+/* --- the peer ------------------------------------------------------------------------------ */
+
+static bool peer_there(struct tarn_ring *ring)
+{
+	return tarn__ring_peer(ring, true) == TARN_PEER_ALIVE;
 }
 
 int tarn_ring_wait_peer(struct tarn_ring *ring, int64_t deadline)

@@ -336,6 +336,13 @@ struct sight {
 /* 0, or -EUCLEAN: what is there cannot be a message. */
 int tarn__message_see(const struct lane *lane, uint64_t pos, struct sight *ret_sight);
 
+/* --- topic_take.c -------------------------------------------------------------------------- */
+
+/* Would a take or hold not be -EAGAIN? If it would, whoever waits for room is told so. */
+bool tarn__subscriber_there(struct tarn_subscriber *subscriber);
+/* There is no membarrier here: publishers are to fence. Before a last look. */
+void tarn__subscriber_fence(struct tarn_subscriber *subscriber);
+
 /* --- topic_check.c ------------------------------------------------------------------------- */
 
 int tarn__topic_check(struct tarn_region *region, const struct tarn__object *object,

@@ -660,6 +660,29 @@ int tarn_subscriber_release(struct tarn_subscriber *subscriber, const struct tar
 
 /* --- waiting ------------------------------------------------------------------------------- */
 
+/* Is a look worth it? */
+static bool message_there(const struct tarn_subscriber *subscriber)
+{
+	/* relaxed, all: who finds something looks again */
+	if (atomic_load_explicit(&subscriber->topic.shm->comings, memory_order_relaxed) !=
+	    subscriber->comings)
+		return true;
+	for (uint32_t i = 0; i < subscriber->reader_count; i++) {
+		const struct reader *reader = &subscriber->readers[i];
+
+		if (reader->damaged && !reader->untold)
+			continue;
+		if (reader->damaged ||
+		    atomic_load_explicit(&message_at(&reader->lane, reader->pos)->number,
+					 memory_order_relaxed) != 0 ||
+		    (!guarded(subscriber) &&
+		     atomic_load_explicit(&reader->lane.shm->oldest, memory_order_relaxed) >
+			     reader->pos))
+			return true;
+	}
+	return false;
+}
+
 static int try_message(struct prim *prim, struct await *w, void *arg)
 {
 	struct tarn_subscriber *subscriber = (struct tarn_subscriber *)prim;
@@ -667,24 +690,19 @@ static int try_message(struct prim *prim, struct await *w, void *arg)
 	(void)arg;
 	/* T9 <> T10 in notify() */
 	if (w != NULL && w->announced && tarn__plat_membarrier_sync() < 0)
-		atomic_store_explicit(&subscriber->topic.shm->fence, 1, memory_order_seq_cst);
-	/* relaxed, all: who finds something looks again */
-	if (atomic_load_explicit(&subscriber->topic.shm->comings, memory_order_relaxed) !=
-	    subscriber->comings)
-		return 1;
-	for (uint32_t i = 0; i < subscriber->reader_count; i++) {
-		const struct reader *reader = &subscriber->readers[i];
+		tarn__subscriber_fence(subscriber);
+	return message_there(subscriber);
+}
 
-		if (reader->damaged)
-			continue;
-		if (atomic_load_explicit(&message_at(&reader->lane, reader->pos)->number,
-					 memory_order_relaxed) != 0 ||
-		    (!guarded(subscriber) &&
-		     atomic_load_explicit(&reader->lane.shm->oldest, memory_order_relaxed) >
-			     reader->pos))
-			return 1;
-	}
-	return 0;
+void tarn__subscriber_fence(struct tarn_subscriber *subscriber)
+{
+	atomic_store_explicit(&subscriber->topic.shm->fence, 1, memory_order_seq_cst);
+}
+
+bool tarn__subscriber_there(struct tarn_subscriber *subscriber)
+{
+	return TARN__UNLIKELY(subscriber->topic.stale) || notice_lanes(subscriber) < 0 ||
+	       message_there(subscriber) || nothing(subscriber) != -EAGAIN;
 }
 
 /* Who may not say that it sleeps looks again and again. */

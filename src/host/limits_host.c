@@ -470,11 +470,12 @@ static void feature(struct tarn__limits *limits, const char *name, const char *w
 static void features(struct tarn__limits *limits)
 {
 	_Atomic uint32_t word = 0;
+	const struct tarn__futex other = tarn__futex_of(&word, 1);
 	int fd = tarn__plat_memfd("tarn-probe", 0);
 	unsigned seals = 0;
 
 	feature(limits, "futex_waitv", "waiting for two things at once",
-		tarn__plat_futex_wait2(&word, 1, &word, 1, 0) == -EAGAIN);
+		tarn__plat_futex_waitv(&other, 1, 0) == -EAGAIN);
 	feature(limits, "membarrier", "barriers that cost the waiting side alone",
 		tarn__plat_membarrier_there());
 	feature(limits, "memfd_create", "sealed memory without a name",

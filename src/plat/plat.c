@@ -582,27 +582,13 @@ int tarn__plat_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadli
 				   time64_of(deadline, &t), NULL, FUTEX_BITSET_MATCH_ANY));
 }
 
-/* struct futex_waitv of the kernel, which older headers lack. */
-struct waitv {
-	uint64_t value;
-	uint64_t addr;
-	uint32_t flags;
-	uint32_t zero;
-};
-
-int tarn__plat_futex_wait2(_Atomic uint32_t *word_a, uint32_t value_a, _Atomic uint32_t *word_b,
-			   uint32_t value_b, int64_t deadline)
+int tarn__plat_futex_waitv(const struct tarn__futex *words, unsigned count, int64_t deadline)
 {
-	enum { FLAG_32 = 2 };
-	struct waitv v[2] = {
-		{ .value = value_a, .addr = (uintptr_t)word_a, .flags = FLAG_32 },
-		{ .value = value_b, .addr = (uintptr_t)word_b, .flags = FLAG_32 },
-	};
 	struct time64 t;
 
 	SEAM(FUTEX_WAITV);
-	return wait_result(
-		syscall(SYS_futex_waitv, v, 2u, 0u, time64_of(deadline, &t), CLOCK_MONOTONIC));
+	return wait_result(syscall(SYS_futex_waitv, words, count, 0u, time64_of(deadline, &t),
+				   CLOCK_MONOTONIC));
 }
 
 int tarn__plat_futex_wake(_Atomic uint32_t *word, int count)

@@ -79,7 +79,9 @@
 	ROW(LSEEK, "lseek")                                                                        \
 	ROW(MINCORE, "mincore")                                                                    \
 	ROW(CACHESTAT, "cachestat")                                                                \
-	ROW(VM_READ, "process_vm_readv")
+	ROW(VM_READ, "process_vm_readv")                                                           \
+	ROW(EVENTFD, "eventfd")                                                                    \
+	ROW(THREAD, "pthread_create")
 
 enum tarn_plat_call {
 #define ROW(name, text) TARN_PLAT_##name,
@@ -209,10 +211,28 @@ int tarn__plat_locked(int fd, uint64_t off);
 /* Sleep while *@word is @value, until woken or @deadline (CLOCK_MONOTONIC ns, TARN_FOREVER).
  * 0 woken or interrupted, -EAGAIN it was another value, -ETIMEDOUT. */
 int tarn__plat_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
-/* The same on two words at once; -ENOSYS before Linux 5.16. */
-int tarn__plat_futex_wait2(_Atomic uint32_t *word_a, uint32_t value_a, _Atomic uint32_t *word_b,
-			   uint32_t value_b, int64_t deadline);
+/* As the kernel has it: a word of 32 bits, shared by processes. */
+struct tarn__futex {
+	uint64_t value;
+	uint64_t word; /* its address */
+	uint32_t flags;
+	uint32_t zero;
+};
+static inline struct tarn__futex tarn__futex_of(_Atomic uint32_t *word, uint32_t value)
+{
+	return (struct tarn__futex){ .value = value, .word = (uintptr_t)word, .flags = 2 };
+}
+/* The same on several words at once, TARN__FUTEX_MAX at most; -ENOSYS before Linux 5.16. */
+#define TARN__FUTEX_MAX 128u
+int tarn__plat_futex_waitv(const struct tarn__futex *words, unsigned count, int64_t deadline);
 int tarn__plat_futex_wake(_Atomic uint32_t *word, int count);
+/* A descriptor that poll() finds readable from raise to clear; neither waits. */
+int tarn__plat_eventfd(void);
+int tarn__plat_eventfd_raise(int fd);
+int tarn__plat_eventfd_clear(int fd);
+/* A thread of this process that gets no signals. */
+int tarn__plat_thread_start(void *(*run)(void *arg), void *arg, uintptr_t *ret_thread);
+void tarn__plat_thread_join(uintptr_t thread);
 /* Let other processes' sync() reach this one; -ENOSYS or -EPERM where it cannot be. */
 int tarn__plat_membarrier_register(void);
 /* A full barrier on every CPU that runs a registered process. */

@@ -172,7 +172,7 @@ void tarn__beacon_forget(struct tarn_region *region)
 }
 
 /* Say on @peer's beacon that somebody waits. The word to sleep on, or NULL if it has none. */
-static _Atomic uint32_t *announce(struct tarn_region *region, uint32_t peer, uint32_t *ret_value)
+_Atomic uint32_t *tarn__beacon_watch(struct tarn_region *region, uint32_t peer, uint32_t *ret_value)
 {
 	uint32_t slot = tarn__id_slot(peer);
 
@@ -209,7 +209,7 @@ static bool fired(struct tarn_region *region, uint32_t peer)
  * before it drops the lock (its memory goes in between), so who looked in that moment looks
  * again soon, and then ever later, for it may be that only the thread has ended.
  */
-static int64_t slice_of(struct tarn_region *region, uint32_t peer)
+int64_t tarn__beacon_slice(struct tarn_region *region, uint32_t peer)
 {
 	static _Thread_local struct {
 		const struct tarn_region *region;
@@ -244,12 +244,13 @@ int tarn__region_sleep(struct tarn_region *region, _Atomic uint32_t *word, uint3
 
 	/* relaxed: whoever misses it asks the kernel once more */
 	if (atomic_load_explicit(&no_waitv, memory_order_relaxed) == 0)
-		beacon = announce(region, peer, &beacon_value);
+		beacon = tarn__beacon_watch(region, peer, &beacon_value);
 	if (beacon != NULL) {
 		int64_t slice = now + SLICE_BEACON_NS;
+		const struct tarn__futex both[] = { tarn__futex_of(word, value),
+						    tarn__futex_of(beacon, beacon_value) };
 
-		r = tarn__plat_futex_wait2(word, value, beacon, beacon_value,
-					   slice < deadline ? slice : deadline);
+		r = tarn__plat_futex_waitv(both, 2, slice < deadline ? slice : deadline);
 		/* relaxed: a hint; the truth is asked of the kernel's lock */
 		if ((atomic_load_explicit(beacon, memory_order_relaxed) & FUTEX_OWNER_DIED) != 0)
 			(void)tarn__plat_futex_wake(beacon, 1);
@@ -257,7 +258,7 @@ int tarn__region_sleep(struct tarn_region *region, _Atomic uint32_t *word, uint3
 			atomic_store_explicit(&no_waitv, 1, memory_order_relaxed);
 	}
 	if (r == -ENOSYS) {
-		int64_t slice = now + slice_of(region, peer);
+		int64_t slice = now + tarn__beacon_slice(region, peer);
 
 		r = tarn__plat_futex_wait(word, value, slice < deadline ? slice : deadline);
 	}

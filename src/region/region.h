@@ -132,6 +132,13 @@ void tarn__beacon_arm(struct tarn_region *region);
 void tarn__beacon_disarm(struct tarn_region *region);
 /* Forget a beacon that a parent armed. */
 void tarn__beacon_forget(struct tarn_region *region);
+/* The beacon of @peer, made to wake who sleeps on it, and the value to sleep on; NULL: there is
+ * none, or it has fired. Who is woken by one that has fired wakes the next (beacon.c). */
+_Atomic uint32_t *tarn__beacon_watch(struct tarn_region *region, uint32_t peer,
+				     uint32_t *ret_value);
+/* For how long to sleep where there is none: short while a beacon has fired, and the kernel has not
+ * said yet that @peer is dead. */
+int64_t tarn__beacon_slice(struct tarn_region *region, uint32_t peer);
 /*
  * Sleep while *@word is @value and member @peer (0: nobody) has not died, at most a slice or until
  * @deadline. 0: look again; -ETIMEDOUT: @deadline has passed; -EIO: the file was truncated.

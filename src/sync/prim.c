@@ -476,7 +476,7 @@ void tarn__prim_sleeps(struct section_shm *shm)
 
 /* We are about to sleep. The value of bell to sleep on: of before it was said, so that whoever
  * clears what was said has changed bell since. */
-static uint32_t announce(struct section_shm *shm)
+uint32_t tarn__prim_announce(struct section_shm *shm)
 {
 	/* seq_cst: before sleep is written */
 	uint32_t bell = atomic_load_explicit(&shm->bell, memory_order_seq_cst);
@@ -568,7 +568,7 @@ int tarn__prim_await(struct prim *prim, int64_t deadline, tarn__prim_try_fn *try
 	if (r == 0 && now < deadline)
 		r = spin(prim, &w, try, arg);
 	while (r == 0) {
-		uint32_t bell = announce(prim->sec.shm);
+		uint32_t bell = tarn__prim_announce(prim->sec.shm);
 
 		w.peer = 0;
 		w.announced = true;
@@ -583,6 +583,10 @@ int tarn__prim_await(struct prim *prim, int64_t deadline, tarn__prim_try_fn *try
 		else
 			r = sleep_on(prim, &w, bell, now);
 		now = tarn__plat_now();
+		/* Mostly it is there now, and nobody has to say again that it sleeps. */
+		w.announced = false;
+		if (r == 0)
+			r = try(prim, &w, arg);
 	}
 	tarn__wait_cross_out(&w.w);
 	/* It may be us that the last ring has woken: let another sleeper look. */
@@ -622,7 +626,7 @@ static int find_free(struct prim *prim)
 	uint32_t at = tarn__seat_guess(prim);
 
 	for (uint32_t i = 0; i < count; i++, at = after(prim, at)) {
-		/* seq_cst: B4 <- B3 in announce() */
+		/* seq_cst: B4 <- B3 in tarn__prim_announce() */
 		if (atomic_load_explicit(&prim->seats[at].id, memory_order_seq_cst) == 0)
 			return (int)at;
 	}

@@ -268,6 +268,8 @@ int tarn__prim_await(struct prim *prim, int64_t deadline, tarn__prim_try_fn *try
 bool tarn__prim_spin(struct prim *prim, const _Atomic uint32_t *word, uint32_t value);
 /* Say that this thread is about to sleep; B3 -> B4, the look that follows. */
 void tarn__prim_sleeps(struct section_shm *shm);
+/* The same: the value of bell to sleep on. */
+uint32_t tarn__prim_announce(struct section_shm *shm);
 /* Does anybody say that it sleeps on the bell? */
 static inline bool tarn__prim_asleep(const struct prim *prim)
 {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <tarn/topic.h>
+#include <tarn/waiter.h>
 
 #include "flow/topic.h"
 #include "survivor.h"
@@ -361,6 +362,28 @@ OP(take_waiting)
 					 tarn_deadline_after(3000000), &message);
 }
 
+static struct tarn_waiter *waiter;
+
+OP(subscribed_with_waiter)
+{
+	static const struct tarn_waiter_opts asleep = { .flags = TARN_WAITER_NO_SPIN };
+	int r = subscribed_in_vain(world, report);
+
+	if (r == 0)
+		r = tarn_waiter_open(&asleep, &waiter);
+	return r == 0 ? tarn_waiter_add_subscriber(waiter, subscriber, NULL) : r;
+}
+
+/* Of the region nothing but that somebody sleeps there is changed by it. */
+OP(wait_by_waiter)
+{
+	size_t count;
+	void *tag;
+
+	(void)world, (void)report;
+	return tarn_waiter_wait(waiter, tarn_deadline_after(3000000), &tag, 1, &count);
+}
+
 OP(hold_waiting)
 {
 	(void)world, (void)report;
@@ -613,6 +636,7 @@ static const struct kill_op ops[] = {
 	IN_VAIN("loan-wait-in-vain", with_two, publishing_full, loan_waiting, ETIMEDOUT),
 	IN_VAIN("wait-subscribers-in-vain", with_two, publishing, await_subscribers, ETIMEDOUT),
 	IN_VAIN("take-wait-in-vain", with_two, subscribed_in_vain, take_waiting, ETIMEDOUT),
+	IN_VAIN("waiter-in-vain", with_two, subscribed_with_waiter, wait_by_waiter, ETIMEDOUT),
 	IN_VAIN("hold-wait-in-vain", with_two, subscribed_in_vain, hold_waiting, ETIMEDOUT),
 };
 /* clang-format on */

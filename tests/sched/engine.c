@@ -185,6 +185,14 @@ static void note(uint64_t what)
 	me->history = mix(me->history + 1, what);
 }
 
+static bool sleeps_on(const struct proc *p, size_t off)
+{
+	for (int i = 0; i < p->word_count; i++)
+		if (p->words[i] == off)
+			return true;
+	return false;
+}
+
 /* Wake at most @count of those who sleep on the word at @off, the one who came first first. */
 static int wake(size_t off, int count)
 {
@@ -195,9 +203,7 @@ static int wake(size_t off, int count)
 
 		for (int i = 0; i < engine.count; i++) {
 			struct proc *p = &engine.procs[i];
-			bool here =
-				p->state == PROC_ASLEEP &&
-				(p->words[0] == off || (p->word_count == 2 && p->words[1] == off));
+			bool here = p->state == PROC_ASLEEP && sleeps_on(p, off);
 
 			if (here && (first == NULL || p->since < first->since))
 				first = p;
@@ -241,8 +247,8 @@ static bool watched(const struct proc *p)
 	for (int i = 0; i < engine.count; i++) {
 		const struct proc *q = &engine.procs[i];
 
-		if (q->state == PROC_ASLEEP && q != p && q->word_count == 2 &&
-		    q->words[1] != beacon_of(p))
+		if (q->state == PROC_ASLEEP && q != p && q->word_count > 1 &&
+		    !sleeps_on(q, beacon_of(p)))
 			return false;
 	}
 	return true;
@@ -549,24 +555,25 @@ int sched_locked(uint32_t slot)
 	return who < 0 || engine.procs[who].locked;
 }
 
-int sched_sleep(const void *const words[2], const uint32_t values[2], int count, int64_t until)
+int sched_sleep(const struct tarn__futex *words, int count, int64_t until)
 {
 	struct proc *me = &engine.procs[engine.current];
 
 	SCHED_CHECK(engine.running, "who verifies would have to wait");
 	world_flush();
 	decide(true, true);
+	SCHED_CHECK(count <= WORDS, "sleeps on %d words, not %d at most", count, WORDS);
 	for (int i = 0; i < count; i++) {
 		me->words[i] =
-			(size_t)((uintptr_t)words[i] - (uintptr_t)world.base[engine.current]);
-		if (*(const uint32_t *)words[i] != values[i]) {
+			(size_t)((uintptr_t)words[i].word - (uintptr_t)world.base[engine.current]);
+		if (*(const uint32_t *)(uintptr_t)words[i].word != words[i].value) {
 			note(2);
 			engine_tell("would sleep on %s, which has changed",
 				    world_name(me->words[i]));
 			return -EAGAIN;
 		}
 	}
-	engine_tell("sleeps on %s%s", world_name(me->words[0]), count == 2 ? " and a beacon" : "");
+	engine_tell("sleeps on %s%s", world_name(me->words[0]), count > 1 ? " and others" : "");
 	engine.sleeps++;
 	me->word_count = count;
 	me->until = until;

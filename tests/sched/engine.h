@@ -10,7 +10,7 @@
 
 #include "schedule.h"
 
-enum { WORDS = 2, OPTIONS = 16, TLS_MAX = 8192 };
+enum { WORDS = 4, OPTIONS = 16, TLS_MAX = 8192 };
 
 enum proc_state { PROC_NONE, PROC_READY, PROC_ASLEEP, PROC_ENDED, PROC_DEAD };
 

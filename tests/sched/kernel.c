@@ -27,19 +27,14 @@ int __wrap_tarn__plat_locked(int fd, uint64_t off)
 
 int __wrap_tarn__plat_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline)
 {
-	const void *const words[2] = { word };
-	const uint32_t values[2] = { value };
+	const struct tarn__futex one = tarn__futex_of(word, value);
 
-	return sched_sleep(words, values, 1, deadline);
+	return sched_sleep(&one, 1, deadline);
 }
 
-int __wrap_tarn__plat_futex_wait2(_Atomic uint32_t *word_a, uint32_t value_a,
-				  _Atomic uint32_t *word_b, uint32_t value_b, int64_t deadline)
+int __wrap_tarn__plat_futex_waitv(const struct tarn__futex *words, unsigned count, int64_t deadline)
 {
-	const void *const words[2] = { word_a, word_b };
-	const uint32_t values[2] = { value_a, value_b };
-
-	return sched_sleep(words, values, 2, deadline);
+	return sched_sleep(words, (int)count, deadline);
 }
 
 int __wrap_tarn__plat_futex_wake(_Atomic uint32_t *word, int count)

@@ -40,6 +40,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "plat/plat.h"
+
 struct tarn_region;
 
 enum { SCHED_PROCS = 3, SCHED_BOUNDS = 3 };
@@ -117,7 +119,7 @@ void sched_call(const char *name);
 /* Is the lock of member slot @slot held? */
 int sched_locked(uint32_t slot);
 /* Sleep on @count words until woken or @until; 0 or -ETIMEDOUT. */
-int sched_sleep(const void *const words[2], const uint32_t values[2], int count, int64_t until);
+int sched_sleep(const struct tarn__futex *words, int count, int64_t until);
 int sched_wake(const void *word, int count);
 void sched_yield_now(void);
 uint32_t sched_tid(void);

@@ -157,6 +157,8 @@ const char *world_name(size_t off)
 	static char text[80];
 	int best = -1;
 
+	if (off >= world.size)
+		return "a word of its own";
 	for (int i = 0; i < name_count; i++)
 		if (names[i].off <= off && (best < 0 || names[i].off > names[best].off))
 			best = i;

@@ -62,12 +62,15 @@ static void waits_return_when_the_value_differs(void **state)
 	(void)state;
 	assert_int_equal(tarn__plat_futex_wait(&a, 0, TARN_FOREVER), -EAGAIN);
 	assert_int_equal(tarn__plat_futex_wait(&a, 1, tarn_now() + 1000), -ETIMEDOUT);
-	int r = tarn__plat_futex_wait2(&a, 1, &b, 0, TARN_FOREVER);
+
+	struct tarn__futex words[2] = { tarn__futex_of(&a, 1), tarn__futex_of(&b, 0) };
+	int r = tarn__plat_futex_waitv(words, 2, TARN_FOREVER);
 
 	if (r == -ENOSYS)
 		skip();
 	assert_int_equal(r, -EAGAIN);
-	assert_int_equal(tarn__plat_futex_wait2(&a, 1, &b, 2, tarn_now() + 1000), -ETIMEDOUT);
+	words[1].value = 2;
+	assert_int_equal(tarn__plat_futex_waitv(words, 2, tarn_now() + 1000), -ETIMEDOUT);
 }
 
 int main(void)

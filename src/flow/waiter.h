@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * waiter.h - one thread waits for many things.
+ *
+ * Nothing of it is in shared memory. What a source already has for who waits for it alone - a word
+ * to sleep on, and a mark that somebody sleeps - serves a waiter as well:
+ *
+ *   source             says that it sleeps         sleeps on
+ *   subscriber         sleep of the topic          bell of the topic
+ *   latest, event      sleep                       bell
+ *   ring               waiting of its side         the same word, and the peer's beacon
+ *
+ * A wait: look at all; say of all that it sleeps; one barrier on all processors (membarrier); look
+ * once more; sleep on all words. So whoever makes something ready behind the last look finds the
+ * mark of its own source, and wakes: W4, T9 and B3 of the sources' files.
+ *
+ * The descriptor is an eventfd. After a wait that found nothing a thread, which has its own copy of
+ * words and values, sleeps on them in the waiter's place, and makes the descriptor readable when
+ * one of them has changed. It touches no handle. phase is the word that both sides go by:
+ *
+ *   IDLE      the thread sleeps on phase; words are the waiter's to fill
+ *   ARMED     the thread sleeps on words, of which phase is the first
+ *   STOPPING  the waiter wants its words back; the thread answers with IDLE
+ *   QUIT      the thread is to end
+ */
+#ifndef TARN_FLOW_WAITER_H
+#define TARN_FLOW_WAITER_H
+
+#include <tarn/waiter.h>
+
+#include "region/region.h"
+
+struct waiter_fd {
+	int fd; /* -1: there is none */
+	uintptr_t thread;
+	_Atomic uint32_t phase;
+	_Atomic bool readable; /* as far as is known */
+	unsigned count;
+	int64_t slice;
+	bool looks; /* after each slice somebody is to look, whether a word has changed or not */
+	struct tarn__futex words[TARN__FUTEX_MAX];
+};
+
+enum { PHASE_IDLE = 0, PHASE_ARMED = 1, PHASE_STOPPING = 2, PHASE_QUIT = 3 };
+
+struct source_kind; /* waiter.c */
+
+struct source {
+	const struct source_kind *kind;
+	void *handle;
+	const uint64_t *seen; /* of a latest value */
+	void *tag;
+	struct tarn_region *region;
+	_Atomic uint32_t *word; /* to sleep on; NULL: it was not announced */
+	uint32_t value;
+	uint32_t peer; /* member whose death is to wake us; 0: nobody's */
+};
+
+struct tarn_waiter {
+	struct source *sources;
+	size_t count, room;
+	size_t turn; /* the source to begin with */
+	uint32_t flags;
+	int64_t spin_ns; /* adapts, but for 0 */
+	int32_t pid;     /* of the process that opened it */
+	_Atomic uint32_t interrupts;
+	uint32_t interrupted; /* of which so many were told */
+	struct tarn__futex words[TARN__FUTEX_MAX];
+	struct waiter_fd fd;
+};
+
+/* --- waiter_fd.c --------------------------------------------------------------------------- */
+
+/* Make descriptor and thread. 0, -EMFILE, -ENFILE, -EAGAIN, -ENOMEM. */
+int tarn__waiter_fd_open(struct waiter_fd *w);
+/* @here: the thread is this process's. */
+void tarn__waiter_fd_close(struct waiter_fd *w, bool here);
+/* The thread sleeps in nobody's place, and words may go. */
+void tarn__waiter_fd_disarm(struct waiter_fd *w);
+/* Let it sleep on words[1] .. words[@count - 1], slice by slice. The thread is idle. */
+void tarn__waiter_fd_arm(struct waiter_fd *w, unsigned count, int64_t slice, bool looks);
+void tarn__waiter_fd_raise(struct waiter_fd *w);
+void tarn__waiter_fd_clear(struct waiter_fd *w);
+
+#endif /* TARN_FLOW_WAITER_H */

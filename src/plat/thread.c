@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* thread.c - a thread of the library's own, and a descriptor that it speaks through. */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include "plat/seam.h"
+
+int tarn__plat_eventfd(void)
+{
+	SEAM(EVENTFD);
+	return above_stdio(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+int tarn__plat_eventfd_raise(int fd)
+{
+	SEAM_COUNT(EVENTFD);
+	return result(eventfd_write(fd, 1));
+}
+
+int tarn__plat_eventfd_clear(int fd)
+{
+	eventfd_t value;
+
+	SEAM_COUNT(EVENTFD);
+	return result(eventfd_read(fd, &value));
+}
+
+int tarn__plat_thread_start(void *(*run)(void *arg), void *arg, uintptr_t *ret_thread)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	int r;
+
+	SEAM(THREAD);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&thread, NULL, run, arg);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r != 0)
+		return -r;
+	*ret_thread = (uintptr_t)thread;
+	return 0;
+}
+
+void tarn__plat_thread_join(uintptr_t thread)
+{
+	SEAM_COUNT(THREAD);
+	(void)pthread_join((pthread_t)thread, NULL);
+}
