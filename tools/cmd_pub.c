@@ -99,22 +99,17 @@ static void say_blocker(struct pub *pub, bool error)
 
 static int wrong_size(struct pub *pub, size_t size)
 {
-	struct tarn_publisher_stat stat;
+	struct tarn_diag diag = { .what = "" };
 
-	if (pub->type_size != 0 && size != pub->type_size) {
-		cli_error(pub->cli, "%s: a message of %zu bytes; those of its type have %" PRIu32,
-			  pub->name, size, pub->type_size);
+	tarn_publisher_explain(pub->publisher, -EMSGSIZE, size, &diag);
+	cli_error(pub->cli, "%s: %s", pub->name, diag.what);
+	if (pub->type_size != 0 && size != pub->type_size)
 		cli_hint("tarn topics %s names the type; without --raw, --file and --frames "
 			 "messages are JSON objects",
 			 pub->name);
-		return CLI_FAILURE;
-	}
-	if (tarn_publisher_stat(pub->publisher, &stat) < 0)
-		return cli_fail(pub->cli, pub->name, -EMSGSIZE);
-	cli_error(pub->cli, "%s: a message of %zu bytes; the largest has %" PRIu64, pub->name, size,
-		  stat.size_max);
-	cli_hint("--lane: a lane of more than twice that, and a name that no topic has yet or a "
-		 "lane of that size");
+	else
+		cli_hint("--lane: a lane of more than twice that, and a name that no topic has yet "
+			 "or a lane of that size");
 	return CLI_FAILURE;
 }
 

@@ -217,6 +217,18 @@ TARN_API TARN_NODISCARD int tarn_publisher_wait_subscribers(struct tarn_publishe
 TARN_API TARN_NODISCARD int tarn_publisher_blocker(struct tarn_publisher *publisher,
 						   struct tarn_topic_blocker *ret_blocker);
 
+/**
+ * tarn_publisher_explain - why the last call that published @size bytes, or lent them, failed.
+ * @error: what it returned
+ * @diag:  gets the words: of -EMSGSIZE both sizes, of -EAGAIN and -ETIMEDOUT who is in the way; of
+ *         others what strerror() says
+ *
+ * Publishing itself has no @diag: it would be one more argument to a call of some nanoseconds.
+ * Return: @error. Since: 0.1
+ */
+TARN_API int tarn_publisher_explain(struct tarn_publisher *publisher, int error, size_t size,
+				    struct tarn_diag *diag);
+
 /** tarn_publisher_stat - facts, see the struct. Return: 0. Since: 0.1 */
 TARN_API TARN_NODISCARD int tarn_publisher_stat(struct tarn_publisher *publisher,
 						struct tarn_publisher_stat *ret_stat);

@@ -291,6 +291,16 @@ static int open_entered(struct topic *topic, uint32_t place, uint64_t capacity,
 	return 0;
 }
 
+/* Has it still the name that its lanes go by? If not, they may be those of another. */
+static bool is_named(const struct topic *topic)
+{
+	const struct tarn__object *object = &topic->prim.sec.object;
+
+	/* seq_cst: behind the lookup of the lane, as D5 in directory.c */
+	return atomic_load_explicit(&topic->prim.sec.region->directory[object->index].state,
+				    memory_order_seq_cst) == object->state;
+}
+
 int tarn__lane_open(struct topic *topic, uint32_t place, uint64_t capacity, struct lane *ret_lane,
 		    struct tarn_diag *diag)
 {
@@ -301,6 +311,13 @@ int tarn__lane_open(struct topic *topic, uint32_t place, uint64_t capacity, stru
 	if (r < 0)
 		return r;
 	r = open_entered(topic, place, capacity, ret_lane, &words);
+	if (r == 0 && !is_named(topic)) {
+		tarn__object_drop(region, &ret_lane->object);
+		memset(ret_lane, 0, sizeof(*ret_lane));
+		r = tarn__diag(&words, -ENOENT, "topic %s: it was removed meanwhile",
+			       topic->prim.sec.name);
+		tarn__diag_hint(&words, "open it again, if it has been made anew");
+	}
 	tarn__region_leave(region);
 	return tarn__diag_pass(diag, &words, r);
 }

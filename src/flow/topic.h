@@ -314,8 +314,8 @@ int tarn__topic_header(struct topic *topic, struct tarn_diag *diag);
 int tarn__topic_describe(const struct topic *topic, struct tarn_type **ret_type);
 /* Give the seat back, if there is one, and the handle up. */
 void tarn__topic_close(struct topic *topic);
-/* The lane at @place: found, or where @capacity is not 0 and it is absent, made. 0, -ENOENT, and
- * the errors of opening. */
+/* The lane at @place: found, or where @capacity is not 0 and it is absent, made. 0, -ENOENT, also
+ * if the topic was removed, and the errors of opening. */
 int tarn__lane_open(struct topic *topic, uint32_t place, uint64_t capacity, struct lane *ret_lane,
 		    struct tarn_diag *diag);
 void tarn__lane_close(struct topic *topic, struct lane *lane);

@@ -652,6 +652,50 @@ int tarn_publisher_blocker(struct tarn_publisher *publisher, struct tarn_topic_b
 	return 0;
 }
 
+static int explain_size(const struct tarn_publisher *publisher, size_t size, struct tarn_diag *diag)
+{
+	const struct topic *topic = &publisher->topic;
+	uint64_t enough = LANE_SIZE_MIN;
+
+	if (size < topic->least || size > topic->most) {
+		tarn__diag(diag, -EMSGSIZE,
+			   "topic %s: a message of %zu bytes; those of its type have %" PRIu32,
+			   topic->prim.sec.name, size, topic->most);
+		return -EMSGSIZE;
+	}
+	while (size_max_of(enough) < size && enough < LANE_SIZE_MAX)
+		enough *= 2;
+	tarn__diag(diag, -EMSGSIZE,
+		   "topic %s: a message of %zu bytes; the largest has %" PRIu32
+		   ", since the lane has %" PRIu64,
+		   topic->prim.sec.name, size, publisher->size_max, publisher->lane.capacity);
+	if (size_max_of(enough) >= size)
+		tarn__diag_hint(diag, "open another publisher, with lane_size %" PRIu64, enough);
+	else
+		tarn__diag_hint(diag, "no lane takes that: publish it in parts");
+	return -EMSGSIZE;
+}
+
+int tarn_publisher_explain(struct tarn_publisher *publisher, int error, size_t size,
+			   struct tarn_diag *diag)
+{
+	const char *name = publisher->topic.prim.sec.name;
+	struct tarn_topic_blocker blocker;
+
+	if (error == -EMSGSIZE)
+		return explain_size(publisher, size, diag);
+	if (error != -EAGAIN && error != -ETIMEDOUT)
+		return tarn__diag(diag, error, "topic %s: %s", name, strerror(-error));
+	if (tarn_publisher_blocker(publisher, &blocker) < 0)
+		return tarn__diag(diag, error, "topic %s: nobody is in the way any more", name);
+	tarn__diag(diag, error, "topic %s: process %" PRId32 " %s", name, blocker.pid,
+		   blocker.lossy != 0 ? "holds a message that would be written over"
+				      : "has not taken what fills the lane");
+	tarn__diag_hint(diag,
+			"wait for it, let it subscribe as a lossy one, or make the lane larger");
+	return error;
+}
+
 int tarn_publisher_stat(struct tarn_publisher *publisher, struct tarn_publisher_stat *ret_stat)
 {
 	*ret_stat = (struct tarn_publisher_stat){

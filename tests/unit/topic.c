@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Topic: the contract of topic.h line by line; who is slow, late, gone, dead; laps; damage. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <tarn/topic.h>
@@ -652,6 +653,59 @@ static void removing_a_topic_removes_its_lanes(void **state)
 	assert_int_equal(after, before);
 }
 
+/* Another comes by the name, while it is still open: its lanes are not the old one's. */
+static void a_topic_made_anew_is_another(void **state)
+{
+	struct tarn_diag diag = { .what = "" };
+	const struct tarn_topic_opts opts = { .lane_size = 4096 };
+	struct lane lane = { 0 };
+
+	(void)state;
+	open_subscriber(0, 0);
+	assert_int_equal(tarn_object_remove(region, "news"), 0);
+	assert_int_equal(tarn_publisher_open(region, "news", &opts, &publisher), 0);
+	assert_int_equal(publish(1), 0);
+	/* as if a publisher of the old one had come just before; relaxed: one thread */
+	atomic_store_explicit(&subscriber->topic.shm->lanes, 1, memory_order_relaxed);
+	atomic_store_explicit(&subscriber->topic.shm->comings, 1, memory_order_relaxed);
+	expect_none();
+	assert_int_equal(tarn__lane_open(&subscriber->topic, 0, 4096, &lane, &diag), -ENOENT);
+	assert_non_null(strstr(diag.what, "removed"));
+	assert_null(lane.shm);
+}
+
+static void failures_are_explained(void **state)
+{
+	const struct tarn_topic_opts opts = { .lane_size = 4096 };
+	struct tarn_diag diag = { .what = "" };
+	char bytes[5000] = { 0 };
+	char pid[16];
+
+	(void)state;
+	assert_int_equal(tarn_publisher_open(region, "news", &opts, &publisher), 0);
+	open_subscriber(0, 0);
+	assert_int_equal(tarn_publisher_publish(publisher, bytes, sizeof(bytes)), -EMSGSIZE);
+	assert_int_equal(tarn_publisher_explain(publisher, -EMSGSIZE, sizeof(bytes), &diag),
+			 -EMSGSIZE);
+	assert_non_null(strstr(diag.what, "5000"));
+	assert_non_null(strstr(diag.what, "1984"));
+	assert_non_null(strstr(diag.hint, "16384"));
+	assert_int_equal(tarn_publisher_explain(publisher, -EMSGSIZE, (size_t)1 << 31, &diag),
+			 -EMSGSIZE);
+	assert_non_null(strstr(diag.hint, "parts"));
+	while (tarn_publisher_publish(publisher, bytes, 100) == 0)
+		;
+	assert_int_equal(tarn_publisher_explain(publisher, -EAGAIN, 100, &diag), -EAGAIN);
+	snprintf(pid, sizeof(pid), "%d ", (int)getpid());
+	assert_non_null(strstr(diag.what, pid));
+	tarn_subscriber_close(subscriber);
+	subscriber = NULL;
+	assert_int_equal(tarn_publisher_explain(publisher, -EAGAIN, 100, &diag), -EAGAIN);
+	assert_non_null(strstr(diag.what, "any more"));
+	assert_int_equal(tarn_publisher_explain(publisher, -EIO, 100, &diag), -EIO);
+	assert_non_null(strstr(diag.what, strerror(EIO)));
+}
+
 static void damage_is_said(void **state)
 {
 	struct lane_shm *shm;
@@ -720,6 +774,8 @@ int main(void)
 		TEST(the_dead_hold_nobody_up),
 		TEST(a_child_opens_its_own),
 		TEST(removing_a_topic_removes_its_lanes),
+		TEST(a_topic_made_anew_is_another),
+		TEST(failures_are_explained),
 		TEST(damage_is_said),
 	};
 
