@@ -108,11 +108,19 @@ static void *work(void *arg)
 
 	while (atomic_load(&crowd->stop) == 0)
 		plan->act(job->n, &job->seed);
+	if (plan->leave != NULL)
+		plan->leave(job->n);
 	return NULL;
+}
+
+static int processes(void)
+{
+	return plan->processes != 0 ? plan->processes : PROCESSES;
 }
 
 static pid_t start(int process, uint64_t seed)
 {
+	const int threads = plan->processes != 0 ? 1 : THREADS;
 	pid_t pid = fork();
 	struct job jobs[THREADS];
 	pthread_t thread;
@@ -124,11 +132,13 @@ static pid_t start(int process, uint64_t seed)
 	if (pid != 0)
 		return pid;
 	plan->join();
-	for (int i = 0; i < THREADS; i++)
-		jobs[i] = (struct job){ .n = process * THREADS + i, .seed = seed + (uint64_t)i };
-	crowd_must("thread", pthread_create(&thread, NULL, work, &jobs[1]));
+	for (int i = 0; i < threads; i++)
+		jobs[i] = (struct job){ .n = process * threads + i, .seed = seed + (uint64_t)i };
+	if (threads > 1)
+		crowd_must("thread", pthread_create(&thread, NULL, work, &jobs[1]));
 	work(&jobs[0]);
-	pthread_join(thread, NULL);
+	if (threads > 1)
+		pthread_join(thread, NULL);
 	_exit(0);
 }
 
@@ -137,7 +147,7 @@ static uint64_t rage(pid_t *pids, int64_t end, uint64_t *seed)
 	uint64_t kills = 0;
 
 	while (harness_now() < end && crowd->log_count == 0) {
-		int i = (int)(storm_random(seed) % PROCESSES), status;
+		int i = (int)(storm_random(seed) % (uint64_t)processes()), status;
 
 		harness_sleep_us((int64_t)(storm_random(seed) % 3000));
 		kill(pids[i], SIGKILL);
@@ -153,7 +163,7 @@ static uint64_t rage(pid_t *pids, int64_t end, uint64_t *seed)
 static void calm(pid_t *pids)
 {
 	atomic_store(&crowd->stop, 1);
-	for (int i = 0; i < PROCESSES; i++) {
+	for (int i = 0; i < processes(); i++) {
 		int status = 0;
 
 		if (harness_reap(pids[i], 30000, &status) == 0 && status == 0)
@@ -200,7 +210,7 @@ static int usage(const char *program)
 
 int crowd_main(int argc, char **argv, const struct crowd_plan *the_plan)
 {
-	pid_t pids[PROCESSES];
+	pid_t pids[PROCESSES_MAX];
 	int64_t seconds;
 	uint64_t seed, kills, changes;
 
@@ -215,7 +225,7 @@ int crowd_main(int argc, char **argv, const struct crowd_plan *the_plan)
 	       (long long)seconds);
 	fflush(stdout);
 	plan->make();
-	for (int i = 0; i < PROCESSES; i++)
+	for (int i = 0; i < processes(); i++)
 		pids[i] = start(i, storm_random(&seed));
 	kills = rage(pids, harness_now() + seconds * INT64_C(1000000000), &seed);
 	calm(pids);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * crowd.h - storms of one kind: processes of two threads each change things under sections of one
- * region, are killed at random and succeeded, and have exact books kept about them.
+ * crowd.h - storms of one kind: processes, mostly of two threads each, change things in one region,
+ * are killed at random and succeeded, and have exact books kept about them.
  *
  * A program says what is made, joined, changed and settled; crowd_main() does the rest, and is its
  * main. Each thread has a number, and under it a ledger outside of the region: it says there what
@@ -16,7 +16,7 @@
 
 #include "storm.h"
 
-enum { PROCESSES = 4, THREADS = 2, BOOKS = PROCESSES * THREADS };
+enum { PROCESSES = 4, THREADS = 2, BOOKS = PROCESSES * THREADS, PROCESSES_MAX = 12 };
 
 struct crowd_ledger {
 	_Atomic uint64_t begun;
@@ -29,7 +29,7 @@ struct crowd {
 	int mutant; /* an index in the plan's mutants */
 	_Atomic uint32_t stop;
 	_Atomic uint64_t counted; /* whatever else the plan counts */
-	struct crowd_ledger ledgers[BOOKS];
+	struct crowd_ledger ledgers[PROCESSES_MAX > BOOKS ? PROCESSES_MAX : BOOKS];
 	_Atomic uint32_t log_count;
 	char log[LOG_LINES][200];
 };
@@ -39,11 +39,13 @@ extern struct crowd *crowd;
 struct crowd_plan {
 	const char *name;                   /* of the program, and in the region's address */
 	const char *const *mutants;         /* --mutant=NAME; the first is none; ends with NULL */
+	int processes;                      /* of one thread each; 0: PROCESSES of THREADS */
 	const char *counts;                 /* what crowd->counted counts: "reads" */
 	void (*make)(void);                 /* the region and what is in it; closed again */
 	void (*join)(void);                 /* open all of it, in a process that has just begun */
 	void (*act)(int n, uint64_t *seed); /* thread @n does something, again and again */
-	uint64_t (*settle)(void);           /* in the end: the account; changes counted */
+	void (*leave)(int n);     /* the last thing that thread @n does, if it lives; may be NULL */
+	uint64_t (*settle)(void); /* in the end: the account; changes counted */
 };
 
 int crowd_main(int argc, char **argv, const struct crowd_plan *plan);
