@@ -40,7 +40,8 @@ enum tarn_ring_role {
 struct tarn_ring_opts {
 	uint64_t capacity;    /* bytes, headers of 8 bytes a record included; a power of two,
 	                         256 .. 2^32; 0 = 4 MiB */
-	uint32_t record_size; /* bytes of every record, 1 .. capacity / 2 - 8; 0 = any size */
+	uint32_t record_size; /* bytes of every record, 1 .. capacity / 2 - 8, of 4096 and
+	                         more - 64; 0 = any size */
 	uint32_t flags;       /* TARN_RING_ of this handle, not of the ring */
 	struct tarn_diag *diag;
 	uint64_t reserved[2]; /* zero */

@@ -14,22 +14,26 @@
  *   added                    it is ready while
  *   a subscriber             a take would not be -EAGAIN
  *   a latest value           its number is not *seen
- *   a ring, as consumer      a pop would not be -EAGAIN: there is a record, or nobody to send one
- *   a ring, as producer      a quarter of it is free, or nobody takes anything out
+ *   a ring, as consumer      a pop would not be -EAGAIN: there is a record, or its producer is
+ *                            dead, or has finished. Of one that streams, some microseconds earlier
+ *   a ring, as producer      a quarter of it is free, and what there was no room for last has some;
+ *                            or its consumer is dead
  *   an event                 it is set
  *
  * tarn_waiter_fd() gives one descriptor for all of it, for poll(), epoll, io_uring and the loops
  * that are built upon them: libevent, libuv, asyncio. It is readable when something may be ready,
  * and stays so until tarn_waiter_wait() has found nothing. So the loop calls, each time that the
  * descriptor is readable, tarn_waiter_wait() with a deadline that has passed (0), does what there
- * is to do, and goes back to sleep. It is not to be read or written.
+ * is to do, and goes back to sleep. It is not to be read or written. Each 100 ms it is readable
+ * though nothing is ready: against peers that were killed between doing something and telling.
  *
  * Callers:   a waiter belongs to the thread that all its sources belong to; tarn_waiter_interrupt()
  *            alone may be called by any thread, and by a signal handler. A child of fork() may only
- *            close it.
+ *            close it. What a source's own _wait call does while the descriptor is armed may make
+ *            it late by 10 ms.
  * Progress:  who makes something ready pays nothing for waiters while none sleeps, and one system
  *            call when one does. A waiter spins a little, then sleeps on all of it at once
- *            (futex_waitv): up to 127 sources, or half as many rings; beyond that, and before Linux
+ *            (futex_waitv): up to 126 sources, or half as many rings; beyond that, and before Linux
  *            5.16, it looks at the rest each millisecond.
  * Crash:     a waiter keeps nothing in shared memory; killed asleep, it costs whoever makes
  *            something ready next one system call.
@@ -89,6 +93,7 @@ TARN_API void tarn_waiter_close(struct tarn_waiter *waiter);
  *
  * Return: 0, or
  *   -EEXIST   it was added before
+ *   -EBUSY    in a child of fork()
  *   -ENOMEM
  *   and what becoming a member returns; a region that was opened to look on does, too: its sources
  *   are looked at each millisecond
@@ -101,7 +106,8 @@ TARN_API TARN_NODISCARD int tarn_waiter_add_subscriber(struct tarn_waiter *waite
 /**
  * tarn_waiter_add_latest - wait for another value, too.
  * @seen: where its owner keeps the number of the value that it has seen last, 0 none; read by each
- *        wait. A read that stores the number there makes it not ready.
+ *        wait, and by no descriptor: who changes it otherwise waits anew. A read that stores the
+ *        number there makes it not ready.
  *
  * Return: as tarn_waiter_add_subscriber(). Since: 0.1
  */

@@ -32,7 +32,7 @@ static uint32_t record_max_of(uint64_t capacity)
 	uint64_t half = capacity / 2;
 	uint64_t max = half - (half <= LARGE ? RING_UNIT : TARN__CACHE_LINE);
 
-	return max < (1u << 30) - RING_UNIT ? (uint32_t)max : (1u << 30) - RING_UNIT;
+	return max < RECORD_MAX ? (uint32_t)max : RECORD_MAX;
 }
 
 static int check_opts(const struct tarn_ring_opts *opts, uint64_t *ret_capacity)

@@ -74,6 +74,9 @@
 #define RING_MAGIC   0x676e6952u /* "Ring" */
 #define RING_VERSION 1u
 #define RING_UNIT    8u
+/* With its header and all that it is padded with it has 2^30 bytes, so that no skip in front of it
+ * has more than a word of 30 bits can say. */
+#define RECORD_MAX ((1u << 30) - TARN__CACHE_LINE)
 
 /* ring_side_shm.state */
 enum {
@@ -169,6 +172,7 @@ struct tarn_ring {
 	uint32_t head;    /* the consumer's, when last read */
 	uint32_t zero_to; /* every unit of [pos, zero_to) is 0 */
 	uint32_t zero_at; /* and this one, in front of which nothing is published but one record */
+	uint32_t need;    /* the head at which there is room for what there was none for last */
 	bool reserved;
 	uint32_t reserve_pos;  /* where the reserved record starts */
 	uint32_t reserve_size; /* bytes it may have */
@@ -416,8 +420,8 @@ typedef bool tarn__ring_ready_fn(struct tarn_ring *ring);
  * -ETIMEDOUT. */
 int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t wake_at,
 		    int64_t deadline);
-/* For who waits for more than this ring. Would a pop, or a push into a quarter of it, not be
- * -EAGAIN? @probe: ask the kernel whether the peer lives. */
+/* For who waits for more than this ring. Would a pop not be -EAGAIN; or is a quarter of it free,
+ * and room for what there was none for last? @probe: ask the kernel whether the peer lives. */
 bool tarn__ring_there(struct tarn_ring *ring, bool probe);
 /* Say that this side sleeps: on which word and value; and which member's death is to wake it. */
 _Atomic uint32_t *tarn__ring_sleeps(struct tarn_ring *ring, uint32_t *ret_value,

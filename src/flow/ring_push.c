@@ -68,6 +68,7 @@ __attribute__((noinline)) static int room_or_why(struct tarn_ring *ring, uint32_
 	if (r != -EAGAIN)
 		return r;
 	r = tarn__ring_idle(ring, false);
+	ring->need = end + 1 - ring->capacity;
 	if (r == -EAGAIN && end - ring->pos <= ring->capacity / 16) /* several more are to come */
 		tarn__ring_rest(ring);
 	return r;

@@ -54,8 +54,8 @@ void tarn__ring_wake(struct ring_side_shm *side)
 	uint32_t old = atomic_fetch_and_explicit(&side->waiting, ~(uint32_t)WAIT_ASLEEP,
 						 memory_order_seq_cst);
 
-	if ((old & WAIT_ASLEEP) != 0)
-		(void)tarn__plat_futex_wake(&side->waiting, 1);
+	if ((old & WAIT_ASLEEP) != 0) /* its thread, and that of a waiter's descriptor */
+		(void)tarn__plat_futex_wake(&side->waiting, INT32_MAX);
 }
 
 void tarn__ring_notify(struct tarn_ring *ring, uint32_t waiting)
@@ -162,10 +162,13 @@ int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t
 
 /* --- among other things -------------------------------------------------------------------- */
 
-/* The head at which a quarter is free. */
-static uint32_t quarter_free(const struct tarn_ring *ring)
+/* The head at which a quarter is free, and what there was no room for last has some, if that is
+ * not of a lap ago. */
+static uint32_t wanted_head(const struct tarn_ring *ring)
 {
-	return ring->pos - ring->capacity + ring->capacity / 4;
+	uint32_t quarter = ring->pos - ring->capacity + ring->capacity / 4;
+
+	return ring->pos - ring->need < ring->pos - quarter ? ring->need : quarter;
 }
 
 static bool record_there(struct tarn_ring *ring)
@@ -180,7 +183,7 @@ static bool room_there(struct tarn_ring *ring)
 	/* relaxed: whoever reserves loads it again, with acquire */
 	return ring->role == TARN_RING_PRODUCER &&
 	       (int32_t)(atomic_load_explicit(&ring->their_pos->pos, memory_order_relaxed) -
-			 quarter_free(ring)) >= 0;
+			 wanted_head(ring)) >= 0;
 }
 
 bool tarn__ring_there(struct tarn_ring *ring, bool probe)
@@ -197,7 +200,7 @@ _Atomic uint32_t *tarn__ring_sleeps(struct tarn_ring *ring, uint32_t *ret_value,
 {
 	*ret_value = WAIT_ASLEEP;
 	*ret_peer = atomic_load_explicit(&ring->theirs->owner, memory_order_relaxed);
-	return says_asleep(ring, ring->role == TARN_RING_CONSUMER ? 0 : quarter_free(ring));
+	return says_asleep(ring, ring->role == TARN_RING_CONSUMER ? 0 : wanted_head(ring));
 }
 
 /* --- the peer ------------------------------------------------------------------------------ */

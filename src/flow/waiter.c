@@ -2,7 +2,6 @@
 /* waiter.c - the sources of a waiter, and the wait. See waiter.h. */
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,7 +78,7 @@ static bool latest_there(const struct source *source, bool thorough)
 static bool event_there(const struct source *source, bool thorough)
 {
 	(void)thorough;
-	return tarn_event_is_set(source->handle);
+	return tarn__event_there(source->handle);
 }
 
 /* An auto event wakes one sleeper: perhaps it was us, who may leave it to others. */
@@ -87,8 +86,7 @@ static void pass_on(struct source *source)
 {
 	struct prim *prim = source->handle;
 
-	/* relaxed: a wake too many costs a system call */
-	if (atomic_load_explicit(source->word, memory_order_relaxed) != source->value)
+	if ((prim->flags & TARN_EVENT_AUTO) != 0 && tarn__event_there(source->handle))
 		tarn__prim_ring(prim, 1);
 }
 
@@ -147,6 +145,7 @@ int tarn_waiter_open(const struct tarn_waiter_opts *opts, struct tarn_waiter **r
 	waiter->spin_ns = (waiter->flags & TARN_WAITER_NO_SPIN) != 0 ? 0 : SPIN_MAX_NS;
 	waiter->pid = tarn__plat_pid();
 	waiter->fd.fd = -1;
+	atomic_init(&waiter->fd.told, -1);
 	*ret_waiter = waiter;
 	return 0;
 }
@@ -375,75 +374,56 @@ static int announce(struct tarn_waiter *waiter)
 	return 0;
 }
 
-/* What to sleep on, from @words[1] on. How many; *@ret_slice: for how long, and *@ret_looks: then
- * somebody must look, since not all that may happen is told by these. */
-static unsigned gather(const struct tarn_waiter *waiter, struct tarn__futex *words,
-		       int64_t *ret_slice, bool *ret_looks)
+/* Where a source has announced itself, and there is room: its word, and its peer's beacon. How long
+ * to sleep at most; 0: until one of these changes. */
+static int64_t add_words(struct source *source, struct waiter_words *sleep)
 {
-	unsigned count = 1;
+	_Atomic uint32_t *beacon;
+	uint32_t value = 0;
 
-	*ret_slice = SLICE_NS;
-	*ret_looks = false;
+	if (source->word == NULL || sleep->count + 2 > TARN__FUTEX_MAX)
+		return NAP_NS;
+	sleep->beacon[sleep->count] = false;
+	sleep->words[sleep->count++] = tarn__futex_of(source->word, source->value);
+	if (source->peer == 0)
+		return 0;
+	beacon = tarn__beacon_watch(source->region, source->peer, &value);
+	if (beacon == NULL)
+		return tarn__beacon_slice(source->region, source->peer, &source->slice);
+	source->slice = 0;
+	sleep->beacon[sleep->count] = true;
+	sleep->words[sleep->count++] = tarn__futex_of(beacon, value);
+	return 0;
+}
+
+/* What to sleep on, behind the first word. */
+static void gather(struct tarn_waiter *waiter, struct waiter_words *sleep)
+{
+	sleep->count = 1;
+	sleep->slice = SLICE_NS;
+	sleep->looks = false;
 	for (size_t i = 0; i < waiter->count; i++) {
-		const struct source *source = &waiter->sources[i];
-		_Atomic uint32_t *beacon = NULL;
-		uint32_t value = 0;
+		int64_t slice = add_words(&waiter->sources[i], sleep);
 
-		int64_t slice = NAP_NS;
-
-		if (source->word != NULL && count + 2 <= TARN__FUTEX_MAX) {
-			words[count++] = tarn__futex_of(source->word, source->value);
-			if (source->peer == 0)
-				continue;
-			beacon = tarn__beacon_watch(source->region, source->peer, &value);
-			if (beacon != NULL) {
-				words[count++] = tarn__futex_of(beacon, value);
-				continue;
-			}
-			slice = tarn__beacon_slice(source->region, source->peer);
-		}
-		*ret_looks = true;
-		if (slice < *ret_slice)
-			*ret_slice = slice;
+		sleep->looks |= slice != 0;
+		if (slice != 0 && slice < sleep->slice)
+			sleep->slice = slice;
 	}
-	return count;
 }
 
 /* One slice. 0: look again; -EIO. */
-static int sleep_a_slice(struct tarn_waiter *waiter, int64_t now, int64_t deadline)
+static int sleep_a_slice(struct tarn_waiter *waiter, int64_t deadline)
 {
-	int64_t slice;
-	bool looks;
-	unsigned count = gather(waiter, waiter->words, &slice, &looks);
-	int64_t until = now + slice;
-	int r;
-
-	waiter->words[0] = tarn__futex_of(&waiter->interrupts, waiter->interrupted);
-	r = tarn__plat_futex_waitv(waiter->words, count, until < deadline ? until : deadline);
-	if (r == -ENOSYS) {
-		until = now + NAP_NS;
-		(void)tarn__plat_futex_wait(&waiter->interrupts, waiter->interrupted,
-					    until < deadline ? until : deadline);
-		return 0;
-	}
-	for (unsigned i = 1; i < count && r != -EFAULT; i++) {
-		_Atomic uint32_t *word = (_Atomic uint32_t *)(uintptr_t)waiter->words[i].word;
-
-		/* A beacon that has fired wakes the next. relaxed: a hint */
-		if ((atomic_load_explicit(word, memory_order_relaxed) & FUTEX_OWNER_DIED) != 0)
-			(void)tarn__plat_futex_wake(word, 1);
-	}
-	return r == -EFAULT ? -EIO : 0;
+	gather(waiter, &waiter->sleep);
+	waiter->sleep.words[0] = tarn__futex_of(&waiter->interrupts, waiter->interrupted);
+	return tarn__waiter_sleep(&waiter->sleep, deadline) < 0 ? -EIO : 0;
 }
 
 /* Nothing is ready: the thread sleeps in our place until something is. */
 static void hand_over(struct tarn_waiter *waiter)
 {
-	int64_t slice;
-	bool looks;
-	unsigned count = gather(waiter, waiter->fd.words, &slice, &looks);
-
-	tarn__waiter_fd_arm(&waiter->fd, count, slice, looks);
+	gather(waiter, &waiter->fd.sleep);
+	tarn__waiter_fd_arm(&waiter->fd);
 }
 
 /* 0 and some, or why there are none. Where it is the deadline, and there is a descriptor, all
@@ -468,13 +448,25 @@ static int wait_slowly(struct tarn_waiter *waiter, int64_t deadline, void **ret_
 		now = tarn__plat_now();
 		r = interrupted(waiter) ? -EINTR
 		    : now >= deadline   ? -ETIMEDOUT
-					: sleep_a_slice(waiter, now, deadline);
+					: sleep_a_slice(waiter, deadline);
 		if (r == 0)
 			*ret_count = collect(waiter, ret_tags, max, false);
 	} while (r == 0 && *ret_count == 0);
 	if (r != -ETIMEDOUT || waiter->fd.fd < 0)
 		withdraw(waiter);
 	return r;
+}
+
+/* Nobody is to sleep, so nobody says so. */
+static int only_look(struct tarn_waiter *waiter, void **ret_tags, size_t max, size_t *ret_count)
+{
+	*ret_count = collect(waiter, ret_tags, max, true);
+	if (*ret_count > 0)
+		return 0;
+	for (size_t i = 0; i < waiter->count; i++)
+		if (TARN__UNLIKELY(tarn_segment_damaged(waiter->sources[i].region->seg)))
+			return -EIO;
+	return -ETIMEDOUT;
 }
 
 int tarn_waiter_wait(struct tarn_waiter *waiter, int64_t deadline, void **ret_tags, size_t max,
@@ -494,7 +486,9 @@ int tarn_waiter_wait(struct tarn_waiter *waiter, int64_t deadline, void **ret_ta
 		spin(waiter, deadline);
 		*ret_count = collect(waiter, ret_tags, max, false);
 	}
-	if (*ret_count == 0)
+	if (*ret_count == 0 && waiter->fd.fd < 0 && tarn__plat_now() >= deadline)
+		r = only_look(waiter, ret_tags, max, ret_count);
+	else if (*ret_count == 0)
 		r = wait_slowly(waiter, deadline, ret_tags, max, ret_count);
 	if (waiter->fd.fd >= 0 && r == -ETIMEDOUT)
 		hand_over(waiter);
@@ -505,9 +499,13 @@ int tarn_waiter_wait(struct tarn_waiter *waiter, int64_t deadline, void **ret_ta
 
 void tarn_waiter_interrupt(struct tarn_waiter *waiter)
 {
+	int fd;
+
 	/* relaxed: it says nothing of anything else */
 	atomic_fetch_add_explicit(&waiter->interrupts, 1, memory_order_relaxed);
 	(void)tarn__plat_futex_wake(&waiter->interrupts, 1);
-	if (waiter->fd.fd >= 0)
-		(void)tarn__plat_eventfd_raise(waiter->fd.fd); /* cleared before it is looked for */
+	/* acquire: see tarn__waiter_fd_open() */
+	fd = atomic_load_explicit(&waiter->fd.told, memory_order_acquire);
+	if (fd >= 0)
+		(void)tarn__plat_eventfd_raise(fd); /* cleared before the interrupt is looked for */
 }

@@ -16,7 +16,9 @@
  *
  * The descriptor is an eventfd. After a wait that found nothing a thread, which has its own copy of
  * words and values, sleeps on them in the waiter's place, and makes the descriptor readable when
- * one of them has changed. It touches no handle. phase is the word that both sides go by:
+ * one of them has changed, or some slices have passed: a peer that was killed between making
+ * something ready and telling so has changed none. It touches no handle. phase is the word that
+ * both sides go by:
  *
  *   IDLE      the thread sleeps on phase; words are the waiter's to fill
  *   ARMED     the thread sleeps on words, of which phase is the first
@@ -30,15 +32,22 @@
 
 #include "region/region.h"
 
+/* What to sleep on. */
+struct waiter_words {
+	unsigned count; /* the first word is whose the sleep is: interrupts, phase */
+	int64_t slice;
+	bool looks; /* after a slice somebody is to look: words do not tell all that may happen */
+	bool beacon[TARN__FUTEX_MAX];
+	struct tarn__futex words[TARN__FUTEX_MAX];
+};
+
 struct waiter_fd {
-	int fd; /* -1: there is none */
+	int fd;           /* -1: there is none */
+	_Atomic int told; /* the same for interrupters, once all is well with it */
 	uintptr_t thread;
 	_Atomic uint32_t phase;
 	_Atomic bool readable; /* as far as is known */
-	unsigned count;
-	int64_t slice;
-	bool looks; /* after each slice somebody is to look, whether a word has changed or not */
-	struct tarn__futex words[TARN__FUTEX_MAX];
+	struct waiter_words sleep;
 };
 
 enum { PHASE_IDLE = 0, PHASE_ARMED = 1, PHASE_STOPPING = 2, PHASE_QUIT = 3 };
@@ -54,6 +63,7 @@ struct source {
 	_Atomic uint32_t *word; /* to sleep on; NULL: it was not announced */
 	uint32_t value;
 	uint32_t peer; /* member whose death is to wake us; 0: nobody's */
+	int64_t slice; /* for how long to sleep, where the kernel has told of that death in vain */
 };
 
 struct tarn_waiter {
@@ -65,7 +75,7 @@ struct tarn_waiter {
 	int32_t pid;     /* of the process that opened it */
 	_Atomic uint32_t interrupts;
 	uint32_t interrupted; /* of which so many were told */
-	struct tarn__futex words[TARN__FUTEX_MAX];
+	struct waiter_words sleep;
 	struct waiter_fd fd;
 };
 
@@ -77,9 +87,11 @@ int tarn__waiter_fd_open(struct waiter_fd *w);
 void tarn__waiter_fd_close(struct waiter_fd *w, bool here);
 /* The thread sleeps in nobody's place, and words may go. */
 void tarn__waiter_fd_disarm(struct waiter_fd *w);
-/* Let it sleep on words[1] .. words[@count - 1], slice by slice. The thread is idle. */
-void tarn__waiter_fd_arm(struct waiter_fd *w, unsigned count, int64_t slice, bool looks);
+/* Let it sleep on w->sleep, slice by slice. The thread is idle. */
+void tarn__waiter_fd_arm(struct waiter_fd *w);
 void tarn__waiter_fd_raise(struct waiter_fd *w);
 void tarn__waiter_fd_clear(struct waiter_fd *w);
+/* One slice, until @deadline at most. 0: look; -EFAULT: a file was truncated under a word. */
+int tarn__waiter_sleep(const struct waiter_words *sleep, int64_t deadline);
 
 #endif /* TARN_FLOW_WAITER_H */

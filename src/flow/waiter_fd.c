@@ -5,6 +5,10 @@
 
 #include "flow/waiter.h"
 
+#define NAP_NS INT64_C(1000000) /* where the kernel cannot wait for several words */
+
+enum { SLICES = 10 }; /* after which somebody is to look, whatever the words say */
+
 void tarn__waiter_fd_raise(struct waiter_fd *w)
 {
 	/* seq_cst: before the descriptor is; who clears it is behind disarm(), and alone */
@@ -18,40 +22,61 @@ void tarn__waiter_fd_clear(struct waiter_fd *w)
 	(void)tarn__plat_eventfd_clear(w->fd); /* in any case: an interrupt does not ask */
 }
 
-/* Has one of the words changed, other than phase? A beacon that has fired wakes the next. */
-static bool changed(const struct waiter_fd *w)
+/* A beacon that has fired wakes one sleeper, who wakes the next (beacon.c). */
+static void pass_on(const struct waiter_words *sleep)
 {
-	bool any = false;
+	for (unsigned i = 1; i < sleep->count; i++) {
+		_Atomic uint32_t *word = (_Atomic uint32_t *)(uintptr_t)sleep->words[i].word;
 
-	for (unsigned i = 1; i < w->count; i++) {
-		_Atomic uint32_t *word = (_Atomic uint32_t *)(uintptr_t)w->words[i].word;
-		/* relaxed: whoever is told looks again */
-		uint32_t value = atomic_load_explicit(word, memory_order_relaxed);
-
-		if (value == w->words[i].value)
-			continue;
-		if ((value & FUTEX_OWNER_DIED) != 0)
+		/* relaxed: a hint */
+		if (sleep->beacon[i] &&
+		    (atomic_load_explicit(word, memory_order_relaxed) & FUTEX_OWNER_DIED) != 0)
 			(void)tarn__plat_futex_wake(word, 1);
-		any = true;
 	}
-	return any;
 }
 
-/* Until one of the words has changed: true. False: phase has. */
+int tarn__waiter_sleep(const struct waiter_words *sleep, int64_t deadline)
+{
+	int64_t until = tarn__plat_now() + sleep->slice, nap;
+	int r = tarn__plat_futex_waitv(sleep->words, sleep->count,
+				       until < deadline ? until : deadline);
+
+	if (r == 0 || r == -EAGAIN || r == -ETIMEDOUT || r == -EFAULT) {
+		if (r != -EFAULT)
+			pass_on(sleep);
+		return r == -EFAULT ? r : 0;
+	}
+	/* An older kernel, or a filter. */
+	nap = tarn__plat_now() + NAP_NS;
+	(void)tarn__plat_futex_wait((_Atomic uint32_t *)(uintptr_t)sleep->words[0].word,
+				    (uint32_t)sleep->words[0].value,
+				    nap < deadline ? nap : deadline);
+	return 0;
+}
+
+/* Has one of the words changed, other than phase? */
+static bool changed(const struct waiter_words *sleep)
+{
+	for (unsigned i = 1; i < sleep->count; i++) {
+		const _Atomic uint32_t *word = (_Atomic uint32_t *)(uintptr_t)sleep->words[i].word;
+
+		/* relaxed: whoever is told looks again */
+		if (atomic_load_explicit(word, memory_order_relaxed) != sleep->words[i].value)
+			return true;
+	}
+	return false;
+}
+
+/* Until it is time to look: true. False: phase has changed. */
 static bool sleep_long(struct waiter_fd *w)
 {
-	for (;;) {
-		int r = tarn__plat_futex_waitv(w->words, w->count, tarn__plat_now() + w->slice);
+	for (int slices = 1;; slices++) {
+		int r = tarn__waiter_sleep(&w->sleep, TARN_FOREVER);
 
-		/* acquire: with the stores of who stops us, or lets us quit */
+		/* acquire: with the stores of who stops us */
 		if (atomic_load_explicit(&w->phase, memory_order_acquire) != PHASE_ARMED)
 			return false;
-		if (r == -ENOSYS)
-			(void)tarn__plat_futex_wait(&w->phase, PHASE_ARMED,
-						    tarn__plat_now() + w->slice);
-		else if (r == -EFAULT)
-			return true; /* a file was truncated under a word */
-		if (changed(w) || w->looks)
+		if (r < 0 || w->sleep.looks || slices == SLICES || changed(&w->sleep))
 			return true;
 	}
 }
@@ -101,6 +126,8 @@ int tarn__waiter_fd_open(struct waiter_fd *w)
 	if (r < 0) {
 		tarn__plat_close(w->fd);
 		w->fd = -1;
+	} else { /* release: with all that it takes to be raised */
+		atomic_store_explicit(&w->told, w->fd, memory_order_release);
 	}
 	return r;
 }
@@ -121,6 +148,8 @@ void tarn__waiter_fd_close(struct waiter_fd *w, bool here)
 		tell(w, PHASE_QUIT);
 		tarn__plat_thread_join(w->thread);
 	}
+	/* relaxed: nobody may interrupt what is being closed */
+	atomic_store_explicit(&w->told, -1, memory_order_relaxed);
 	tarn__plat_close(w->fd);
 	w->fd = -1;
 }
@@ -138,11 +167,8 @@ void tarn__waiter_fd_disarm(struct waiter_fd *w)
 		(void)tarn__plat_futex_wait(&w->phase, PHASE_STOPPING, TARN_FOREVER);
 }
 
-void tarn__waiter_fd_arm(struct waiter_fd *w, unsigned count, int64_t slice, bool looks)
+void tarn__waiter_fd_arm(struct waiter_fd *w)
 {
-	w->words[0] = tarn__futex_of(&w->phase, PHASE_ARMED);
-	w->count = count;
-	w->slice = slice;
-	w->looks = looks;
+	w->sleep.words[0] = tarn__futex_of(&w->phase, PHASE_ARMED);
 	tell(w, PHASE_ARMED);
 }

@@ -230,7 +230,7 @@ int tarn__plat_futex_wake(_Atomic uint32_t *word, int count);
 int tarn__plat_eventfd(void);
 int tarn__plat_eventfd_raise(int fd);
 int tarn__plat_eventfd_clear(int fd);
-/* A thread of this process that gets no signals. */
+/* A thread of this process that gets no signals but those of its own faults. */
 int tarn__plat_thread_start(void *(*run)(void *arg), void *arg, uintptr_t *ret_thread);
 void tarn__plat_thread_join(uintptr_t thread);
 /* Let other processes' sync() reach this one; -ENOSYS or -EPERM where it cannot be. */

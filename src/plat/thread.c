@@ -28,12 +28,16 @@ int tarn__plat_eventfd_clear(int fd)
 
 int tarn__plat_thread_start(void *(*run)(void *arg), void *arg, uintptr_t *ret_thread)
 {
+	static const int faults[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
 	sigset_t all, before;
 	pthread_t thread;
 	int r;
 
 	SEAM(THREAD);
+	/* Those of faults are its own: blocked, they would end the process past every handler. */
 	sigfillset(&all);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigdelset(&all, faults[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = pthread_create(&thread, NULL, run, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

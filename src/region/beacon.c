@@ -209,7 +209,21 @@ static bool fired(struct tarn_region *region, uint32_t peer)
  * before it drops the lock (its memory goes in between), so who looked in that moment looks
  * again soon, and then ever later, for it may be that only the thread has ended.
  */
-int64_t tarn__beacon_slice(struct tarn_region *region, uint32_t peer)
+int64_t tarn__beacon_slice(struct tarn_region *region, uint32_t peer, int64_t *slice)
+{
+	if (!fired(region, peer)) {
+		*slice = 0;
+		return SLICE_NS;
+	}
+	if (*slice == 0)
+		*slice = SLICE_DYING_NS;
+	else if (*slice < SLICE_NS)
+		*slice *= 2;
+	return *slice < SLICE_NS ? *slice : SLICE_NS;
+}
+
+/* The same for who waits for one thing at a time. */
+static int64_t slice_of(struct tarn_region *region, uint32_t peer)
 {
 	static _Thread_local struct {
 		const struct tarn_region *region;
@@ -217,16 +231,12 @@ int64_t tarn__beacon_slice(struct tarn_region *region, uint32_t peer)
 		int64_t slice;
 	} dying;
 
-	if (!fired(region, peer))
-		return SLICE_NS;
 	if (dying.region != region || dying.peer != peer) {
 		dying.region = region;
 		dying.peer = peer;
-		dying.slice = SLICE_DYING_NS;
-	} else if (dying.slice < SLICE_NS) {
-		dying.slice *= 2;
+		dying.slice = 0;
 	}
-	return dying.slice < SLICE_NS ? dying.slice : SLICE_NS;
+	return tarn__beacon_slice(region, peer, &dying.slice);
 }
 
 int tarn__region_sleep(struct tarn_region *region, _Atomic uint32_t *word, uint32_t value,
@@ -258,7 +268,7 @@ int tarn__region_sleep(struct tarn_region *region, _Atomic uint32_t *word, uint3
 			atomic_store_explicit(&no_waitv, 1, memory_order_relaxed);
 	}
 	if (r == -ENOSYS) {
-		int64_t slice = now + tarn__beacon_slice(region, peer);
+		int64_t slice = now + slice_of(region, peer);
 
 		r = tarn__plat_futex_wait(word, value, slice < deadline ? slice : deadline);
 	}

@@ -137,8 +137,8 @@ void tarn__beacon_forget(struct tarn_region *region);
 _Atomic uint32_t *tarn__beacon_watch(struct tarn_region *region, uint32_t peer,
 				     uint32_t *ret_value);
 /* For how long to sleep where there is none: short while a beacon has fired, and the kernel has not
- * said yet that @peer is dead. */
-int64_t tarn__beacon_slice(struct tarn_region *region, uint32_t peer);
+ * said yet that @peer is dead; ever longer, by *@slice, which is 0 at first. */
+int64_t tarn__beacon_slice(struct tarn_region *region, uint32_t peer, int64_t *slice);
 /*
  * Sleep while *@word is @value and member @peer (0: nobody) has not died, at most a slice or until
  * @deadline. 0: look again; -ETIMEDOUT: @deadline has passed; -EIO: the file was truncated.

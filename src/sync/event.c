@@ -134,6 +134,13 @@ bool tarn_event_is_set(const struct tarn_event *event)
 	       0;
 }
 
+bool tarn__event_there(const struct tarn_event *event)
+{
+	/* seq_cst: B4 <- B3 */
+	return (atomic_load_explicit(&event->prim.sec.shm->state, memory_order_seq_cst) & IS_SET) !=
+	       0;
+}
+
 /* --- set ----------------------------------------------------------------------------------- */
 
 __attribute__((noinline)) static int set_slowly(struct prim *prim)

@@ -360,6 +360,12 @@ static inline bool tarn__seats_mendable(uint32_t kind)
 struct tarn_mutex;
 struct prim *tarn__mutex_prim(struct tarn_mutex *mutex);
 
+/* --- event.c ------------------------------------------------------------------------------- */
+
+struct tarn_event;
+/* Is it set? B4 <- B3: behind saying that one sleeps. */
+bool tarn__event_there(const struct tarn_event *event);
+
 /* --- facts --------------------------------------------------------------------------------- */
 
 int tarn__prim_check(struct tarn_region *region, const struct tarn__object *object, uint32_t kind,

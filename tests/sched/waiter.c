@@ -15,7 +15,7 @@ static struct tarn_publisher *publisher;   /* of P1 */
 static struct tarn_subscriber *subscriber; /* of P0 */
 static struct tarn_ring *rings[2];         /* P0 is the consumer, P1 the producer */
 static struct tarn_event *events[SCHED_PROCS + 1];
-static struct tarn_waiter *waiter; /* of P0 */
+static struct tarn_waiter *waiters[2]; /* of P0 and P1 */
 
 static struct {
 	uint32_t taken; /* by P0: bit 0 the message, bit 1 the record */
@@ -62,7 +62,7 @@ static void wait_for_both(int me)
 		return;
 	}
 	while (ghost.taken != 3 && ghost.told == 0) {
-		int r = tarn_waiter_wait(waiter, TARN_FOREVER, &tag, 1, &count);
+		int r = tarn_waiter_wait(waiters[0], TARN_FOREVER, &tag, 1, &count);
 
 		SCHED_CHECK(r == 0 && count == 1, "wait: %s", strerror(-r));
 		take_what_is_ready(tag);
@@ -88,14 +88,14 @@ static void open_sources(void)
 	sched_as(0);
 	must(tarn_subscriber_open(sched_region(0), "news", &topic_opts, &subscriber));
 	must(tarn_ring_open(sched_region(0), "ring", TARN_RING_CONSUMER, &ring_opts, &rings[0]));
-	must(tarn_waiter_open(&asleep, &waiter));
-	must(tarn_waiter_add_subscriber(waiter, subscriber, NULL));
-	must(tarn_waiter_add_ring(waiter, rings[0], NULL));
+	must(tarn_waiter_open(&asleep, &waiters[0]));
+	must(tarn_waiter_add_subscriber(waiters[0], subscriber, NULL));
+	must(tarn_waiter_add_ring(waiters[0], rings[0], NULL));
 	keep(subscriber);
 	sched_private(subscriber, sizeof(*subscriber));
 	sched_private(subscriber->readers, sizeof(*subscriber->readers));
-	sched_private(waiter, sizeof(*waiter));
-	sched_private(waiter->sources, 2 * sizeof(*waiter->sources));
+	sched_private(waiters[0], sizeof(*waiters[0]));
+	sched_private(waiters[0]->sources, 2 * sizeof(*waiters[0]->sources));
 	for (int p = 0; p < 2; p++)
 		sched_private(rings[p], sizeof(*rings[p]));
 	sched_as(1);
@@ -122,7 +122,7 @@ static void open_sources(void)
 static void close_sources(void)
 {
 	sched_as(0);
-	tarn_waiter_close(waiter);
+	tarn_waiter_close(waiters[0]);
 	tarn_subscriber_close(subscriber);
 	tarn_ring_close(rings[0]);
 	sched_as(1);
@@ -160,14 +160,36 @@ static void share_an_event(int me)
 		return;
 	}
 	sched_deadline(until); /* P1 may be faster */
-	r = tarn_waiter_wait(waiter, until, &tag, 1, &count);
+	r = tarn_waiter_wait(waiters[0], until, &tag, 1, &count);
 	sched_deadline(INT64_MAX);
 	SCHED_CHECK(r == 0 || r == -ETIMEDOUT, "P0: %s", strerror(-r));
 }
 
-static void open_event(void)
+/* P0 and P1 wait by waiters; P2 sets it for a moment. Who is late sees nothing of it, and neither
+ * keeps the other awake. */
+static void miss_an_event(int me)
 {
-	const struct tarn_event_opts opts = { .flags = TARN_EVENT_AUTO };
+	int64_t until = sched_now() + SHORT_NS;
+	size_t count;
+	void *tag;
+	int r;
+
+	if (me == 2) {
+		r = tarn_event_set(events[2]);
+		SCHED_CHECK(r == 0, "set: %s", strerror(-r));
+		r = tarn_event_reset(events[2]);
+		SCHED_CHECK(r == 0, "reset: %s", strerror(-r));
+		return;
+	}
+	sched_deadline(until);
+	r = tarn_waiter_wait(waiters[me], until, &tag, 1, &count);
+	sched_deadline(INT64_MAX);
+	SCHED_CHECK(r == 0 || r == -ETIMEDOUT, "P%d: %s", me, strerror(-r));
+}
+
+static void open_events(uint32_t flags, int waiter_count)
+{
+	const struct tarn_event_opts opts = { .flags = flags };
 	const struct tarn_waiter_opts asleep = { .flags = TARN_WAITER_NO_SPIN };
 
 	memset(&ghost, 0, sizeof(ghost));
@@ -179,20 +201,35 @@ static void open_event(void)
 		keep(events[p]);
 		sched_private(events[p], sizeof(struct prim));
 	}
-	sched_as(0);
-	must(tarn_waiter_open(&asleep, &waiter));
-	must(tarn_waiter_add_event(waiter, events[0], NULL));
-	sched_private(waiter, sizeof(*waiter));
-	sched_private(waiter->sources, sizeof(*waiter->sources));
+	for (int p = 0; p < waiter_count; p++) {
+		sched_as(p);
+		must(tarn_waiter_open(&asleep, &waiters[p]));
+		must(tarn_waiter_add_event(waiters[p], events[p], NULL));
+		sched_private(waiters[p], sizeof(*waiters[p]));
+		sched_private(waiters[p]->sources, sizeof(*waiters[p]->sources));
+	}
 	sched_as(SCHED_PROCS);
 	show(events[SCHED_PROCS]);
 	sched_ghost(&ghost, sizeof(ghost));
 }
 
+static void open_auto(void)
+{
+	open_events(TARN_EVENT_AUTO, 1);
+}
+
+static void open_manual(void)
+{
+	open_events(0, 2);
+}
+
 static void close_event(void)
 {
-	sched_as(0);
-	tarn_waiter_close(waiter);
+	for (int p = 0; p < 2; p++) {
+		sched_as(p);
+		tarn_waiter_close(waiters[p]);
+		waiters[p] = NULL;
+	}
 	for (int i = 0; i <= 3; i++) {
 		sched_as(nth(i, 3));
 		tarn_event_close(events[nth(i, 3)]);
@@ -212,7 +249,10 @@ const struct sched_scenario sched_waiters[] = {
 	  .full = { { 3, 1 } }, .verify = verify_both, .holds = always_missed,
 	  .cleanup = close_sources },
 	{ "waiter-event", "one waits by a waiter, one by the event, one sets it", .procs = 3,
-	  .setup = open_event, .body = share_an_event, .quick = { 2, 0 }, .full = { { 3, 0 } },
+	  .setup = open_auto, .body = share_an_event, .quick = { 2, 0 }, .full = { { 3, 0 } },
+	  .verify = verify_event, .cleanup = close_event },
+	{ "waiter-pulse", "two wait by waiters, one sets and resets an event", .procs = 3,
+	  .setup = open_manual, .body = miss_an_event, .quick = { 2, 0 }, .full = { { 3, 0 } },
 	  .verify = verify_event, .cleanup = close_event },
 	{ 0 },
 };

@@ -434,6 +434,17 @@ static void large_payloads_are_aligned(void **state)
 	assert_true((uintptr_t)in_place(LARGE - 1) % 8 == 0);
 }
 
+/* What a skip in front of it says has to fit into the word of a record. */
+static void the_largest_record_of_all_can_be_skipped_to(void **state)
+{
+	(void)state;
+	for (uint32_t pos = 0; pos < 2 * LINE_UNITS; pos++) {
+		uint32_t units = end_of(pos, RECORD_MAX) - pos;
+
+		assert_true(((uint64_t)(units - 2) * RING_UNIT << 2 | RECORD_SKIP) <= UINT32_MAX);
+	}
+}
+
 /* Positions count modulo 2^32, and a new handle knows of no unit that it is 0. */
 static void a_producer_may_begin_right_before_position_0(void **state)
 {
@@ -551,6 +562,7 @@ int main(void)
 		TEST(old_bytes_are_never_taken_for_records),
 		TEST(large_payloads_are_aligned),
 		TEST(the_largest_record_fits_at_any_place),
+		TEST(the_largest_record_of_all_can_be_skipped_to),
 		TEST(a_producer_may_begin_right_before_position_0),
 		TEST(what_only_looks_like_the_one_before_is_damage),
 		TEST(copies_are_the_same_wherever_both_lie),

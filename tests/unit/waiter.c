@@ -374,6 +374,70 @@ static void a_descriptor_that_cannot_be_had_leaves_it_as_it_was(void **state)
 	assert_true(is_readable(fd, 0));
 }
 
+/* A setter that was killed before it told anybody. */
+static void a_descriptor_does_not_believe_for_ever_that_all_is_told(void **state)
+{
+	_Atomic uint32_t *word = &((struct prim *)manual)->sec.shm->state;
+	int fd;
+
+	(void)state;
+	add_all();
+	assert_int_equal(tarn_waiter_fd(waiter, &fd), 0);
+	assert_null(wait_for_one(0));
+	assert_false(is_readable(fd, 0));
+	atomic_store_explicit(word, 3, memory_order_seq_cst); /* set, and counted */
+	assert_true(is_readable(fd, 5000));
+	assert_ptr_equal(wait_for_one(0), manual);
+}
+
+static void who_only_looks_does_not_say_that_it_sleeps(void **state)
+{
+	const struct section_shm *shm = ((struct prim *)manual)->sec.shm;
+
+	(void)state;
+	add_all();
+	assert_null(wait_for_one(0)); /* relaxed: one thread */
+	assert_int_equal(atomic_load_explicit(&shm->sleep, memory_order_relaxed) & 1, 0);
+	assert_null(wait_for_one(tarn_deadline_after(1000000)));
+	assert_int_equal(atomic_load_explicit(&shm->sleep, memory_order_relaxed) & 1, 1);
+}
+
+/* Whoever has a guard survives that a file is truncated, and so does the descriptor's thread. */
+static int truncate_below(void)
+{
+	const struct tarn_region_opts opts = { .size = 65536 };
+	char path[64];
+	struct tarn_region *other;
+	struct tarn_event *event;
+	size_t count;
+	void *tag;
+	int fd, r;
+
+	snprintf(path, sizeof(path), "file:/tmp/tarn-waiter-%d", (int)getpid());
+	if (tarn_segment_guard() < 0 || tarn_waiter_open(NULL, &waiter) < 0 ||
+	    tarn_region_create(path, &opts, &other) < 0 ||
+	    tarn_event_open(other, "event", &manual_opts, &event) < 0 ||
+	    tarn_waiter_add_event(waiter, event, NULL) < 0 || tarn_waiter_fd(waiter, &fd) < 0)
+		return 1;
+	r = tarn_waiter_wait(waiter, 0, &tag, 1, &count);
+	if (r != -ETIMEDOUT || truncate(path + 5, 0) < 0)
+		return 2;
+	pause_us(50000); /* some slices */
+	r = tarn_waiter_wait(waiter, 0, &tag, 1, &count);
+	unlink(path + 5);
+	return r == -EIO ? 0 : 3;
+}
+
+static void a_truncated_file_ends_nobody(void **state)
+{
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(truncate_below());
+	ended_well(pid);
+}
+
 /* Its memory, too, while the descriptor's thread sleeps. */
 static void what_was_removed_may_go(void **state)
 {
@@ -573,6 +637,21 @@ static void producers_wait_for_a_quarter(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(tarn_ring_pop(consumer, &record, sizeof(record), &size), 0);
 	assert_ptr_equal(wait_for_one(TARN_FOREVER), producer);
+
+	/* more than a quarter, which there was no room for: not before there is some */
+	char large[100] = { 0 };
+
+	while (tarn_ring_push(producer, large, 8) == 0)
+		;
+	assert_int_equal(tarn_ring_push(producer, large, sizeof(large)), -EAGAIN);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(tarn_ring_pop(consumer, large, sizeof(large), &size), 0);
+	assert_null(wait_for_one(0));
+	for (int i = 0; wait_for_one(0) == NULL; i++) {
+		assert_in_range(i, 0, 20);
+		assert_int_equal(tarn_ring_pop(consumer, large, sizeof(large), &size), 0);
+	}
+	assert_int_equal(tarn_ring_push(producer, large, sizeof(large)), 0);
 }
 
 int main(void)
@@ -587,6 +666,9 @@ int main(void)
 		TEST(a_descriptor_tells_it_too),
 		TEST(what_the_last_look_finds_is_told_too),
 		TEST(a_descriptor_that_cannot_be_had_leaves_it_as_it_was),
+		TEST(a_descriptor_does_not_believe_for_ever_that_all_is_told),
+		TEST(who_only_looks_does_not_say_that_it_sleeps),
+		TEST(a_truncated_file_ends_nobody),
 		TEST(what_was_removed_may_go),
 		TEST(a_loop_may_poll_it),
 		TEST(others_may_interrupt_it),
