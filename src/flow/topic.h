@@ -52,7 +52,7 @@
  *
  * How memory is used again: a publisher knows up to where all is free. Past that it stores oldest,
  * the first message that is not about to be written over, and looks at all low; only if none is
- * below oldest it goes on. It does so a sixteenth of the lane at a time.
+ * below oldest it goes on. It does so a sixteenth of the lane at a time. See tests/model/lane.pml.
  *
  *   how subscribed   low = 0                          low > 0
  *   COMING           needs all                        needs all

@@ -24,6 +24,8 @@
  *   ARMED     the thread sleeps on words, of which phase is the first
  *   STOPPING  the waiter wants its words back; the thread answers with IDLE
  *   QUIT      the thread is to end
+ *
+ * tests/model/waiter.pml has both sides.
  */
 #ifndef TARN_FLOW_WAITER_H
 #define TARN_FLOW_WAITER_H

@@ -420,6 +420,7 @@ static int truncate_below(void)
 	    tarn_waiter_add_event(waiter, event, NULL) < 0 || tarn_waiter_fd(waiter, &fd) < 0)
 		return 1;
 	r = tarn_waiter_wait(waiter, 0, &tag, 1, &count);
+	pause_us(3000); /* it sleeps */
 	if (r != -ETIMEDOUT || truncate(path + 5, 0) < 0)
 		return 2;
 	pause_us(50000); /* some slices */
