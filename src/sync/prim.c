@@ -559,6 +559,20 @@ static int sleep_on(struct prim *prim, struct await *w, uint32_t bell, int64_t n
 	return r == -ETIMEDOUT ? 0 : r;
 }
 
+/* Woken: mostly it is there now, and nobody has to say again that it sleeps. Circles are looked for
+ * once a sleep, by the look behind that. */
+static int look_first(struct prim *prim, struct await *w, tarn__prim_try_fn *try, void *arg)
+{
+	bool slept = w->w.slept;
+	int r;
+
+	w->announced = false;
+	w->w.slept = false;
+	r = try(prim, w, arg);
+	w->w.slept = slept;
+	return r;
+}
+
 int tarn__prim_await(struct prim *prim, int64_t deadline, tarn__prim_try_fn *try, void *arg)
 {
 	struct await w = { .w = { .section = &prim->sec, .deadline = deadline } };
@@ -583,10 +597,8 @@ int tarn__prim_await(struct prim *prim, int64_t deadline, tarn__prim_try_fn *try
 		else
 			r = sleep_on(prim, &w, bell, now);
 		now = tarn__plat_now();
-		/* Mostly it is there now, and nobody has to say again that it sleeps. */
-		w.announced = false;
 		if (r == 0)
-			r = try(prim, &w, arg);
+			r = look_first(prim, &w, try, arg);
 	}
 	tarn__wait_cross_out(&w.w);
 	/* It may be us that the last ring has woken: let another sleeper look. */

@@ -556,7 +556,7 @@ static void a_child_may_only_close_it(void **state)
 static void there_may_be_many(void **state)
 {
 	static struct tarn_event *events[MANY];
-	char name[16];
+	char name[24];
 	int fd;
 
 	(void)state;
