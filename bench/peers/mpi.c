@@ -75,12 +75,14 @@ static void relay_clean(struct bench *b)
 /* The program of the ranks, beside this one. */
 static void rank_path(const char *name, char path[PATH_ROOM])
 {
-	ssize_t n = readlink("/proc/self/exe", path, PATH_ROOM - 32);
+	char self[PATH_ROOM];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 32);
 	char *slash;
 
-	path[n < 0 ? 0 : n] = '\0';
-	slash = strrchr(path, '/');
-	snprintf(slash != NULL ? slash + 1 : path, 32, "%s", name);
+	self[n < 0 ? 0 : n] = '\0';
+	slash = strrchr(self, '/');
+	snprintf(slash != NULL ? slash + 1 : self, 32, "%s", name);
+	memcpy(path, self, sizeof(self));
 }
 
 static void start(struct bench *b, const char *const *command, const char *rank)
