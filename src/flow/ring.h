@@ -171,7 +171,7 @@ struct tarn_ring {
 	/* producer */
 	uint32_t head;    /* the consumer's, when last read */
 	uint32_t zero_to; /* every unit of [pos, zero_to) is 0 */
-	uint32_t zero_at; /* and this one, in front of which nothing is published but one record */
+	uint32_t zero_at; /* so is this one, until the next record is written; pos: no other */
 	uint32_t need;    /* the head at which there is room for what there was none for last */
 	bool reserved;
 	uint32_t reserve_pos;  /* where the reserved record starts */

@@ -11,6 +11,9 @@
  * waits for this one. So lines ahead are zeroed after a publication, when nobody waits: zero_to
  * remembers how far, and run how many units need no other thought. The short way of a push looks at
  * run alone, and calls nothing but in its last place, so that it saves no registers.
+ *
+ * Behind a large record the next one may be as large: the unit behind that one is zeroed then, and
+ * remembered in zero_at.
  */
 #include <errno.h>
 

@@ -14,7 +14,6 @@
 #define SPIN_MIN_NS 1000
 #define SPIN_MAX_NS 50000             /* about what a sleep and a wake cost */
 #define SLICE_NS    INT64_C(10000000) /* against a lost or stolen wake */
-#define NAP_NS      INT64_C(1000000)  /* from one look to the next, where nobody can wake us */
 
 enum { PAUSES = 16 /* between two looks at the clock */ };
 
@@ -141,8 +140,9 @@ int tarn_waiter_open(const struct tarn_waiter_opts *opts, struct tarn_waiter **r
 	if (waiter == NULL)
 		return tarn__diag(opts != NULL ? opts->diag : NULL, -ENOMEM,
 				  "waiter: no memory for %zu bytes", sizeof(*waiter));
-	waiter->flags = opts != NULL ? opts->flags : 0;
-	waiter->spin_ns = (waiter->flags & TARN_WAITER_NO_SPIN) != 0 ? 0 : SPIN_MAX_NS;
+	waiter->spin_ns = SPIN_MAX_NS;
+	if (opts != NULL && (opts->flags & TARN_WAITER_NO_SPIN) != 0)
+		waiter->spin_ns = 0;
 	waiter->pid = tarn__plat_pid();
 	waiter->fd.fd = -1;
 	atomic_init(&waiter->fd.told, -1);

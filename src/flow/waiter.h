@@ -34,6 +34,8 @@
 
 #include "region/region.h"
 
+#define NAP_NS INT64_C(1000000) /* from one look to the next, where nobody can wake us */
+
 /* What to sleep on. */
 struct waiter_words {
 	unsigned count; /* the first word is whose the sleep is: interrupts, phase */
@@ -71,8 +73,7 @@ struct source {
 struct tarn_waiter {
 	struct source *sources;
 	size_t count, room;
-	size_t turn; /* the source to begin with */
-	uint32_t flags;
+	size_t turn;     /* the source to begin with */
 	int64_t spin_ns; /* adapts, but for 0 */
 	int32_t pid;     /* of the process that opened it */
 	_Atomic uint32_t interrupts;

@@ -5,8 +5,6 @@
 
 #include "flow/waiter.h"
 
-#define NAP_NS INT64_C(1000000) /* where the kernel cannot wait for several words */
-
 enum { SLICES = 10 }; /* after which somebody is to look, whatever the words say */
 
 void tarn__waiter_fd_raise(struct waiter_fd *w)
