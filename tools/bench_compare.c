@@ -79,6 +79,11 @@ static double limit_ratio(const struct bench_result *a, const struct bench_resul
 	return fabs(log(line)) > fabs(log(limit)) ? line : limit;
 }
 
+static bool overlap(const struct bench_span *a, const struct bench_span *b)
+{
+	return a->max >= b->min && b->max >= a->min;
+}
+
 static const char *doubt(const struct bench_pair *pair)
 {
 	const struct bench_span *a = &pair->a, *b = &pair->b;
@@ -86,8 +91,11 @@ static const char *doubt(const struct bench_pair *pair)
 								     : pair->second->rounds;
 	double far = fabs(log(pair->ratio.median)), moved = fabs(log(pair->limit_ratio));
 
-	if (a->max >= b->min && b->max >= a->min)
+	if (overlap(a, b))
 		return "the rounds overlap";
+	if (moved > log(BENCH_LIMIT_MOVED) && pair->first->ratio.min > 0 &&
+	    overlap(&pair->first->ratio, &pair->second->ratio))
+		return "the limit moved, and beside it the rounds overlap";
 	if (moved > 0 && far <= (pair->relative ? moved / 2 : moved))
 		return "the limit moved as far";
 	if (far < log1p(BENCH_LEAST))
@@ -110,6 +118,18 @@ static bool is_unlike(const struct bench_pair *pair, bool other_machine)
 	if (other_machine)
 		return known && strcmp(a->place, b->place) != 0;
 	return fabs(log(ratio_of(a->bounce_ns, b->bounce_ns))) > log(BENCH_UNLIKE_PLACES);
+}
+
+/* Did they sleep in the one, and find each other awake in the other? Nobody who sleeps answers in
+ * less than a bare sleeper does. */
+static bool is_awake_in_one(const struct bench_pair *pair)
+{
+	const struct bench_result *a = pair->first, *b = pair->second;
+	bool sleeps = a->limit != NULL && strcmp(a->limit, "futex pair") == 0 && b->limit != NULL &&
+		      strcmp(b->limit, "futex pair") == 0;
+
+	return sleeps && ((a->ratio.min >= 1 && b->ratio.min > 0 && b->ratio.max < 1) ||
+			  (b->ratio.min >= 1 && a->ratio.min > 0 && a->ratio.max < 1));
 }
 
 static bool judge_absence(struct bench_pair *pair)
@@ -145,6 +165,11 @@ void bench_judge(struct bench_pair *pair, bool relative)
 	if (is_unlike(pair, relative)) {
 		pair->verdict = BENCH_UNLIKE;
 		pair->why = "the processors were near one another in one, and far in the other";
+		return;
+	}
+	if (is_awake_in_one(pair)) {
+		pair->verdict = BENCH_UNLIKE;
+		pair->why = "they slept in one, and found each other awake in the other";
 		return;
 	}
 	pair->why = doubt(pair);
@@ -363,7 +388,8 @@ static void put_summary(const struct compare *c)
 		       "limit.\n");
 	if (c->verdicts[BENCH_UNLIKE] > 0)
 		printf("Rows that are unlike are not compared: the host had the processors near "
-		       "one another in the one and far in the other.\n");
+		       "one another in the one and far in the other, or those who sleep were awake "
+		       "in one.\n");
 	for (int v = 0; v < BENCH_VERDICT_COUNT; v++) {
 		static const int order[] = { BENCH_SLOWER, BENCH_FASTER,     BENCH_SAME,
 					     BENCH_UNLIKE, BENCH_ONLY_FIRST, BENCH_ONLY_SECOND,

@@ -8,7 +8,8 @@
  *            better than the best of the worse one
  *   beyond   the medians are further apart than the limits of the two, which were taken in the same
  *            rounds, and than the round trip of a cache line: where the machine became faster
- *            or slower, that much is its doing
+ *            or slower, that much is its doing. Where these differ by more than BENCH_LIMIT_MOVED
+ *            the ratios to them are apart as well
  *   enough   they are at least BENCH_LEAST apart
  *   sure     they are apart by bench_factor() times the mean width of the two spreads. A few rounds
  *            may be apart by chance: of three of each every tenth pair is
@@ -21,6 +22,8 @@
  * Only like is held against like: rows of one machine whose cache lines took times that differ by
  * more than BENCH_UNLIKE_PLACES, or of two machines one of which had its processors near and the
  * other one far, are unlike. Where one process works alone, and its row says so, that is no matter.
+ * Unlike are also rows of those who sleep, if in one they were awake all the while: a round trip
+ * took less than that of two bare sleepers.
  *
  * With that noise alone, of equal width on both sides, calls fewer than one row in ten thousand.
  */
@@ -31,13 +34,14 @@
 #include "out.h"
 
 #define BENCH_LEAST         0.05
-#define BENCH_UNLIKE_PLACES 1.5 /* as the engine sets rounds aside */
+#define BENCH_LIMIT_MOVED   1.25 /* as the engine discards rounds */
+#define BENCH_UNLIKE_PLACES 1.5  /* as the engine sets rounds aside */
 
 enum bench_verdict {
 	BENCH_SAME = 0, /* no difference that can be told */
 	BENCH_SLOWER,
 	BENCH_FASTER,
-	BENCH_UNLIKE,     /* the processors were at another distance */
+	BENCH_UNLIKE,     /* the processors were at another distance, or the sleepers awake */
 	BENCH_ONLY_FIRST, /* the other one has no such row, or could not measure it */
 	BENCH_ONLY_SECOND,
 	BENCH_NEITHER,

@@ -89,6 +89,36 @@ compare_json() { run tarn bench compare -J "$1" "$2"; }
 	json '[.items[0].compared[].unit] | index("ns")'
 }
 
+@test "rows of sleepers, and of those that found each other awake, are unlike" {
+	made --seed 1 --sleep 1.4 >a.json
+	made --seed 2 --sleep 0.4 >b.json
+	for pair in "a.json b.json" "b.json a.json"; do
+		# shellcheck disable=SC2086 # words
+		compare_json $pair
+		is 0
+		json '[.items[0].compared[] | select(.measure == "round-trip" and .contestant == "pipe") | .verdict] |
+			unique == ["unlike"]'
+		json '[.items[0].compared[] | select(.verdict == "unlike") | .why] | all(contains("awake"))'
+	done
+	made --seed 3 --sleep 1.9 >c.json # asleep in both: like
+	compare_json a.json c.json
+	is 1
+	json '[.items[0].compared[] | select(.contestant == "pipe") | .verdict] | index("slower")'
+}
+
+@test "where the limit moved the ratios to it are to be apart, too" {
+	made --seed 1 --sleep 1.4 --wide >a.json
+	made --seed 2 --sleep 1.2 --wide --limit 0.7 >b.json
+	compare_json a.json b.json
+	json '[.items[0].compared[] | select(.measure == "round-trip" and .contestant == "pipe") | .why] |
+		unique == ["the limit moved, and beside it the rounds overlap"]'
+	made --seed 2 --sleep 1.2 --limit 0.7 >b.json
+	made --seed 1 --sleep 1.4 >a.json
+	compare_json a.json b.json
+	json '[.items[0].compared[] | select(.measure == "round-trip" and .contestant == "pipe") | .verdict] |
+		unique == ["faster"]'
+}
+
 @test "rows of near processors and rows of far ones are unlike, which is neither slower nor an error" {
 	made --seed 1 >a.json
 	made --seed 2 --far ring >b.json
