@@ -24,6 +24,7 @@ static const struct cli_opt echo_opts[] = {
 	{ 't', "timeout", "SECONDS", "end with exit code 5 when none has come for so long" },
 	{ 'H', "history", "N", "begin with so many of each publisher that are there, or all" },
 	{ 0, "lossless", NULL, "hold publishers up rather than miss a message" },
+	APART_PEERS,
 	{ 0, "look", NULL, "only look: change nothing, and be counted by nobody" },
 	{ 'f', "fields", "FIELDS",
 	  "of a message that has a type only these, apart by commas: names, or paths as "
@@ -380,6 +381,7 @@ static const struct cli_example echo_examples[] = {
 	{ "tarn echo -J house/news | jq .text", "as JSON, a line each" },
 	{ "tarn echo -f price,side shop/orders", "of each message two fields" },
 	{ "tarn echo --csv -H all shop/orders >orders.csv", "for a spreadsheet" },
+	{ "tarn echo --peers exchange unix:/run/market/prices", "of another user, not trusted" },
 	{ "tarn echo --raw house/frames | ffplay -f rawvideo -", "the bytes alone" },
 	{ 0 },
 };
@@ -398,14 +400,18 @@ const struct cli_cmd cmd_echo = {
 	.name = "echo",
 	.args = "REGION/TOPIC",
 	.summary = "print the messages of a topic as they come",
-	.about = "Prints each message in a line: of a type as FIELD=VALUE, else as text, with what "
-		 "is not printable as \\xNN. A region or topic that is not there yet is waited "
-		 "for. A text field is in quotes, unless it is all that is printed.\n\n"
-		 "It is lossy, unless told otherwise: it holds no publisher up, and if it is too "
-		 "slow "
-		 "it says how many messages it has missed. With --look it does not become a member "
-		 "of the region either, needs no permission to write, and does not count for tarn "
-		 "pub --wait-subscribers.",
+	.about =
+		"Prints each message in a line: of a type as FIELD=VALUE, else as text, with what "
+		"is not printable as \\xNN. A region or topic that is not there yet is waited "
+		"for. A text field is in quotes, unless it is all that is printed.\n\n"
+		"It is lossy, unless told otherwise: it holds no publisher up, and if it is too "
+		"slow "
+		"it says how many messages it has missed. With --look it does not become a member "
+		"of the region either, needs no permission to write, and does not count for tarn "
+		"pub --wait-subscribers.\n\n"
+		"unix:DIR/TOPIC is a topic in a directory of sockets (tarn pub), which need not be "
+		"there yet. Whose messages are believed --peers says; their type is that of the "
+		"first publisher there is.",
 	.operand = "region",
 	.opts = echo_opts,
 	.schema = "tarn.echo/1",

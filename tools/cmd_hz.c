@@ -26,7 +26,7 @@
 #define INTERVAL_NS INT64_C(1000000000)
 
 #define COMMON_OPTS                                                                                \
-	{ 'w', "window", "N", "of the last N messages; 10000 if not given" },                      \
+	APART_PEERS, { 'w', "window", "N", "of the last N messages; 10000 if not given" },         \
 		{ 'i', "interval", "SECONDS",                                                      \
 		  "time from one report to the next; 1 if not given" },                            \
 		{ 'c', "count", "N",                                                               \

@@ -19,6 +19,7 @@
 #include <tarn/topic.h>
 #include <tarn/type.h>
 
+#include "apart.h"
 #include "cli.h"
 #include "cmds.h"
 #include "compose.h"
@@ -42,6 +43,10 @@ static const struct cli_opt pub_opts[] = {
 	{ 0, "raw", NULL, "of a topic with a type: TEXTs and lines are its bytes, and no JSON" },
 	{ 0, "type", "REGION/OBJECT",
 	  "make the topic of the type that this struct, latest value or topic has" },
+	APART_PEERS,
+	{ 0, "patience", "SECONDS",
+	  "of unix:DIR/TOPIC: for how long a slow subscriber may hold this one up; 0 if not "
+	  "given" },
 	{ 0 },
 };
 
@@ -58,6 +63,9 @@ struct pub {
 	struct tarn_type *type; /* NULL: bytes, or taken as such */
 	struct tarn_type *like; /* of --type */
 	uint32_t type_size;     /* bytes of each message; 0: any */
+	bool sockets;           /* the topic is in a directory of sockets */
+	struct apart apart;
+	int64_t patience_ns;
 	struct message *messages;
 	size_t message_count;
 };
@@ -339,6 +347,29 @@ static int open_publisher(struct pub *pub, const char *topic)
 	return -1;
 }
 
+/* In a directory of sockets: no region, and the type is what --type says. */
+static int open_apart(struct pub *pub, const struct look_name *name)
+{
+	struct tarn_topic_opts opts = { .lane_size = pub->lane,
+					.type = pub->like,
+					.socket_dir = name->region,
+					.patience_ns = pub->patience_ns,
+					.diag = &pub->cli->diag };
+	int r;
+
+	if (!apart_peers(pub->cli, &pub->apart, &opts))
+		return CLI_USAGE;
+	r = tarn_publisher_open(NULL, name->object, &opts, &pub->publisher);
+	if (r < 0)
+		return cli_fail(pub->cli, pub->name, r);
+	pub->type_size = pub->like != NULL ? pub->like->size : 0;
+	if (!cli_given(pub->cli, "raw")) {
+		pub->type = pub->like;
+		pub->like = NULL;
+	}
+	return -1;
+}
+
 static int wait_subscribers(struct pub *pub)
 {
 	int64_t deadline = deadline_of(pub, tarn_now());
@@ -394,17 +425,24 @@ static int read_messages(struct pub *pub)
 	return code == CLI_OK ? -1 : code;
 }
 
-static int run_open(struct pub *pub, const struct look_name *name)
+static int open_in_region(struct pub *pub, const struct look_name *name)
 {
 	struct tarn_region_opts opts = { 0 };
-	int r, code;
+	int r;
 
+	if (cli_given(pub->cli, "peers") || cli_given(pub->cli, "patience"))
+		return cli_usage(pub->cli, "--peers and --patience are of topics named "
+					   "unix:DIR/TOPIC");
 	if (!cli_open_opts(pub->cli, &opts))
 		return CLI_USAGE;
 	r = open_region(pub, name->region, &opts);
-	if (r < 0)
-		return cli_fail(pub->cli, name->region, r);
-	code = open_publisher(pub, name->object);
+	return r < 0 ? cli_fail(pub->cli, name->region, r) : open_publisher(pub, name->object);
+}
+
+static int run_open(struct pub *pub, const struct look_name *name)
+{
+	int code = pub->sockets ? open_apart(pub, name) : open_in_region(pub, name);
+
 	if (code < 0)
 		code = read_messages(pub);
 	if (code < 0)
@@ -466,7 +504,8 @@ static int pub_run(struct cli *cli)
 	double hz = rate != NULL ? strtod(rate, &end) : 0;
 	int code;
 
-	if (!cli_seconds(cli, "timeout", &pub.timeout_ns) || !cli_size(cli, "lane", &pub.lane) ||
+	if (!cli_seconds(cli, "patience", &pub.patience_ns) ||
+	    !cli_seconds(cli, "timeout", &pub.timeout_ns) || !cli_size(cli, "lane", &pub.lane) ||
 	    !cli_size(cli, "frames", &pub.frame) ||
 	    !cli_number(cli, "count", 0, UINT64_MAX, &pub.count) ||
 	    !cli_number(cli, "wait-subscribers", 0, TARN_TOPIC_SUBSCRIBERS_MAX, &pub.subscribers))
@@ -476,8 +515,10 @@ static int pub_run(struct cli *cli)
 	pub.step_ns = rate != NULL ? (int64_t)(1e9 / hz) : 0;
 	if ((cli->argc > 1) + (pub.frame != 0) + cli_given(cli, "file") > 1)
 		return cli_usage(cli, "messages are TEXTs, a --file or --frames: one of these");
-	if (!look_name(cli->argv[0], &name) || name.object == NULL)
-		return cli_usage(cli, "%s: a topic is named REGION/TOPIC", cli->argv[0]);
+	pub.sockets = apart_name(cli->argv[0], &name);
+	if (!pub.sockets && (!look_name(cli->argv[0], &name) || name.object == NULL))
+		return cli_usage(cli, "%s: a topic is named REGION/TOPIC, or unix:DIR/TOPIC",
+				 cli->argv[0]);
 	stream_signals_watch();
 	code = find_type(&pub, cli_value(cli, "type"));
 	if (code == CLI_OK)
@@ -501,6 +542,8 @@ static const struct cli_example pub_examples[] = {
 	  "make it of the type of another object; each line is an object" },
 	{ "tarn pub -f 6220800 -l 64M house/frames <video.rgb", "frames of 1920 x 1080 pixels" },
 	{ "tarn pub -l 64M --file picture.png house/pictures", "a file is one message" },
+	{ "tarn pub --peers @traders -w 1 unix:/run/market/prices 101.5",
+	  "for another user's processes, which need not be trusted" },
 	{ 0 },
 };
 
@@ -520,21 +563,26 @@ const struct cli_cmd cmd_pub = {
 	.name = "pub",
 	.args = "REGION/TOPIC [TEXT...]",
 	.summary = "publish messages to a topic",
-	.about = "Each TEXT is a message; without one each line of standard input is, or, with "
-		 "--frames, each so many bytes of it; or, with --file, all that a file has. Region "
-		 "and topic are made if they are absent, and stay: tarn rm removes them.\n\n"
-		 "Where the topic has a type each TEXT or line is a JSON object: keys are fields, "
-		 "or "
-		 "paths to them, as legs[1].price; what is not named is 0, and so are the elements "
-		 "that a shorter array leaves. Values of enumerations and flags are texts, as tarn "
-		 "put takes them. All TEXTs are read before the first is published; of lines the "
-		 "first that does not fit ends it, and is told. Empty lines are passed over. --raw "
-		 "takes the bytes as they are; they, frames and files are as many as the type "
-		 "has.\n\n"
-		 "Who subscribes gets what is published from then on; --wait-subscribers waits for "
-		 "them first. The newest messages stay in the lane for who comes later (tarn echo "
-		 "--history). A subscriber that is lossless and does not take its messages holds "
-		 "this one up: after a second it is said who it is.",
+	.about =
+		"Each TEXT is a message; without one each line of standard input is, or, with "
+		"--frames, each so many bytes of it; or, with --file, all that a file has. Region "
+		"and topic are made if they are absent, and stay: tarn rm removes them.\n\n"
+		"Where the topic has a type each TEXT or line is a JSON object: keys are fields, "
+		"or "
+		"paths to them, as legs[1].price; what is not named is 0, and so are the elements "
+		"that a shorter array leaves. Values of enumerations and flags are texts, as tarn "
+		"put takes them. All TEXTs are read before the first is published; of lines the "
+		"first that does not fit ends it, and is told. Empty lines are passed over. --raw "
+		"takes the bytes as they are; they, frames and files are as many as the type "
+		"has.\n\n"
+		"Who subscribes gets what is published from then on; --wait-subscribers waits for "
+		"them first. The newest messages stay in the lane for who comes later (tarn echo "
+		"--history). A subscriber that is lossless and does not take its messages holds "
+		"this one up: after a second it is said who it is.\n\n"
+		"unix:DIR/TOPIC is a topic in no region, for peers that need not trust each "
+		"other: this one has a socket in the directory DIR, which must be there, and hands "
+		"its memory out over it, to be read, to those whom --peers names. Its messages go "
+		"with it; a subscriber that is slow loses some, but for --patience.",
 	.operand = "region",
 	.opts = pub_opts,
 	.examples = pub_examples,

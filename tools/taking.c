@@ -2,6 +2,7 @@
 /* taking.c - see taking.h. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,8 +21,18 @@ bool taking_begin(struct taking *taking, struct cli *cli, bool look)
 	taking->topic_opts.diag = &cli->diag;
 	if (!cli_seconds(cli, "timeout", &taking->timeout_ns))
 		return false;
+	taking->sockets = apart_name(cli->argv[0], &taking->where);
+	if (taking->sockets) {
+		taking->topic_opts.socket_dir = taking->where.region;
+		return apart_peers(cli, &taking->apart, &taking->topic_opts);
+	}
 	if (!look_name(cli->argv[0], &taking->where) || taking->where.object == NULL) {
-		cli_usage(cli, "%s: a topic is named REGION/TOPIC", cli->argv[0]);
+		cli_usage(cli, "%s: a topic is named REGION/TOPIC, or unix:DIR/TOPIC",
+			  cli->argv[0]);
+		return false;
+	}
+	if (cli_given(cli, "peers")) {
+		cli_usage(cli, "--peers is of topics named unix:DIR/TOPIC");
 		return false;
 	}
 	return look ? look_opts(cli, &taking->region_opts)
@@ -53,17 +64,42 @@ static bool is_there(struct taking *taking)
 {
 	struct tarn_region_stat region;
 
+	if (taking->sockets)
+		return true; /* publishers come and go */
 	return tarn_region_stat(taking->region, &region) == 0 && !region.removed &&
 	       tarn_region_objects(taking->region, same_place, taking) == 1;
 }
 
 /* --- open ---------------------------------------------------------------------------------- */
 
+/* The type is that of the first publisher there is, or was, since each may have its own. */
+static int try_open_apart(struct taking *taking)
+{
+	struct tarn_peer peer;
+	uint32_t at = 0;
+	int r = 0;
+
+	if (taking->subscriber == NULL)
+		r = tarn_subscriber_open(NULL, taking->where.object, &taking->topic_opts,
+					 &taking->subscriber);
+	if (r < 0)
+		return r;
+	while (at < TARN_TOPIC_PUBLISHERS_MAX &&
+	       tarn_subscriber_peer(taking->subscriber, at, &peer) < 0)
+		at++;
+	if (at == TARN_TOPIC_PUBLISHERS_MAX)
+		return -EAGAIN;
+	r = tarn_subscriber_describe(taking->subscriber, at, &taking->type);
+	return r == -ENOENT ? 0 : r;
+}
+
 /* 0, -ENOENT, -EAGAIN: not yet; else why not. */
 static int try_open(struct taking *taking)
 {
 	int r = 0;
 
+	if (taking->sockets)
+		return try_open_apart(taking);
 	if (taking->region == NULL)
 		r = tarn_region_open(taking->where.region, &taking->region_opts, &taking->region);
 	if (r == 0)
@@ -151,6 +187,16 @@ int taking_take(struct taking *taking, int64_t deadline, bool spin)
 		int r = take_once(taking, deadline, spin);
 		unsigned char *grown;
 		int64_t now;
+
+		/* With no region anybody may publish anything: it has no fields that are known. */
+		if (r == 0 && taking->sockets && taking->type != NULL &&
+		    taking->message.size != taking->type->size) {
+			cli_note(taking->cli,
+				 "%s: a message of %zu bytes, and not of %" PRIu32
+				 " as its type has, is passed over",
+				 taking->name, taking->message.size, taking->type->size);
+			continue;
+		}
 
 		if (r == -ETIMEDOUT) {
 			now = tarn_now();

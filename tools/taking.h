@@ -16,12 +16,15 @@
 #include <tarn/topic.h>
 #include <tarn/type.h>
 
+#include "apart.h"
 #include "cli.h"
 #include "look.h"
 
 struct taking {
 	struct cli *cli;
-	const char *name; /* REGION/TOPIC, as given */
+	const char *name; /* REGION/TOPIC or unix:DIR/TOPIC, as given */
+	bool sockets;     /* the latter; region is NULL then */
+	struct apart apart;
 	struct look_name where;
 	struct tarn_region_opts region_opts;
 	struct tarn_topic_opts topic_opts;

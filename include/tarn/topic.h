@@ -30,6 +30,35 @@
  *            time. A message takes 32 bytes and its own, rounded up to 32.
  * Trust:     members may write what they like, whenever they like: then messages may be wrong, and
  *            damage is -EUCLEAN, never an access outside of the objects.
+ *
+ * Peers that do not trust each other
+ *
+ *     const struct tarn_topic_peers peers = { .users = &uid, .user_count = 1 };
+ *     const struct tarn_topic_opts opts = { .socket_dir = "/run/market", .peers = &peers };
+ *
+ *     r = tarn_publisher_open(NULL, "prices", &opts, &publisher);
+ *     r = tarn_subscriber_open(NULL, "prices", &opts, &subscriber);
+ *
+ * With socket_dir a topic is in no region. Each publisher has its lane in memory that it alone can
+ * write, now and ever, and hands it out over a UNIX socket in that directory to those whom peers
+ * names; each subscriber acknowledges in memory that it alone writes. All other calls are the same,
+ * across containers too, where they share the directory. What differs:
+ *
+ *   - A subscriber holds a publisher up for patience_ns, if at all, and is lossy from then on; its
+ *     user is waited for again after 16 times that. Whatever a subscriber writes, or does to what
+ *     it has mapped, it delays nobody else, and its publisher by a system call a message at most.
+ *   - A subscriber may be passed over while it holds a message in place:
+ *     tarn_subscriber_release() says so. It believes nothing that it has not checked, so a
+ *     publisher can lie in its own messages, and no more.
+ *   - A publisher that leaves takes its messages along, but for those that are subscribed; its
+ *     successor has another place, and numbers of its own.
+ *   - A subscriber gets the messages of those publishers that answer while it opens (within 100 ms)
+ *     from then on, or from history on; of others, that come later as a rule, from the first, as
+ *     far as it is still there; what is not counts as missed.
+ *   - member of a message is 0: tarn_subscriber_peer() tells who a publisher is.
+ *     TARN_TOPIC_EXISTING means nothing, for such a topic is not made; the directory must be there.
+ *   - Each handle has a thread of its own, which gets no signals.
+ * Memory:    as above, and two pages for each pair of publisher and subscriber.
  */
 #ifndef TARN_TOPIC_H
 #define TARN_TOPIC_H
@@ -40,6 +69,7 @@
 #include <tarn/base.h>
 #include <tarn/region.h>
 #include <tarn/ring.h>
+#include <tarn/segment.h>
 
 TARN_BEGIN_DECLS
 
@@ -64,6 +94,15 @@ enum {
 	TARN_TOPIC_EXISTING = 1u << 3,
 };
 
+/* Whose processes may be at the other end, as the kernel vouches; beside those of this user. */
+struct tarn_topic_peers {
+	const uint32_t *users;  /* effective user ids */
+	const uint32_t *groups; /* ids of groups, whether it is their first one or not */
+	uint32_t user_count;
+	uint32_t group_count;
+	bool anybody;
+};
+
 /* All zero means: the default of each. */
 struct tarn_topic_opts {
 	uint64_t
@@ -74,6 +113,13 @@ struct tarn_topic_opts {
 	uint32_t flags;    /* TARN_TOPIC_ */
 	/* What each message is, all of it. NULL: bytes; of an existing topic: whatever they are. */
 	const struct tarn_type *type;
+	/* Peers need not trust each other, and there is no region: the directory in which
+	 * publishers have their sockets. See "Peers that do not trust each other" above. */
+	const char *socket_dir;
+	const struct tarn_topic_peers *peers; /* who may be at the other end, beside this user */
+	/* Publisher in socket_dir: for how long a subscriber that needs what is to be written over
+	 * may hold it up; 0: not at all; TARN_FOREVER: as in a region. */
+	int64_t patience_ns;
 	struct tarn_diag *diag;
 	uint64_t reserved[2]; /* zero */
 };
@@ -118,6 +164,7 @@ struct tarn_topic_blocker {
 
 /**
  * tarn_publisher_open - become a publisher of topic @name.
+ * @region:        NULL with @opts->socket_dir
  * @opts:          the topic is created if it is absent, of @opts->type. NULL: it must exist, and
  *                 the default of each.
  * @ret_publisher: handle on success, untouched on failure; tarn_publisher_close() it
@@ -134,6 +181,8 @@ struct tarn_topic_blocker {
  *   -ENOSPC, -ENFILE, -ENOMEM  no room for topic or lane
  *   -EPERM    the region was opened to look on
  *   -EUCLEAN  a header or a description is damaged, or what all lanes say that it could have
+ *   with socket_dir also -EACCES, -ENOTDIR, -EROFS, -EMFILE ...: what the kernel says of the
+ *             directory, of memory or of descriptors; diag says which
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_publisher_open(struct tarn_region *region, const char *name,
@@ -292,7 +341,9 @@ TARN_API TARN_NODISCARD int tarn_subscriber_hold_wait(struct tarn_subscriber *su
 
 /**
  * tarn_subscriber_release - let go of a held message; in any order.
- * Return: 0, -EINVAL (it is not held), -EBUSY (the handle was inherited over fork()).
+ * Return: 0, -EINVAL (it is not held), -EBUSY (the handle was inherited over fork()), -ESTALE (with
+ *   socket_dir: it is released, and was written over before that, so what was read of it may be
+ *   of another message).
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_subscriber_release(struct tarn_subscriber *subscriber,
@@ -301,6 +352,25 @@ TARN_API TARN_NODISCARD int tarn_subscriber_release(struct tarn_subscriber *subs
 /** tarn_subscriber_stat - facts, see the struct. Return: 0. Since: 0.1 */
 TARN_API TARN_NODISCARD int tarn_subscriber_stat(struct tarn_subscriber *subscriber,
 						 struct tarn_subscriber_stat *ret_stat);
+
+/**
+ * tarn_subscriber_peer - who publishes at place @publisher, as the kernel vouches.
+ * Return: 0, -ENOENT (nobody does), -EOPNOTSUPP (the topic is in a region: tarn_member_stat()).
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_subscriber_peer(struct tarn_subscriber *subscriber,
+						 uint32_t publisher, struct tarn_peer *ret_peer);
+
+/**
+ * tarn_subscriber_describe - what the messages of the publisher at place @publisher consist of.
+ * Publishers that trust nobody may each have a type of their own; in a region it is the topic's.
+ * @ret_type: a copy; tarn_type_free() it
+ * Return: 0, -ENOENT (nobody is there, or it publishes bytes), -EUCLEAN, -ENOMEM.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_subscriber_describe(struct tarn_subscriber *subscriber,
+						     uint32_t publisher,
+						     struct tarn_type **ret_type);
 
 /**
  * tarn_topic_describe - what the messages of topic @name consist of, whoever made it.

@@ -55,6 +55,10 @@ static int check_opts(const char *name, const struct tarn_topic_opts *opts)
 			": TARN_TOPIC_LOSSY (1), LATEST (2), NO_TIME (4) and EXISTING (8) are "
 			"possible",
 			name, opts->flags);
+	if (opts->patience_ns < 0)
+		return tarn__diag(opts->diag, -EINVAL,
+				  "topic %s: a patience of %" PRId64 " ns: it is 0 or more", name,
+				  opts->patience_ns);
 	if (opts->reserved[0] != 0 || opts->reserved[1] != 0)
 		return tarn__diag(opts->diag, -EINVAL, "topic %s: reserved options are not zero",
 				  name);
@@ -183,7 +187,8 @@ int tarn__topic_open(struct tarn_region *region, const char *name, size_t handle
 		tarn__prim_close(prim);
 		return r;
 	}
-	topic->fence = tarn__plat_membarrier_register() < 0;
+	topic->special = topic->fence = tarn__plat_membarrier_register() < 0;
+	topic->comings = &topic->shm->comings;
 	topic->forkable.forked = topic_forked;
 	tarn__region_enter_to_leave(region);
 	tarn__fork_add(region, &topic->forkable);
@@ -192,10 +197,52 @@ int tarn__topic_open(struct tarn_region *region, const char *name, size_t handle
 	return 0;
 }
 
+int tarn__topic_where(const struct tarn_region *region, const char *name,
+		      const struct tarn_topic_opts *opts)
+{
+	bool apart = opts != NULL && opts->socket_dir != NULL;
+
+	if (apart != (region != NULL))
+		return apart;
+	return tarn__diag(opts != NULL ? opts->diag : NULL, -EINVAL,
+			  apart ? "topic %s: it is either in a region or in a directory of sockets"
+				: "topic %s: neither a region nor a directory of sockets is given",
+			  name != NULL ? name : "");
+}
+
+int tarn__topic_apart(const char *name, size_t handle, const struct tarn_topic_opts *opts,
+		      struct topic **ret_topic)
+{
+	struct topic *topic;
+	int r = check_name(name, opts->diag);
+
+	if (r == 0)
+		r = check_opts(name, opts);
+	if (r < 0)
+		return r;
+	topic = calloc(1, handle);
+	if (topic == NULL)
+		return tarn__diag(opts->diag, -ENOMEM, "topic %s: no memory", name);
+	topic->seat = UINT32_MAX;
+	topic->least = 0;
+	topic->most = UINT32_MAX;
+	if (opts->type != NULL)
+		topic->least = topic->most = opts->type->size;
+	topic->fence = tarn__plat_membarrier_register() < 0;
+	topic->special = true;
+	snprintf(topic->prim.sec.name, sizeof(topic->prim.sec.name), "%s", name);
+	*ret_topic = topic;
+	return 0;
+}
+
 void tarn__topic_close(struct topic *topic)
 {
 	struct tarn_region *region = topic->prim.sec.region;
 
+	if (region == NULL) {
+		free(topic);
+		return;
+	}
 	if (topic->seat != UINT32_MAX && !topic->stale) {
 		(void)tarn__seat_give(&topic->prim, &topic->prim.seats[topic->seat]);
 		tarn__prim_ring(&topic->prim, INT32_MAX);
@@ -225,18 +272,24 @@ static uint32_t lane_check_of(const struct lane_shm *shm)
 	return tarn__fnv32(shm, offsetof(struct lane_shm, check), TARN__FNV32_BASIS);
 }
 
-static void init_lane(unsigned char *base, uint64_t size, void *arg)
+void tarn__lane_init(unsigned char *base, uint64_t capacity)
 {
-	const uint64_t *capacity = arg;
 	struct lane_shm *shm = (struct lane_shm *)(void *)base;
 
-	(void)size;
 	memset(shm, 0, sizeof(*shm) + sizeof(struct message_shm)); /* and the first header */
 	shm->magic = LANE_MAGIC;
 	shm->version = LANE_VERSION;
-	shm->capacity = *capacity;
+	shm->capacity = capacity;
 	shm->check = lane_check_of(shm);
-	atomic_init(&shm->oldest, *capacity);
+	atomic_init(&shm->oldest, capacity);
+}
+
+static void init_lane(unsigned char *base, uint64_t size, void *arg)
+{
+	const uint64_t *capacity = arg;
+
+	(void)size;
+	tarn__lane_init(base, *capacity);
 }
 
 int tarn__lane_at(const struct tarn__object *object, struct lane *ret_lane)

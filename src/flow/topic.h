@@ -190,6 +190,8 @@ static_assert(offsetof(struct message_shm, flags) == 28, "layout");
 static_assert(offsetof(struct message_shm, payload) == MESSAGE_UNIT, "layout");
 static_assert(TOPIC_SEATS <= PRIM_SEATS, "seats of a primitive");
 
+#define LOW_OF_NOBODY UINT64_MAX /* of a lane that nothing is taken from any more */
+
 /* What publisher and subscriber have in common. The primitive comes first: tarn__prim_open(). */
 struct topic {
 	struct prim prim;
@@ -201,8 +203,12 @@ struct topic {
 	/* Of a publisher: a message that ends below it, and the header behind it, need no thought.
 	 * 0 once it is stale. */
 	uint64_t limit;
-	bool stale; /* inherited over fork() */
-	bool fence; /* this process takes no part in membarrier */
+	bool stale;   /* inherited over fork() */
+	bool fence;   /* this process takes no part in membarrier */
+	bool special; /* of a publisher: to be seen is not all, since fence is set, or the topic has
+			 no region: see apart.h */
+	/* Of a subscriber: counts publishers that came, and with no region those that left. */
+	const _Atomic uint32_t *comings;
 };
 
 /* A lane that this handle has open. Its geometry was checked, and is not read again. */
@@ -231,7 +237,8 @@ struct tarn_publisher {
 	uint64_t oldest;        /* as stored */
 	uint64_t starts[PARTS]; /* the first message at or behind the beginning of each part */
 	uint64_t part;          /* the newest of which that is known, counted as positions are */
-	uint32_t blocker; /* place of the subscriber that was in the way last; UINT32_MAX: none */
+	uint32_t blocker;  /* place of the subscriber that was in the way last; UINT32_MAX: none */
+	struct door *door; /* apart.h; NULL: the topic is one of a region */
 };
 
 /* A held message, one of a lane's, in the order in which they were taken. */
@@ -243,16 +250,20 @@ struct held {
 /* A lane, as its subscriber knows it. */
 struct reader {
 	struct lane lane;
-	_Atomic uint64_t *low; /* its own word; NULL: it looks on */
-	uint64_t pos;          /* of the next message */
-	uint64_t number;       /* that it will have; 0: any */
-	uint64_t raised;       /* low, as stored */
-	uint64_t missed;       /* of this lane */
+	struct low_shm *low;     /* its own; NULL: it looks on */
+	_Atomic uint32_t *token; /* the same: counts how often low was raised for who waited */
+	_Atomic uint32_t *sleep; /* the same, with no region: apart.h. Else NULL */
+	uint32_t bell_seen;      /* with no region: what it sleeps on had this value */
+	uint64_t pos;            /* of the next message */
+	uint64_t number;         /* that it will have; 0: any */
+	uint64_t raised;         /* low, as stored */
+	uint64_t missed;         /* of this lane */
 	struct held *held;
 	uint32_t held_count, held_room;
 	bool loose;   /* it may have a larger one: some were written over */
 	bool damaged; /* nothing is taken from it any more ... */
 	bool untold;  /* ... which nobody was told yet */
+	bool leaves;  /* its publisher is gone, and it goes with the last message */
 };
 
 struct tarn_subscriber {
@@ -262,10 +273,37 @@ struct tarn_subscriber {
 	uint32_t comings; /* of the topic, as of when readers were looked up last */
 	uint32_t turn;    /* the lane to begin with */
 	uint32_t how;     /* LOSSLESS, LOSSY */
+	bool guarded;     /* what it has not released is not written over */
 	bool latest;
+	uint32_t history;
+	struct scout *scout; /* apart.h; NULL: the topic is one of a region */
 	uint64_t taken, missed;
 	uint32_t held;
 };
+
+/* Nothing from its low on is written over. */
+static inline bool guarded(const struct tarn_subscriber *subscriber)
+{
+	return subscriber->guarded;
+}
+
+/* It says in low what it has taken. With no region that is a wish. */
+static inline bool takes_all(const struct tarn_subscriber *subscriber)
+{
+	return subscriber->how == LOSSLESS;
+}
+
+/* Nobody knows of it. */
+static inline bool looks_on(const struct tarn_subscriber *subscriber)
+{
+	return subscriber->topic.seat == UINT32_MAX && subscriber->scout == NULL;
+}
+
+/* T8 <- T7 in claim(): behind what was loaded with acquire before. */
+static inline uint64_t oldest_of(const struct reader *reader)
+{
+	return atomic_load_explicit(&reader->lane.shm->oldest, memory_order_acquire);
+}
 
 static inline struct message_shm *message_at(const struct lane *lane, uint64_t pos)
 {
@@ -321,6 +359,18 @@ int tarn__lane_open(struct topic *topic, uint32_t place, uint64_t capacity, stru
 void tarn__lane_close(struct topic *topic, struct lane *lane);
 /* The geometry of what lies at @object, checked. 0, -EUCLEAN, -EPROTO. */
 int tarn__lane_at(const struct tarn__object *object, struct lane *ret_lane);
+/* A new one, at @base. */
+void tarn__lane_init(unsigned char *base, uint64_t capacity);
+/* A handle of @handle bytes that begins with struct topic, of no region. */
+int tarn__topic_apart(const char *name, size_t handle, const struct tarn_topic_opts *opts,
+		      struct topic **ret_topic);
+/* Was its file truncated? */
+static inline bool topic_damaged(const struct topic *topic)
+{
+	const struct tarn_region *where = topic->prim.sec.region;
+
+	return where != NULL && TARN__UNLIKELY(tarn_segment_damaged(where->seg));
+}
 /* *@word is at least @value from now on. */
 void tarn__raise32(_Atomic uint32_t *word, uint32_t value);
 /* Its subscribers that are there, and have come. */
@@ -335,6 +385,24 @@ struct sight {
 };
 /* 0, or -EUCLEAN: what is there cannot be a message. */
 int tarn__message_see(const struct lane *lane, uint64_t pos, struct sight *ret_sight);
+
+/* Where is it? 0: in @region; 1: in a directory of sockets, apart.h; -EINVAL. */
+int tarn__topic_where(const struct tarn_region *region, const char *name,
+		      const struct tarn_topic_opts *opts);
+
+/* --- topic_publish.c ----------------------------------------------------------------------- */
+
+/* A full barrier between the number that was stored and a look at who sleeps. */
+void tarn__publisher_fence(struct tarn_publisher *publisher);
+
+/* --- topic_come.c -------------------------------------------------------------------------- */
+
+/* A publisher sleeps on it: wake it. */
+void tarn__topic_wake(_Atomic uint32_t *token);
+/* Publishers have come, or left. 0, and the errors of opening. */
+int tarn__subscriber_lanes(struct tarn_subscriber *subscriber);
+/* With no region: the publisher is gone, and all was taken. */
+void tarn__subscriber_part(struct tarn_subscriber *subscriber, struct reader *reader);
 
 /* --- topic_take.c -------------------------------------------------------------------------- */
 

@@ -14,7 +14,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#include "flow/topic.h"
+#include "flow/apart.h"
 
 enum { SMALL = 256 }; /* bytes of a payload that lossy subscribers copy without a hold */
 
@@ -180,14 +180,43 @@ static int find_place(struct tarn_publisher *publisher, uint64_t asked, struct t
 		publisher->topic.prim.sec.name, TARN_TOPIC_PUBLISHERS_MAX);
 }
 
+/* With no region: its lane is new, and its own. */
+static int open_apart(const char *name, const struct tarn_topic_opts *opts,
+		      struct tarn_publisher **ret_publisher)
+{
+	struct tarn_publisher *publisher;
+	struct topic *topic;
+	int r = tarn__topic_apart(name, sizeof(*publisher), opts, &topic);
+
+	if (r < 0)
+		return r;
+	publisher = (struct tarn_publisher *)topic;
+	publisher->timed = (opts->flags & TARN_TOPIC_NO_TIME) == 0;
+	publisher->id = 0; /* no member of anything */
+	r = tarn__door_open(publisher, name,
+			    opts->lane_size != 0 ? opts->lane_size : LANE_SIZE_DEFAULT, opts);
+	if (r == 0)
+		r = find_end(publisher); /* it is the beginning */
+	if (r < 0) {
+		tarn_publisher_close(publisher);
+		return r;
+	}
+	*ret_publisher = publisher;
+	return 0;
+}
+
 int tarn_publisher_open(struct tarn_region *region, const char *name,
 			const struct tarn_topic_opts *opts, struct tarn_publisher **ret_publisher)
 {
 	struct tarn_diag *diag = opts != NULL ? opts->diag : NULL;
 	struct tarn_publisher *publisher;
 	struct topic *topic;
-	int r = tarn__topic_open(region, name, sizeof(*publisher), opts, &topic);
+	int r = tarn__topic_where(region, name, opts);
 
+	if (r > 0)
+		return open_apart(name, opts, ret_publisher);
+	if (r == 0)
+		r = tarn__topic_open(region, name, sizeof(*publisher), opts, &topic);
 	if (r < 0)
 		return r;
 	publisher = (struct tarn_publisher *)topic;
@@ -213,6 +242,8 @@ void tarn_publisher_close(struct tarn_publisher *publisher)
 {
 	if (publisher == NULL)
 		return;
+	if (publisher->door != NULL)
+		tarn__door_close(publisher);
 	tarn__lane_close(&publisher->topic, &publisher->lane);
 	tarn__topic_close(&publisher->topic);
 }
@@ -237,6 +268,10 @@ static bool needs_below(struct tarn_publisher *publisher, uint32_t i, uint64_t o
 static bool nobody_needs(struct tarn_publisher *publisher, uint64_t oldest)
 {
 	struct topic *topic = &publisher->topic;
+
+	if (publisher->door != NULL)
+		return tarn__door_nobody_needs(publisher, oldest);
+
 	/* T4 <> T3: raised before the seat is taken */
 	uint32_t seats = atomic_load_explicit(&topic->shm->seats, memory_order_seq_cst);
 	int tries = 0;
@@ -302,7 +337,7 @@ __attribute__((noinline)) static int find_room(struct tarn_publisher *publisher,
 
 	if (publisher->topic.stale)
 		return -EBUSY;
-	if (TARN__UNLIKELY(tarn_segment_damaged(publisher->topic.prim.sec.region->seg)))
+	if (topic_damaged(&publisher->topic))
 		return -EIO;
 	note_start(publisher, pos);
 	if (end > publisher->free_to) {
@@ -348,21 +383,29 @@ static inline void store_header(struct tarn_publisher *publisher, struct message
 	atomic_store_explicit(&message->flags, 0, memory_order_relaxed);
 }
 
+void tarn__publisher_fence(struct tarn_publisher *publisher)
+{
+	_Atomic uint64_t *last = &publisher->lane.shm->last;
+
+	uint64_t same = atomic_load_explicit(last, memory_order_relaxed); /* relaxed: its own */
+
+	/* seq_cst: a full barrier, as an exchange that tools understand */
+	(void)atomic_exchange_explicit(last, same, memory_order_seq_cst);
+}
+
 /* Somebody sleeps, perhaps: T10 <> T9 in try_message(). */
 static inline void notify(struct tarn_publisher *publisher)
 {
 	struct topic *topic = &publisher->topic;
 
-	/* relaxed: set seldom, and found at the next message */
-	if (TARN__UNLIKELY(topic->fence) ||
-	    TARN__UNLIKELY(atomic_load_explicit(&topic->shm->fence, memory_order_relaxed) != 0)) {
-		/* a full barrier, as an exchange that tools understand */
-		uint64_t last =
-			atomic_load_explicit(&publisher->lane.shm->last, memory_order_relaxed);
-
-		(void)atomic_exchange_explicit(&publisher->lane.shm->last, last,
-					       memory_order_seq_cst);
+	if (TARN__UNLIKELY(topic->special) && publisher->door != NULL) {
+		tarn__door_notify(publisher);
+		return;
 	}
+	/* relaxed: set seldom, and found at the next message */
+	if (TARN__UNLIKELY(topic->special) ||
+	    TARN__UNLIKELY(atomic_load_explicit(&topic->shm->fence, memory_order_relaxed) != 0))
+		tarn__publisher_fence(publisher);
 	(void)tarn__prim_ring(&topic->prim, INT32_MAX);
 }
 
@@ -561,23 +604,27 @@ void tarn_publisher_abort(struct tarn_publisher *publisher)
 static int wait_room(struct tarn_publisher *publisher, size_t size, int64_t deadline)
 {
 	struct lane_shm *shm = publisher->lane.shm;
-	uint32_t blocker = publisher->blocker;
+	uint32_t blocker = publisher->blocker, id = 0;
 	struct seat_shm *seat = subscriber_seat(&publisher->topic, blocker);
+	_Atomic uint32_t *token =
+		publisher->door != NULL ? tarn__door_token(publisher) : &seat->token;
 	/* acquire: before it is looked again */
-	uint32_t turn = atomic_load_explicit(&seat->token, memory_order_acquire);
-	uint32_t id = atomic_load_explicit(&seat->id, memory_order_relaxed); /* relaxed: a hint */
+	uint32_t turn = atomic_load_explicit(token, memory_order_acquire);
 	uint64_t start;
 	int r;
 
+	if (publisher->door == NULL) /* relaxed: a hint */
+		id = atomic_load_explicit(&seat->id, memory_order_relaxed);
 	/* T9 <> T10 in raise_low() */
 	atomic_store_explicit(&shm->waits, 1, memory_order_seq_cst);
 	(void)tarn__plat_membarrier_sync(); /* without it the slice ends the wait */
 	r = find_start(publisher, size, &start);
 	if (r == -EAGAIN && publisher->blocker != blocker)
 		r = 0;
+	else if (r == -EAGAIN && publisher->door != NULL)
+		r = tarn__door_sleep(publisher, turn, deadline);
 	else if (r == -EAGAIN)
-		r = tarn__region_sleep(publisher->topic.prim.sec.region, &seat->token, turn, id,
-				       deadline);
+		r = tarn__region_sleep(publisher->topic.prim.sec.region, token, turn, id, deadline);
 	/* relaxed: at worst it is woken in vain */
 	atomic_store_explicit(&shm->waits, 0, memory_order_relaxed);
 	return r;
@@ -626,7 +673,23 @@ int tarn_publisher_wait_subscribers(struct tarn_publisher *publisher, uint32_t c
 {
 	if (publisher->topic.stale)
 		return -EBUSY;
+	if (publisher->door != NULL)
+		return tarn__door_wait_subscribers(publisher, count, deadline);
 	return tarn__prim_await(&publisher->topic.prim, deadline, try_subscribers, &count);
+}
+
+static int blocker_apart(const struct tarn_publisher *publisher,
+			 struct tarn_topic_blocker *ret_blocker)
+{
+	struct tarn_peer who;
+	uint32_t how;
+	int r = tarn__door_who(publisher, publisher->blocker, &who, &how);
+
+	if (r == 0)
+		*ret_blocker = (struct tarn_topic_blocker){ .subscriber = publisher->blocker,
+							    .pid = who.pid,
+							    .lossy = how == LOSSY };
+	return r;
 }
 
 int tarn_publisher_blocker(struct tarn_publisher *publisher, struct tarn_topic_blocker *ret_blocker)
@@ -637,6 +700,8 @@ int tarn_publisher_blocker(struct tarn_publisher *publisher, struct tarn_topic_b
 
 	if (publisher->blocker == UINT32_MAX)
 		return -ENOENT;
+	if (publisher->door != NULL)
+		return blocker_apart(publisher, ret_blocker);
 	seat = subscriber_seat(&publisher->topic, publisher->blocker);
 	/* relaxed, both: for the eye */
 	id = atomic_load_explicit(&seat->id, memory_order_relaxed);
@@ -698,14 +763,17 @@ int tarn_publisher_explain(struct tarn_publisher *publisher, int error, size_t s
 
 int tarn_publisher_stat(struct tarn_publisher *publisher, struct tarn_publisher_stat *ret_stat)
 {
+	bool apart = publisher->door != NULL;
+
 	*ret_stat = (struct tarn_publisher_stat){
 		.lane_size = publisher->lane.capacity,
 		.size_max = publisher->size_max < publisher->topic.most ? publisher->size_max
 									: publisher->topic.most,
 		.number = publisher->number - 1,
-		.publisher = publisher->topic.seat,
-		.subscribers = tarn__topic_subscribers(&publisher->topic),
-		.publishers = tarn__topic_publishers(&publisher->topic),
+		.publisher = apart ? 0 : publisher->topic.seat,
+		.subscribers = apart ? tarn__door_subscribers(publisher)
+				     : tarn__topic_subscribers(&publisher->topic),
+		.publishers = apart ? 1 : tarn__topic_publishers(&publisher->topic),
 	};
 	return 0;
 }

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/diag.h"
+#include "flow/apart.h"
 #include "flow/latest.h"
 #include "flow/ring.h"
-#include "flow/topic.h"
 #include "flow/waiter.h"
 
 #define SPIN_MIN_NS 1000
@@ -29,6 +29,10 @@ struct source_kind {
 	void (*fence)(struct source *source);
 	/* The sleep, if it was one, is over. NULL: nothing to do */
 	void (*awake)(struct source *source);
+	/* What to sleep on in place of word, @room words at most; how many. False: these do not
+	 * tell all. NULL: word it is */
+	bool (*words)(const struct source *source, struct tarn__futex *words, unsigned room,
+		      unsigned *ret_count);
 };
 
 /* --- sources ------------------------------------------------------------------------------- */
@@ -66,6 +70,34 @@ static bool subscriber_there(const struct source *source, bool thorough)
 static void fence_subscriber(struct source *source)
 {
 	tarn__subscriber_fence(source->handle);
+}
+
+static int prepare_apart(const struct source *source)
+{
+	(void)source;
+	return 0;
+}
+
+static void announce_apart(struct source *source)
+{
+	const struct tarn_subscriber *subscriber = source->handle;
+
+	tarn__scout_announce(source->handle);
+	source->word = (_Atomic uint32_t *)(uintptr_t)subscriber->topic.comings;
+}
+
+static void awake_apart(struct source *source)
+{
+	tarn__scout_awake(source->handle);
+}
+
+static bool words_apart(const struct source *source, struct tarn__futex *words, unsigned room,
+			unsigned *ret_count)
+{
+	bool all;
+
+	*ret_count = tarn__scout_words(source->handle, words, room, &all);
+	return all;
 }
 
 static bool latest_there(const struct source *source, bool thorough)
@@ -115,14 +147,32 @@ static void awake_ring(struct source *source)
 	tarn__ring_awake(source->handle);
 }
 
-static const struct source_kind subscriber_kind = { prepare_subscriber, subscriber_there,
-						    announce_prim, fence_subscriber, NULL };
-static const struct source_kind latest_kind = { prepare_prim, latest_there, announce_prim, NULL,
-						NULL };
-static const struct source_kind event_kind = { prepare_prim, event_there, announce_prim, NULL,
-					       pass_on };
-static const struct source_kind ring_kind = { prepare_ring, ring_there, announce_ring, fence_ring,
-					      awake_ring };
+static const struct source_kind subscriber_kind = { .prepare = prepare_subscriber,
+						    .there = subscriber_there,
+						    .announce = announce_prim,
+						    .fence = fence_subscriber };
+static const struct source_kind apart_kind = { .prepare = prepare_apart,
+					       .there = subscriber_there,
+					       .announce = announce_apart,
+					       .fence = fence_subscriber,
+					       .awake = awake_apart,
+					       .words = words_apart };
+static const struct source_kind latest_kind = { .prepare = prepare_prim,
+						.there = latest_there,
+						.announce = announce_prim };
+static const struct source_kind event_kind = {
+	.prepare = prepare_prim, .there = event_there, .announce = announce_prim, .awake = pass_on
+};
+static const struct source_kind ring_kind = { .prepare = prepare_ring,
+					      .there = ring_there,
+					      .announce = announce_ring,
+					      .fence = fence_ring,
+					      .awake = awake_ring };
+
+static bool is_damaged(const struct source *source)
+{
+	return source->region != NULL && TARN__UNLIKELY(tarn_segment_damaged(source->region->seg));
+}
 
 /* --- open and close ------------------------------------------------------------------------ */
 
@@ -240,7 +290,8 @@ static int add(struct tarn_waiter *waiter, const struct source *source)
 int tarn_waiter_add_subscriber(struct tarn_waiter *waiter, struct tarn_subscriber *subscriber,
 			       void *tag)
 {
-	const struct source source = { .kind = &subscriber_kind,
+	const struct source source = { .kind = subscriber->scout != NULL ? &apart_kind
+									 : &subscriber_kind,
 				       .handle = subscriber,
 				       .tag = tag,
 				       .region = subscriber->topic.prim.sec.region };
@@ -360,7 +411,7 @@ static int announce(struct tarn_waiter *waiter)
 
 		if (r < 0 && r != -EPERM)
 			return r;
-		if (TARN__UNLIKELY(tarn_segment_damaged(source->region->seg)))
+		if (is_damaged(source))
 			return -EIO;
 		source->peer = 0;
 		if (r == 0)
@@ -380,9 +431,18 @@ static int64_t add_words(struct source *source, struct waiter_words *sleep)
 {
 	_Atomic uint32_t *beacon;
 	uint32_t value = 0;
+	unsigned count;
 
 	if (source->word == NULL || sleep->count + 2 > TARN__FUTEX_MAX)
 		return NAP_NS;
+	if (source->kind->words != NULL) {
+		bool all = source->kind->words(source, sleep->words + sleep->count,
+					       TARN__FUTEX_MAX - sleep->count, &count);
+
+		memset(sleep->beacon + sleep->count, 0, count * sizeof(*sleep->beacon));
+		sleep->count += count;
+		return all ? 0 : NAP_NS;
+	}
 	sleep->beacon[sleep->count] = false;
 	sleep->words[sleep->count++] = tarn__futex_of(source->word, source->value);
 	if (source->peer == 0)
@@ -464,7 +524,7 @@ static int only_look(struct tarn_waiter *waiter, void **ret_tags, size_t max, si
 	if (*ret_count > 0)
 		return 0;
 	for (size_t i = 0; i < waiter->count; i++)
-		if (TARN__UNLIKELY(tarn_segment_damaged(waiter->sources[i].region->seg)))
+		if (is_damaged(&waiter->sources[i]))
 			return -EIO;
 	return -ETIMEDOUT;
 }

@@ -81,7 +81,19 @@
 	ROW(CACHESTAT, "cachestat")                                                                \
 	ROW(VM_READ, "process_vm_readv")                                                           \
 	ROW(EVENTFD, "eventfd")                                                                    \
-	ROW(THREAD, "pthread_create")
+	ROW(THREAD, "pthread_create")                                                              \
+	ROW(SOCKET, "socket")                                                                      \
+	ROW(BIND, "bind")                                                                          \
+	ROW(CHMOD, "chmod")                                                                        \
+	ROW(LISTEN, "listen")                                                                      \
+	ROW(ACCEPT, "accept4")                                                                     \
+	ROW(CONNECT, "connect")                                                                    \
+	ROW(SHUTDOWN, "shutdown")                                                                  \
+	ROW(UNREAD, "ioctl(SIOCINQ)")                                                              \
+	ROW(PEERGROUPS, "getsockopt(SO_PEERGROUPS)")                                               \
+	ROW(POLL, "poll")                                                                          \
+	ROW(INOTIFY, "inotify_init1")                                                              \
+	ROW(WATCH, "inotify_add_watch")
 
 enum tarn_plat_call {
 #define ROW(name, text) TARN_PLAT_##name,
@@ -233,6 +245,8 @@ int tarn__plat_eventfd_clear(int fd);
 /* A thread of this process that gets no signals but those of its own faults. */
 int tarn__plat_thread_start(void *(*run)(void *arg), void *arg, uintptr_t *ret_thread);
 void tarn__plat_thread_join(uintptr_t thread);
+/* The same of one that nobody waits for. */
+int tarn__plat_thread_leave(void *(*run)(void *arg), void *arg);
 /* Let other processes' sync() reach this one; -ENOSYS or -EPERM where it cannot be. */
 int tarn__plat_membarrier_register(void);
 /* A full barrier on every CPU that runs a registered process. */
@@ -277,12 +291,38 @@ int tarn__plat_rlimit(int resource, uint64_t *ret_soft);
 
 /* --- sockets ------------------------------------------------------------------------------- */
 
-/* Send @size bytes and descriptor @fd (-1 for none) as one message. */
-ssize_t tarn__plat_send_fd(int sock, const void *buf, size_t size, int fd);
-/* Receive; the first descriptor goes to @ret_fd (-1 if none), others are closed. -EMFILE where one
- * came and this process could not take it. */
-ssize_t tarn__plat_recv_fd(int sock, void *buf, size_t size, int *ret_fd);
+/* Send @size bytes, and with them @count descriptors, TARN__FDS_MAX at most, as one message. */
+ssize_t tarn__plat_send_fds(int sock, const void *buf, size_t size, const int *fds, unsigned count);
+/* Receive, and with it all descriptors that were sent, the rest of TARN__FDS_MAX dropped by the
+ * kernel. -EMFILE where some came and this process could take none. */
+#define TARN__FDS_MAX 16u
+ssize_t tarn__plat_recv_fds(int sock, void *buf, size_t size, int ret_fds[TARN__FDS_MAX],
+			    unsigned *ret_count);
 int tarn__plat_peercred(int sock, int32_t *ret_pid, uint32_t *ret_uid, uint32_t *ret_gid);
+/* Has who is at the other end @gid among its groups, beside its own? 0 or 1. */
+int tarn__plat_in_group(int sock, uint32_t gid);
+
+/* UNIX stream sockets whose calls never wait. @path has less than 108 bytes, and is absent. */
+int tarn__plat_listen(const char *path, uint32_t mode);
+int tarn__plat_accept(int sock);
+int tarn__plat_connect(const char *path);
+/* Nothing more comes in. */
+int tarn__plat_shut(int sock);
+/* How many bytes have come in, and lie there still. */
+int tarn__plat_unread(int sock);
+
+/* What one waits for, and what came of it, as poll() has both. */
+struct tarn__poll {
+	int fd; /* -1: nothing */
+	short wanted;
+	short found; /* errors and hanging up unasked */
+};
+/* Until something is there, or @deadline. How many; 0: the deadline, or a signal. */
+int tarn__plat_poll(struct tarn__poll *polls, unsigned count, int64_t deadline);
+/* A descriptor that is readable when a file has got a name in directory @path. */
+int tarn__plat_watch_names(const char *path);
+/* What makes it so is read, and forgotten. */
+void tarn__plat_watch_clear(int fd);
 
 /* --- signals ------------------------------------------------------------------------------- */
 

@@ -26,11 +26,10 @@ int tarn__plat_eventfd_clear(int fd)
 	return result(eventfd_read(fd, &value));
 }
 
-int tarn__plat_thread_start(void *(*run)(void *arg), void *arg, uintptr_t *ret_thread)
+static int start(void *(*run)(void *arg), void *arg, pthread_t *ret_thread)
 {
 	static const int faults[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP, SIGSYS };
 	sigset_t all, before;
-	pthread_t thread;
 	int r;
 
 	SEAM(THREAD);
@@ -39,12 +38,27 @@ int tarn__plat_thread_start(void *(*run)(void *arg), void *arg, uintptr_t *ret_t
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		sigdelset(&all, faults[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&thread, NULL, run, arg);
+	r = pthread_create(ret_thread, NULL, run, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r != 0)
-		return -r;
-	*ret_thread = (uintptr_t)thread;
-	return 0;
+	return -r;
+}
+
+int tarn__plat_thread_start(void *(*run)(void *arg), void *arg, uintptr_t *ret_thread)
+{
+	pthread_t thread;
+	int r = start(run, arg, &thread);
+
+	if (r == 0)
+		*ret_thread = (uintptr_t)thread;
+	return r;
+}
+
+int tarn__plat_thread_leave(void *(*run)(void *arg), void *arg)
+{
+	pthread_t thread;
+	int r = start(run, arg, &thread);
+
+	return r == 0 ? -pthread_detach(thread) : r;
 }
 
 void tarn__plat_thread_join(uintptr_t thread)

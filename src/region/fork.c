@@ -25,6 +25,7 @@ static pthread_mutex_t list_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t handlers_once = PTHREAD_ONCE_INIT;
 static int handlers_result;
 static struct tarn_region *list;
+static struct tarn__forkable *others; /* of no region */
 
 static void before_fork(void)
 {
@@ -55,6 +56,8 @@ static void in_child(void)
 		for (struct tarn__forkable *f = r->forkables; f != NULL; f = f->next)
 			f->forked(f);
 	}
+	for (struct tarn__forkable *f = others; f != NULL; f = f->next)
+		f->forked(f);
 	pthread_mutex_unlock(&list_mutex);
 }
 
@@ -95,18 +98,44 @@ void tarn__regions_each(void (*fn)(struct tarn_region *region, void *arg), void 
 	pthread_mutex_unlock(&list_mutex);
 }
 
+static void add(struct tarn__forkable **items, struct tarn__forkable *item)
+{
+	item->next = *items;
+	*items = item;
+}
+
+static void drop(struct tarn__forkable **items, const struct tarn__forkable *item)
+{
+	while (*items != NULL && *items != item)
+		items = &(*items)->next;
+	if (*items != NULL)
+		*items = item->next;
+}
+
 void tarn__fork_add(struct tarn_region *region, struct tarn__forkable *item)
 {
-	item->next = region->forkables;
-	region->forkables = item;
+	add(&region->forkables, item);
 }
 
 void tarn__fork_remove(struct tarn_region *region, struct tarn__forkable *item)
 {
-	for (struct tarn__forkable **p = &region->forkables; *p != NULL; p = &(*p)->next) {
-		if (*p == item) {
-			*p = item->next;
-			break;
-		}
-	}
+	drop(&region->forkables, item);
+}
+
+int tarn__fork_add_other(struct tarn__forkable *item)
+{
+	pthread_once(&handlers_once, install);
+	if (handlers_result < 0)
+		return handlers_result;
+	pthread_mutex_lock(&list_mutex);
+	add(&others, item);
+	pthread_mutex_unlock(&list_mutex);
+	return 0;
+}
+
+void tarn__fork_remove_other(struct tarn__forkable *item)
+{
+	pthread_mutex_lock(&list_mutex);
+	drop(&others, item);
+	pthread_mutex_unlock(&list_mutex);
 }

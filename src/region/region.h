@@ -280,5 +280,8 @@ int tarn__fork_watch(struct tarn_region *region);
 void tarn__fork_unwatch(struct tarn_region *region);
 void tarn__fork_add(struct tarn_region *region, struct tarn__forkable *item);
 void tarn__fork_remove(struct tarn_region *region, struct tarn__forkable *item);
+/* The same of what belongs to no region. 0, -ENOMEM. */
+int tarn__fork_add_other(struct tarn__forkable *item);
+void tarn__fork_remove_other(struct tarn__forkable *item);
 
 #endif /* TARN_REGION_INTERNAL_H */

@@ -34,7 +34,7 @@ int tarn_segment_send(int sock, struct tarn_segment *seg, bool read_only)
 		if (fd < 0)
 			return fd;
 	}
-	n = tarn__plat_send_fd(sock, &message, sizeof(message), fd);
+	n = tarn__plat_send_fds(sock, &message, sizeof(message), &fd, 1);
 	if (read_only)
 		tarn__plat_close(fd);
 	if (n == -ECONNRESET)
@@ -65,15 +65,18 @@ static int check_peer(int sock, const struct tarn_segment_opts *want, struct tar
 static int take(int sock, int *ret_fd, struct tarn_diag *diag)
 {
 	char byte;
-	int fd = -1;
-	ssize_t n = tarn__plat_recv_fd(sock, &byte, sizeof(byte), &fd);
+	int fds[TARN__FDS_MAX];
+	unsigned count;
+	ssize_t n = tarn__plat_recv_fds(sock, &byte, sizeof(byte), fds, &count);
 
 	if (n == -ECONNRESET)
 		n = -EPIPE;
 	if (n < 0 && n != -EPIPE)
 		return tarn__refused(diag, (int)n, "receiving", "a segment");
-	if (fd >= 0) {
-		*ret_fd = fd;
+	if (n >= 0 && count > 0) {
+		*ret_fd = fds[0];
+		while (--count > 0)
+			tarn__plat_close(fds[count]);
 		return 0;
 	}
 	if (n <= 0)

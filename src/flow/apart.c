@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* apart.c - where peers that do not trust each other meet, and who is let in. See apart.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "flow/apart.h"
+
+/* --- who ----------------------------------------------------------------------------------- */
+
+static int copy_ids(const uint32_t *from, uint32_t count, uint32_t **ret_to)
+{
+	*ret_to = count == 0 ? NULL : malloc(count * sizeof(*from));
+	if (count == 0)
+		return 0;
+	if (*ret_to == NULL)
+		return -ENOMEM;
+	memcpy(*ret_to, from, count * sizeof(*from));
+	return 0;
+}
+
+static int copy_peers(const struct tarn_topic_peers *peers, struct apart_peers *ret_peers)
+{
+	const struct tarn_topic_peers nobody = { .user_count = 0 };
+	const struct tarn_topic_peers *from = peers != NULL ? peers : &nobody;
+
+	*ret_peers = (struct apart_peers){ .anybody = from->anybody };
+	if (copy_ids(from->users, from->user_count, &ret_peers->users) < 0 ||
+	    copy_ids(from->groups, from->group_count, &ret_peers->groups) < 0) {
+		tarn__apart_forget(ret_peers);
+		return -ENOMEM;
+	}
+	ret_peers->user_count = from->user_count;
+	ret_peers->group_count = from->group_count;
+	return 0;
+}
+
+void tarn__apart_forget(struct apart_peers *peers)
+{
+	free(peers->users);
+	free(peers->groups);
+	*peers = (struct apart_peers){ .users = NULL };
+}
+
+static bool among(const uint32_t *ids, uint32_t count, uint32_t id)
+{
+	uint32_t i = 0;
+
+	while (i < count && ids[i] != id)
+		i++;
+	return i < count;
+}
+
+bool tarn__apart_lets_in(const struct apart_peers *peers, int sock, struct tarn_peer *ret_who)
+{
+	if (tarn__plat_peercred(sock, &ret_who->pid, &ret_who->uid, &ret_who->gid) < 0 ||
+	    ret_who->uid == UINT32_MAX) /* the kernel does not know */
+		return false;
+	if (peers->anybody || ret_who->uid == tarn__plat_euid() ||
+	    among(peers->users, peers->user_count, ret_who->uid) ||
+	    among(peers->groups, peers->group_count, ret_who->gid))
+		return true;
+	for (uint32_t i = 0; i < peers->group_count; i++)
+		if (tarn__plat_in_group(sock, peers->groups[i]) > 0)
+			return true;
+	return false;
+}
+
+/* --- where --------------------------------------------------------------------------------- */
+
+void tarn__apart_path(char path[APART_PATH_MAX], int dir, const char *name, uint64_t token,
+		      bool hidden)
+{
+	snprintf(path, APART_PATH_MAX, "/proc/self/fd/%d/%s%s:%016" PRIx64, dir, hidden ? "." : "",
+		 name, token);
+}
+
+bool tarn__apart_token(const char *entry, const char *name, uint64_t *ret_token)
+{
+	size_t size = strlen(name);
+	uint64_t token = 0;
+
+	if (strncmp(entry, name, size) != 0 || entry[size] != ':' ||
+	    strlen(entry + size + 1) != APART_TOKEN_DIGITS)
+		return false;
+	for (const char *p = entry + size + 1; *p != '\0'; p++) {
+		static const char digits[] = "0123456789abcdef";
+		const char *at = strchr(digits, *p);
+
+		if (at == NULL)
+			return false;
+		token = token << 4 | (uint64_t)(at - digits);
+	}
+	*ret_token = token;
+	return true;
+}
+
+static int open_dir(const char *name, const struct tarn_topic_opts *opts)
+{
+	int r = tarn__plat_open(opts->socket_dir, O_PATH | O_DIRECTORY, 0);
+
+	if (r >= 0)
+		return r;
+	tarn__diag(opts->diag, r, "topic %s: the directory of sockets %s: %s", name,
+		   opts->socket_dir, strerror(-r));
+	if (r == -ENOENT)
+		tarn__diag_hint(opts->diag, "make it, writable for those that publish");
+	return r;
+}
+
+int tarn__apart_begin(const char *name, const struct tarn_topic_opts *opts,
+		      struct apart_peers *ret_peers)
+{
+	int dir, r;
+
+	if (name == NULL || name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL)
+		return tarn__diag(opts->diag, -EINVAL,
+				  "a topic's name in a directory of sockets has no '/', does not "
+				  "begin with '.', and is not empty");
+	dir = open_dir(name, opts);
+	if (dir < 0)
+		return dir;
+	r = copy_peers(opts->peers, ret_peers);
+	if (r == 0)
+		return dir;
+	tarn__plat_close(dir);
+	return tarn__diag(opts->diag, r, "topic %s: no memory for its peers", name);
+}
+
+uint64_t tarn__apart_lane_bytes(uint64_t capacity, uint32_t type_size)
+{
+	return sizeof(struct lane_shm) + capacity + type_size;
+}
+
+/* --- what a peer may have sent --------------------------------------------------------------- */
+
+struct parting {
+	unsigned count;
+	int fds[TARN__FDS_MAX];
+};
+
+static void *part(void *arg)
+{
+	struct parting *parting = arg;
+
+	for (unsigned i = 0; i < parting->count; i++)
+		tarn__plat_close(parting->fds[i]);
+	free(parting);
+	return NULL;
+}
+
+/* To close the last descriptor of a file may wait for as long as who made it likes: a TCP socket
+ * that lingers, a file system that its user serves. So it is done where nobody waits. */
+void tarn__apart_drop_fds(const int *fds, unsigned count)
+{
+	struct parting *parting = count > 0 ? malloc(sizeof(*parting)) : NULL;
+
+	if (parting == NULL)
+		return; /* they stay */
+	parting->count = count;
+	memcpy(parting->fds, fds, count * sizeof(*fds));
+	if (tarn__plat_thread_leave(part, parting) < 0)
+		free(parting);
+}
+
+void tarn__apart_hang_up(int sock)
+{
+	/* Shut, so that no more can come; what lies there unread may be descriptors. */
+	if (tarn__plat_shut(sock) < 0 || tarn__plat_unread(sock) > 0)
+		tarn__apart_drop_fds(&sock, 1);
+	else
+		tarn__plat_close(sock);
+}

@@ -1,0 +1,666 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * apart_door.c - the publisher's side: who is let in, whom it waits for, whom it wakes. See
+ * apart.h.
+ *
+ * The door's thread makes pairs and takes them apart; it owns sockets and places. The publisher's
+ * own thread reads acks and writes bells at any time, and keeps what it knows of each pair in
+ * notes, which it begins anew where the pair's generation is another.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "flow/apart.h"
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+#define BACK_OFF_NS INT64_C(100000000) /* where the system has no descriptors left */
+#define SLICE_NS    INT64_C(10000000)
+#define QUIET_NS    INT64_C(10000000) /* a subscriber looks so often by itself */
+
+enum {
+	PLACES = TARN_TOPIC_SUBSCRIBERS_MAX,
+	VAIN_MAX = 64,  /* wakes in a row that nobody slept for */
+	ADMIT_MAX = 64, /* at once: then it is looked who has left */
+	COOL_DOWN = 16, /* times patience, after which a user is waited for again */
+};
+
+/* The thread's. */
+struct place {
+	int sock; /* -1: it is nobody's */
+	struct tarn_peer who;
+};
+
+/* The publisher's. */
+struct note {
+	uint32_t generation;
+	uint32_t rung; /* sleep, for which the bell was rung */
+	uint32_t vain;
+	bool left;     /* it is waited for no more */
+	int64_t since; /* when it was first in the way; 0: it is not */
+	int64_t quiet_until;
+};
+
+/* A user that was left behind: by when. */
+struct lapse {
+	uint32_t uid;
+	int64_t until;
+};
+
+struct door {
+	struct tarn__forkable forkable;
+	struct tarn_publisher *publisher;
+	int dir, listener, quit, lane_fd;
+	uintptr_t thread;
+	uint64_t token;
+	uint64_t lane_bytes;
+	int64_t patience_ns;
+	uint32_t type_size;
+	size_t page;
+	unsigned char *pages;                 /* of place i: ack at 2i, bell at 2i + 1 */
+	_Atomic uint32_t count;               /* places from 0 on that are or were taken */
+	_Atomic uint32_t arrivals;            /* changes when there is another */
+	_Atomic uint32_t generations[PLACES]; /* odd: somebody is there */
+	pthread_mutex_t mutex;                /* places and lapses */
+	struct place places[PLACES];
+	struct lapse lapses[PLACES];
+	struct note notes[PLACES];
+	struct tarn__poll polls[PLACES + 2];
+	struct apart_peers peers;
+	char name[TARN_TOPIC_NAME_MAX + 1];
+};
+
+static inline struct ack_shm *ack_at(const struct door *door, uint32_t i)
+{
+	return (struct ack_shm *)(void *)(door->pages + 2 * i * door->page);
+}
+
+static inline struct bell_shm *bell_at(const struct door *door, uint32_t i)
+{
+	return (struct bell_shm *)(void *)(door->pages + (2 * i + 1) * door->page);
+}
+
+/* --- the thread ---------------------------------------------------------------------------- */
+
+/* Zeros at a pair's place. */
+static void clear_pages(const struct door *door, uint32_t i)
+{
+	void *at;
+
+	/* If that fails the old ones stay: generation says that they mean nothing. */
+	(void)tarn__plat_mmap(ack_at(door, i), 2 * door->page, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0, &at);
+}
+
+static void leave(struct door *door, uint32_t i)
+{
+	pthread_mutex_lock(&door->mutex);
+	tarn__apart_hang_up(door->places[i].sock);
+	door->places[i].sock = -1;
+	/* relaxed: this thread alone changes it, and what lies there says nothing any more */
+	if (atomic_load_explicit(&door->generations[i], memory_order_relaxed) % 2 == 1)
+		atomic_fetch_add_explicit(&door->generations[i], 1, memory_order_relaxed);
+	clear_pages(door, i);
+	pthread_mutex_unlock(&door->mutex);
+}
+
+/* A page of its own for a pair, at @at. 0 and its descriptor. */
+static int make_page(const char *name, void *at, int prot, uint32_t how, int *ret_fd)
+{
+	const unsigned seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	int fd = tarn__plat_memfd(name, MFD_ALLOW_SEALING), r;
+	void *mapped;
+
+	if (fd < 0)
+		return fd;
+	r = tarn__plat_fallocate(fd, 0, APART_PAGE);
+	if (r == 0 && how != SUBSCRIBES_NOT &&
+	    tarn__plat_pwrite(fd, &how, sizeof(how), offsetof(struct ack_shm, how)) !=
+		    (ssize_t)sizeof(how))
+		r = -EIO;
+	if (r == 0)
+		r = tarn__plat_mmap(at, APART_PAGE, prot, MAP_SHARED | MAP_FIXED, fd, 0, &mapped);
+	if (r == 0)
+		r = tarn__plat_seals_add(fd, (prot & PROT_WRITE) != 0 ? seals | F_SEAL_FUTURE_WRITE
+								      : seals);
+	if (r < 0)
+		tarn__plat_close(fd);
+	else
+		*ret_fd = fd;
+	return r;
+}
+
+static int send_hello(const struct door *door, int sock, int bell, int ack)
+{
+	const int fds[APART_FDS] = { door->lane_fd, bell, ack };
+	struct hello_shm hello = { .magic = HELLO_MAGIC,
+				   .version = HELLO_VERSION,
+				   .type_size = door->type_size };
+	ssize_t n;
+
+	hello.check = tarn__fnv32(&hello, offsetof(struct hello_shm, check), TARN__FNV32_BASIS);
+	n = tarn__plat_send_fds(sock, &hello, sizeof(hello), fds, APART_FDS);
+	return n == (ssize_t)sizeof(hello) ? 0 : n < 0 ? (int)n : -EPIPE;
+}
+
+/* Pages, then the packet. */
+static int make_pair(struct door *door, uint32_t i, int sock)
+{
+	int ack = -1, bell = -1;
+	int r = make_page("tarn-ack", ack_at(door, i), PROT_READ, COMING, &ack);
+
+	if (r == 0)
+		r = make_page("tarn-bell", bell_at(door, i), PROT_READ | PROT_WRITE, SUBSCRIBES_NOT,
+			      &bell);
+	if (r == 0) {
+		/* A1 <> A2, both: before it looks at oldest */
+		atomic_fetch_add_explicit(&door->generations[i], 1, memory_order_seq_cst);
+		tarn__raise32(&door->count, i + 1);
+		r = send_hello(door, sock, bell, ack);
+	}
+	tarn__plat_close(ack);
+	tarn__plat_close(bell);
+	return r;
+}
+
+/* A place for user @uid, or PLACES. */
+static uint32_t find_place(const struct door *door, uint32_t uid)
+{
+	uint32_t free = PLACES, of_user = 0;
+
+	for (uint32_t i = 0; i < PLACES; i++) {
+		if (door->places[i].sock < 0 && free == PLACES)
+			free = i;
+		of_user += door->places[i].sock >= 0 && door->places[i].who.uid == uid;
+	}
+	return of_user < APART_PER_USER ? free : PLACES;
+}
+
+static void admit(struct door *door, int sock)
+{
+	struct tarn_peer who;
+	uint32_t i = PLACES;
+
+	/* Nothing is taken from it, and what came with what it sent is not ours to close. */
+	if (tarn__apart_lets_in(&door->peers, sock, &who) && tarn__plat_shut(sock) == 0 &&
+	    tarn__plat_unread(sock) == 0)
+		i = find_place(door, who.uid);
+	if (i == PLACES) {
+		tarn__apart_hang_up(sock);
+		return;
+	}
+	pthread_mutex_lock(&door->mutex);
+	door->places[i] = (struct place){ .sock = sock, .who = who };
+	pthread_mutex_unlock(&door->mutex);
+	if (make_pair(door, i, sock) < 0) {
+		leave(door, i);
+		return;
+	}
+	/* release: for who waits for subscribers */
+	atomic_fetch_add_explicit(&door->arrivals, 1, memory_order_release);
+	(void)tarn__plat_futex_wake(&door->arrivals, INT32_MAX);
+}
+
+/* False: the system has no more of something. */
+static bool admit_all(struct door *door)
+{
+	for (int i = 0; i < ADMIT_MAX; i++) {
+		int sock = tarn__plat_accept(door->listener);
+
+		if (sock == -EAGAIN)
+			return true;
+		if (sock == -ECONNABORTED || sock == -EINTR)
+			continue;
+		if (sock < 0)
+			return false;
+		admit(door, sock);
+	}
+	return true;
+}
+
+static void *run(void *arg)
+{
+	struct door *door = arg;
+	struct tarn__poll *polls = door->polls;
+	int64_t shut_until = 0;
+
+	for (;;) {
+		/* relaxed: this thread alone raises it */
+		uint32_t count = atomic_load_explicit(&door->count, memory_order_relaxed);
+		int64_t now = tarn__plat_now();
+		bool shut = now < shut_until;
+
+		polls[0] = (struct tarn__poll){ .fd = door->quit, .wanted = POLLIN };
+		polls[1] =
+			(struct tarn__poll){ .fd = shut ? -1 : door->listener, .wanted = POLLIN };
+		for (uint32_t i = 0; i < count; i++)
+			polls[2 + i] = (struct tarn__poll){ .fd = door->places[i].sock };
+		if (tarn__plat_poll(polls, 2 + count, shut ? shut_until : TARN_FOREVER) <= 0)
+			continue;
+		if (polls[0].found != 0)
+			return NULL;
+		for (uint32_t i = 0; i < count; i++)
+			if ((polls[2 + i].found & (POLLHUP | POLLERR)) != 0)
+				leave(door, i);
+		if (polls[1].found != 0 && !admit_all(door))
+			shut_until = now + BACK_OFF_NS;
+	}
+}
+
+/* --- open and close ------------------------------------------------------------------------ */
+
+/* In the child of a fork: the parent's connections are not its. */
+static void forked(struct tarn__forkable *self)
+{
+	struct door *door = (struct door *)(void *)((char *)self - offsetof(struct door, forkable));
+
+	door->publisher->topic.stale = true;
+	door->publisher->topic.limit = 0;
+	tarn__plat_close(door->listener);
+	tarn__plat_close(door->quit);
+	tarn__plat_close(door->dir);
+	tarn__plat_close(door->lane_fd);
+	for (uint32_t i = 0; i < PLACES; i++)
+		tarn__plat_close(door->places[i].sock);
+}
+
+static void give_up(struct door *door)
+{
+	for (uint32_t i = 0; i < PLACES; i++)
+		if (door->places[i].sock >= 0)
+			tarn__apart_hang_up(door->places[i].sock);
+	tarn__plat_close(door->listener);
+	tarn__plat_close(door->quit);
+	tarn__plat_close(door->dir);
+	tarn__plat_close(door->lane_fd);
+}
+
+static void free_door(struct door *door)
+{
+	if (door->pages != NULL)
+		tarn__plat_munmap(door->pages, 2 * PLACES * door->page);
+	if (door->publisher->lane.shm != NULL)
+		tarn__plat_munmap(door->publisher->lane.shm, door->lane_bytes);
+	door->publisher->lane.shm = NULL;
+	tarn__apart_forget(&door->peers);
+	pthread_mutex_destroy(&door->mutex);
+	free(door);
+}
+
+static int make_lane(struct door *door, uint64_t capacity, const struct tarn_type *type,
+		     struct tarn_diag *diag)
+{
+	const unsigned seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+	struct tarn__object object = { .size = 0 };
+	void *base = NULL;
+	int r;
+
+	door->lane_bytes = tarn__apart_lane_bytes(capacity, door->type_size);
+	door->lane_fd = tarn__plat_memfd("tarn-lane", MFD_ALLOW_SEALING);
+	r = door->lane_fd < 0 ? door->lane_fd
+			      : tarn__plat_fallocate(door->lane_fd, 0, door->lane_bytes);
+	if (r == 0)
+		r = tarn__plat_mmap(NULL, door->lane_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+				    door->lane_fd, 0, &base);
+	if (r < 0)
+		return tarn__diag(diag, r, "topic %s: a lane of %" PRIu64 " bytes: %s", door->name,
+				  door->lane_bytes, strerror(-r));
+	object.base = base;
+	object.size = door->lane_bytes;
+	tarn__lane_init(base, capacity);
+	if (type != NULL)
+		tarn__type_write(type, object.base + object.size - door->type_size,
+				 door->type_size);
+	r = tarn__lane_at(&object, &door->publisher->lane);
+	if (r == 0)
+		r = tarn__plat_seals_add(door->lane_fd, seals);
+	if (r < 0)
+		return tarn__diag(diag, r,
+				  "topic %s: memory cannot be sealed against those that read it "
+				  "(Linux 5.1): %s",
+				  door->name, strerror(-r));
+	return 0;
+}
+
+/* Found by nobody before it listens. */
+static int listen_there(struct door *door, uint32_t mode, struct tarn_diag *diag)
+{
+	char hidden[APART_PATH_MAX], path[APART_PATH_MAX];
+	int r = tarn__plat_random(&door->token, sizeof(door->token));
+
+	tarn__apart_path(hidden, door->dir, door->name, door->token, true);
+	tarn__apart_path(path, door->dir, door->name, door->token, false);
+	if (r == 0)
+		r = door->listener = tarn__plat_listen(hidden, mode);
+	if (r >= 0) {
+		r = tarn__plat_rename(hidden, path);
+		if (r < 0)
+			(void)tarn__plat_unlink(hidden);
+	}
+	if (r >= 0)
+		return 0;
+	tarn__diag(diag, r, "topic %s: no socket in its directory: %s", door->name, strerror(-r));
+	if (r == -ENOENT)
+		tarn__diag_hint(diag, "mount /proc, by which the directory is named");
+	return r;
+}
+
+static int start(struct door *door, const struct tarn_topic_opts *opts, uint64_t capacity)
+{
+	const struct tarn_topic_peers *peers = opts->peers;
+	bool others =
+		peers != NULL && (peers->anybody || peers->user_count + peers->group_count > 0);
+	void *pages = NULL;
+	int r = make_lane(door, capacity, opts->type, opts->diag);
+
+	if (r < 0)
+		return r;
+	r = tarn__plat_mmap(NULL, 2 * PLACES * door->page, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &pages);
+	door->pages = pages;
+	if (r == 0)
+		r = door->quit = tarn__plat_eventfd();
+	if (r < 0)
+		return tarn__diag(opts->diag, r, "topic %s: %s", door->name, strerror(-r));
+	r = listen_there(door, others ? 0666 : 0600, opts->diag);
+	if (r < 0)
+		return r;
+	r = tarn__fork_add_other(&door->forkable);
+	if (r == 0) {
+		r = tarn__plat_thread_start(run, door, &door->thread);
+		if (r < 0)
+			tarn__fork_remove_other(&door->forkable);
+	}
+	return r < 0 ? tarn__diag(opts->diag, r, "topic %s: no thread: %s", door->name,
+				  strerror(-r))
+		     : 0;
+}
+
+static void remove_socket(const struct door *door)
+{
+	char path[APART_PATH_MAX];
+
+	tarn__apart_path(path, door->dir, door->name, door->token, false);
+	(void)tarn__plat_unlink(path);
+}
+
+int tarn__door_open(struct tarn_publisher *publisher, const char *name, uint64_t capacity,
+		    const struct tarn_topic_opts *opts)
+{
+	struct door *door = calloc(1, sizeof(*door));
+	int r;
+
+	if (door == NULL)
+		return tarn__diag(opts->diag, -ENOMEM, "topic %s: no memory", name);
+	door->publisher = publisher;
+	door->forkable.forked = forked;
+	/* what is longer than years is for ever */
+	door->patience_ns =
+		opts->patience_ns < INT64_MAX / (4 * COOL_DOWN) ? opts->patience_ns : TARN_FOREVER;
+	door->page = tarn__plat_page_size();
+	door->dir = door->listener = door->quit = door->lane_fd = -1;
+	for (uint32_t i = 0; i < PLACES; i++)
+		door->places[i].sock = -1;
+	pthread_mutex_init(&door->mutex, NULL);
+	r = door->dir = tarn__apart_begin(name, opts, &door->peers);
+	if (r >= 0) {
+		memcpy(door->name, name, strlen(name) + 1);
+		r = opts->type == NULL
+			    ? 0
+			    : tarn__type_measure(opts->type, &door->type_size, opts->diag);
+	}
+	if (r >= 0)
+		r = start(door, opts, capacity);
+	if (r < 0) {
+		if (door->listener >= 0)
+			remove_socket(door);
+		give_up(door);
+		free_door(door);
+		return r;
+	}
+	publisher->door = door;
+	return 0;
+}
+
+void tarn__door_close(struct tarn_publisher *publisher)
+{
+	struct door *door = publisher->door;
+
+	tarn__fork_remove_other(&door->forkable);
+	if (!publisher->topic.stale) {
+		(void)tarn__plat_eventfd_raise(door->quit);
+		tarn__plat_thread_join(door->thread);
+		remove_socket(door);
+		give_up(door);
+	}
+	publisher->door = NULL;
+	free_door(door);
+}
+
+/* --- the publisher ------------------------------------------------------------------------- */
+
+/* What it knows of the pair that is there now. NULL: nobody is. */
+static struct note *note_of(struct door *door, uint32_t i)
+{
+	/* A2 <> A1 in make_pair() */
+	uint32_t generation = atomic_load_explicit(&door->generations[i], memory_order_seq_cst);
+	struct note *note = &door->notes[i];
+
+	if (generation % 2 == 0)
+		return NULL;
+	if (note->generation != generation)
+		*note = (struct note){ .generation = generation };
+	return note;
+}
+
+static void ring(struct door *door, uint32_t i, uint32_t sleep)
+{
+	struct note *note = note_of(door, i);
+	_Atomic uint32_t *bell = &bell_at(door, i)->bell;
+
+	if (note == NULL || note->rung == sleep ||
+	    (note->quiet_until != 0 && tarn__plat_now() < note->quiet_until))
+		return;
+	note->rung = sleep;
+	note->quiet_until = 0;
+	/* seq_cst: whoever sleeps on the new value has looked after what was published */
+	atomic_fetch_add_explicit(bell, 1, memory_order_seq_cst);
+	if (tarn__plat_futex_wake(bell, INT32_MAX) > 0)
+		note->vain = 0;
+	else if (++note->vain == VAIN_MAX) { /* it says that it sleeps, and does not */
+		note->vain = 0;
+		note->quiet_until = tarn__plat_now() + QUIET_NS;
+	}
+}
+
+void tarn__door_notify(struct tarn_publisher *publisher)
+{
+	struct door *door = publisher->door;
+	bool fenced = publisher->topic.fence;
+	/* relaxed: who comes meanwhile looks at what is there */
+	uint32_t count = atomic_load_explicit(&door->count, memory_order_relaxed);
+
+	if (TARN__UNLIKELY(fenced))
+		tarn__publisher_fence(publisher);
+	for (uint32_t i = 0; i < count; i++) {
+		_Atomic uint32_t *word = &ack_at(door, i)->sleep;
+		/* A4 <> A3 in tarn__scout_announce(): relaxed, the sleeper's barrier orders it */
+		uint32_t sleep = atomic_load_explicit(word, memory_order_relaxed);
+
+		if (TARN__LIKELY((sleep & (SLEEPS | SLEEPS_FENCED)) == 0))
+			continue;
+		if ((sleep & SLEEPS_FENCED) != 0 && !fenced) {
+			tarn__publisher_fence(publisher);
+			fenced = true;
+			sleep = atomic_load_explicit(word, memory_order_relaxed);
+		}
+		if ((sleep & SLEEPS) != 0)
+			ring(door, i, sleep);
+	}
+}
+
+static bool needs_below(const struct door *door, uint32_t i, uint64_t oldest)
+{
+	const struct ack_shm *ack = ack_at(door, i);
+	/* T4 <> T3 in settle_in() and take_hold(); T6 <- T5 */
+	uint32_t how = atomic_load_explicit(&ack->how, memory_order_seq_cst);
+	uint64_t low = atomic_load_explicit(&ack->low.pos, memory_order_seq_cst);
+
+	return how == COMING || (low < oldest && (how == LOSSLESS || (how == LOSSY && low != 0)));
+}
+
+/* When a user whose subscriber was left behind is waited for again; @set: from now on. */
+static int64_t lapse_of(struct door *door, uint32_t i, bool set)
+{
+	int64_t now = tarn__plat_now(), until = 0;
+	struct lapse *at = &door->lapses[0];
+	uint32_t uid;
+
+	pthread_mutex_lock(&door->mutex);
+	uid = door->places[i].who.uid;
+	for (uint32_t k = 0; k < PLACES; k++) {
+		struct lapse *lapse = &door->lapses[k];
+
+		if (lapse->until > now && lapse->uid == uid)
+			until = lapse->until;
+		if (lapse->uid == uid || lapse->until < at->until)
+			at = lapse;
+	}
+	if (set)
+		*at = (struct lapse){ .uid = uid, .until = now + COOL_DOWN * door->patience_ns };
+	pthread_mutex_unlock(&door->mutex);
+	return until;
+}
+
+/* It is in the way. Is it waited for? */
+static bool has_patience(struct door *door, uint32_t i, struct note *note)
+{
+	int64_t now;
+
+	if (note->left)
+		return false;
+	if (door->patience_ns == TARN_FOREVER)
+		return true;
+	now = tarn__plat_now();
+	if (note->since == 0) {
+		note->since = now;
+		note->left = lapse_of(door, i, false) > now;
+	} else if (now - note->since >= door->patience_ns) {
+		note->left = true;
+		(void)lapse_of(door, i, true);
+	}
+	return !note->left;
+}
+
+bool tarn__door_nobody_needs(struct tarn_publisher *publisher, uint64_t oldest)
+{
+	struct door *door = publisher->door;
+	/* A2 <> A1: raised before its subscriber looks at oldest */
+	uint32_t count = atomic_load_explicit(&door->count, memory_order_seq_cst);
+
+	publisher->blocker = UINT32_MAX;
+	for (uint32_t i = 0; i < count && door->patience_ns != 0; i++) {
+		struct note *note = note_of(door, i);
+
+		if (note == NULL)
+			continue;
+		if (!needs_below(door, i, oldest)) {
+			note->since = 0;
+		} else if (has_patience(door, i, note)) {
+			publisher->blocker = i;
+			return false;
+		}
+	}
+	return true;
+}
+
+int tarn__door_sleep(struct tarn_publisher *publisher, uint32_t turn, int64_t deadline)
+{
+	struct door *door = publisher->door;
+	uint32_t i = publisher->blocker;
+	int64_t now = tarn__plat_now(), slice = now + SLICE_NS;
+
+	if (now >= deadline)
+		return -ETIMEDOUT;
+	if (door->patience_ns != TARN_FOREVER && door->notes[i].since + door->patience_ns < slice)
+		slice = door->notes[i].since + door->patience_ns;
+	(void)tarn__plat_futex_wait(&ack_at(door, i)->token, turn,
+				    slice < deadline ? slice : deadline);
+	return 0;
+}
+
+_Atomic uint32_t *tarn__door_token(struct tarn_publisher *publisher)
+{
+	return &ack_at(publisher->door, publisher->blocker)->token;
+}
+
+/* How many are there, and how many of these have not come yet. */
+static uint32_t count_them(const struct door *door, uint32_t *ret_coming)
+{
+	/* acquire: what is counted was there before */
+	uint32_t count = atomic_load_explicit(&door->count, memory_order_acquire), there = 0;
+
+	*ret_coming = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t how;
+
+		if (atomic_load_explicit(&door->generations[i], memory_order_acquire) % 2 == 0)
+			continue;
+		/* acquire: where it begins was stored before */
+		how = atomic_load_explicit(&ack_at(door, i)->how, memory_order_acquire);
+		there += how == LOSSLESS || how == LOSSY;
+		*ret_coming += how == COMING;
+	}
+	return there;
+}
+
+uint32_t tarn__door_subscribers(const struct tarn_publisher *publisher)
+{
+	uint32_t coming;
+
+	return count_them(publisher->door, &coming);
+}
+
+int tarn__door_wait_subscribers(struct tarn_publisher *publisher, uint32_t count, int64_t deadline)
+{
+	struct door *door = publisher->door;
+
+	for (;;) {
+		/* acquire: before they are counted */
+		uint32_t arrivals = atomic_load_explicit(&door->arrivals, memory_order_acquire);
+		uint32_t coming;
+		int64_t now = tarn__plat_now(), slice;
+
+		if (count_them(door, &coming) >= count)
+			return 0;
+		if (now >= deadline)
+			return -ETIMEDOUT;
+		slice = now + (coming > 0 ? SLICE_NS / 10 : SLICE_NS);
+		(void)tarn__plat_futex_wait(&door->arrivals, arrivals,
+					    slice < deadline ? slice : deadline);
+	}
+}
+
+int tarn__door_who(const struct tarn_publisher *publisher, uint32_t place,
+		   struct tarn_peer *ret_who, uint32_t *ret_how)
+{
+	struct door *door = publisher->door;
+	int r = -ENOENT;
+
+	pthread_mutex_lock(&door->mutex);
+	if (place < PLACES && door->places[place].sock >= 0) {
+		*ret_who = door->places[place].who;
+		/* relaxed: for the eye */
+		*ret_how = atomic_load_explicit(&ack_at(door, place)->how, memory_order_relaxed);
+		r = 0;
+	}
+	pthread_mutex_unlock(&door->mutex);
+	return r;
+}
