@@ -26,7 +26,8 @@
  * for it. So one of the two has done it before a buffer is chosen that the reader could mean.
  *
  * Ordering, besides that of prim.h:
- *   L1 -> L2  a value, its size, its number are stored before state; who loads state reads them
+ *   L1 -> L2  a value, its size, its number are stored before state; who loads state reads them.
+ *             Who copies compares the two: a number that state does not say yet may never be said
  *   L3 <> L4  a reader asks, then loads state; a writer stores state, unlocks (a full barrier),
  *             and some pass later looks who asks, before it chooses. All seq_cst
  *   L5 -> L6  a reader has read, and lets go; a writer finds it not held, and writes there
@@ -224,11 +225,15 @@ void tarn_latest_close(struct tarn_latest *latest)
 
 /* --- write --------------------------------------------------------------------------------- */
 
-static inline uint32_t newest_index(const struct tarn_latest *latest)
+static inline uint32_t newest_state(const struct tarn_latest *latest)
 {
 	/* L2 <- L1 in make_newest(), and L3 <> L4 */
-	return atomic_load_explicit(&latest->prim.sec.shm->state, memory_order_seq_cst) &
-	       INDEX_MASK;
+	return atomic_load_explicit(&latest->prim.sec.shm->state, memory_order_seq_cst);
+}
+
+static inline uint32_t newest_index(const struct tarn_latest *latest)
+{
+	return newest_state(latest) & INDEX_MASK;
 }
 
 /* The buffers that are held, as bits. Who asks is given the newest. */
@@ -540,11 +545,41 @@ void tarn_latest_release(struct tarn_latest *latest)
 
 /* --- read ---------------------------------------------------------------------------------- */
 
+/* @state named a buffer, whose @number is 0, or not the one that @state has. */
+__attribute__((noinline, cold)) static int other_number(const struct tarn_latest *latest,
+							uint32_t state, uint64_t number)
+{
+	/* relaxed: ordered behind the acquire load of number. If that is not 0, it comes with the
+	 * state that was stored before its buffer was chosen; 0 does not. */
+	uint32_t now = atomic_load_explicit(&latest->prim.sec.shm->state, memory_order_relaxed);
+
+	if (now != state || (state != 0 && number == 0))
+		return -EAGAIN;
+	return state == 0 ? -ENODATA : -EUCLEAN; /* nothing was ever written; I2 */
+}
+
+/* The value is larger than where it is to go, or than it can be. */
+__attribute__((noinline, cold)) static int too_large(const struct tarn_latest *latest,
+						     const struct buffer_shm *buffer,
+						     uint64_t number, uint32_t size,
+						     size_t *ret_size, uint64_t *ret_number)
+{
+	/* L8 <- L7: relaxed, ordered behind the acquire loads before it */
+	if (atomic_load_explicit(&buffer->number, memory_order_relaxed) != number)
+		return -EAGAIN;
+	if (size > latest->size)
+		return -EUCLEAN; /* I3 */
+	*ret_size = size;
+	if (ret_number != NULL)
+		*ret_number = number;
+	return -ENOBUFS;
+}
+
 /* Copy the newest value without a trace. 0; -EAGAIN: it was written over meanwhile. */
 static inline int copy_newest(struct tarn_latest *latest, void *buf, size_t buf_size,
 			      size_t *ret_size, uint64_t *ret_number)
 {
-	uint32_t index = newest_index(latest), size;
+	uint32_t state = newest_state(latest), index = state & INDEX_MASK, size;
 	struct buffer_shm *buffer;
 	uint64_t number;
 
@@ -555,21 +590,20 @@ static inline int copy_newest(struct tarn_latest *latest, void *buf, size_t buf_
 	number = atomic_load_explicit(&buffer->number, memory_order_acquire);
 	/* acquire: number is looked at again after it */
 	size = known(latest, atomic_load_explicit(&buffer->size, memory_order_acquire));
-	if (TARN__UNLIKELY(number == 0)) /* relaxed: 0 where nothing was ever written */
-		return atomic_load_explicit(&latest->prim.sec.shm->state, memory_order_relaxed) == 0
-			       ? -ENODATA
-			       : -EAGAIN;
-	if (TARN__LIKELY(size <= buf_size) && size <= latest->most)
-		tarn__load_bytes(buf, buffer->value, size);
+	/* One with another number is being written, or is whole and not yet the newest: if its
+	 * writer dies it never is, and the next value has that number. */
+	if (TARN__UNLIKELY((uint32_t)(number << INDEX_BITS | index) != state || number == 0))
+		return other_number(latest, state, number);
+	if (TARN__UNLIKELY(size > buf_size || size > latest->most))
+		return too_large(latest, buffer, number, size, ret_size, ret_number);
+	tarn__load_bytes(buf, buffer->value, size);
 	/* L8 <- L7: relaxed, ordered behind the acquire loads before it */
 	if (TARN__UNLIKELY(atomic_load_explicit(&buffer->number, memory_order_relaxed) != number))
 		return -EAGAIN;
-	if (TARN__UNLIKELY(size > latest->size))
-		return -EUCLEAN; /* I3 */
 	*ret_size = size;
 	if (ret_number != NULL)
 		*ret_number = number;
-	return TARN__LIKELY(size <= buf_size) ? 0 : -ENOBUFS;
+	return 0;
 }
 
 /* The same of a value that was filled in place: its bytes are the user's stores, and not ordered

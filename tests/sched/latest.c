@@ -11,7 +11,20 @@ static struct tarn_latest *handles[SCHED_PROCS + 1];
 
 static struct {
 	uint64_t newest; /* number of a write that has ended */
+	uint64_t given;  /* the largest that was read or held */
 } ghost;
+
+/* What is given next is none older than that. */
+static uint64_t least(void)
+{
+	return ghost.given > ghost.newest ? ghost.given : ghost.newest;
+}
+
+static void give(uint64_t number)
+{
+	if (number > ghost.given)
+		ghost.given = number;
+}
 
 static void write_one(int me)
 {
@@ -24,19 +37,20 @@ static void write_one(int me)
 
 static void read_one(int me)
 {
-	uint64_t value[WORDS] = { 0 }, number = 0, least = ghost.newest;
+	uint64_t value[WORDS] = { 0 }, number = 0, from = least();
 	size_t size = 0;
 	int r = tarn_latest_read(handles[me], value, sizeof(value), &size, &number);
 
 	SCHED_CHECK(r == 0, "P%d: read: %s", me, strerror(-r));
 	SCHED_CHECK(value[0] == value[1], "P%d reads a torn value: %d, %d", me, (int)value[0],
 		    (int)value[1]);
-	SCHED_CHECK(number >= least, "P%d reads number %d after %d", me, (int)number, (int)least);
+	SCHED_CHECK(number >= from, "P%d reads number %d after %d", me, (int)number, (int)from);
+	give(number);
 }
 
 static void hold_one(int me)
 {
-	uint64_t first[WORDS], then[WORDS], number = 0, least = ghost.newest;
+	uint64_t first[WORDS], then[WORDS], number = 0, from = least();
 	const void *data = NULL;
 	size_t size = 0;
 	int r = tarn_latest_hold(handles[me], &data, &size, &number, NULL);
@@ -45,7 +59,8 @@ static void hold_one(int me)
 	if (r == -EUSERS && me == SCHED_PROCS && !sched_dead(0))
 		return;
 	SCHED_CHECK(r == 0, "P%d: hold: %s", me, strerror(-r));
-	SCHED_CHECK(number >= least, "P%d holds number %d after %d", me, (int)number, (int)least);
+	SCHED_CHECK(number >= from, "P%d holds number %d after %d", me, (int)number, (int)from);
+	give(number);
 	memcpy(first, data, sizeof(first));
 	memcpy(then, data, sizeof(then));
 	SCHED_CHECK(first[0] == first[1] && first[0] == then[0] && then[0] == then[1],

@@ -8,7 +8,7 @@
 
 #include "flow/latest.h"
 
-enum { WORDS = 512, READS = 20000 };
+enum { WORDS = 512, READS = 60000 };
 
 static struct tarn_region *look;
 static struct tarn_latest *copied, *filled; /* to write */

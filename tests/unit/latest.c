@@ -391,6 +391,7 @@ static void damage_is_told(void **state)
 	const void *data;
 	size_t size;
 	_Atomic uint32_t *spoilt;
+	_Atomic uint64_t *counted;
 
 	(void)state;
 	assert_int_equal(write_value(writer, 1), 0);
@@ -409,6 +410,12 @@ static void damage_is_told(void **state)
 	assert_int_equal(tarn_latest_hold(reader, &data, &size, &number, NULL), -EUCLEAN);
 	assert_int_equal(write_value(writer, 1), 0);
 	atomic_store(spoilt, 0);
+	counted = &buffer_at(writer, atomic_load(&writer->prim.sec.shm->state) & 63)->number;
+	atomic_fetch_add(counted, 1);
+	assert_int_equal(tarn_latest_read(reader, words, sizeof(words), &size, &number), -EUCLEAN);
+	assert_int_equal(tarn_region_check(region, NULL, NULL), -EUCLEAN);
+	atomic_fetch_sub(counted, 1);
+	assert_int_equal(tarn_latest_read(reader, words, sizeof(words), &size, &number), 0);
 }
 
 int main(void)
