@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* latest.h - the bytes of a latest value, behind those of its primitive, and its handle. */
+/* latest.h - the bytes of a latest value, behind those of its primitive, and its handle.
+ * See tests/model/latest.pml, and of who waits for a change tests/model/bell.pml. */
 #ifndef TARN_FLOW_LATEST_H
 #define TARN_FLOW_LATEST_H
 

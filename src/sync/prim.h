@@ -51,7 +51,7 @@
  *   those of section.h
  *   B1 -> B2  what is given back, then sleep is read: tarn__prim_asleep(), seq_cst
  *   B3 -> B4  sleep is written, then what is wanted is looked at: tarn__prim_await(), seq_cst;
- *             so one of the two sees the other
+ *             so one of the two sees the other; tests/model/bell.pml has both
  *   T1 -> T2  tarn__seat_give() publishes what was done there; tarn__seat_sit() sees it
  *
  * Invariants (tarn__prim_check() tests them):
