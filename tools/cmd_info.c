@@ -26,13 +26,11 @@ static const struct cli_opt info_opts[] = {
 };
 
 static const struct out_list *const info_lists[] = {
-	&info_fact_list,    &info_member_list,
-	&info_object_list,  &info_section_list,
-	&info_arena_list,   &info_latest_list,
-	&info_struct_list,  &info_process_list,
-	&info_mapping_list, &info_lock_list,
-	&info_node_list,    &info_extent_list,
-	&info_frame_list,   NULL,
+	&info_fact_list,    &info_member_list, &info_object_list,
+	&info_section_list, &info_arena_list,  &info_latest_list,
+	&info_struct_list,  &info_holder_list, &info_process_list,
+	&info_mapping_list, &info_lock_list,   &info_node_list,
+	&info_extent_list,  &info_frame_list,  NULL,
 };
 
 /* Is what it says here a region by its name alone, whatever is found there? */
@@ -222,8 +220,11 @@ const struct cli_cmd cmd_info = {
 		"Shows all that is known of each segment, of any kind and whoever made it: sizes, "
 		"owner, state, times, the processes that have it with their addresses and rights, "
 		"locks, and how much of it is in memory and on which NUMA nodes. Of a region also "
-		"members and objects; whether a member is alive is the kernel's word, which drops "
-		"the member's lock when the process ends. A name without a kind is a region's.\n\n"
+		"members and objects, and of its topics for which process how many messages stay, "
+		"and "
+		"which publisher has no room for that; whether a member is alive is the kernel's "
+		"word, which drops the member's lock when the process ends. A name without a kind "
+		"is a region's.\n\n"
 		"It looks on, and does not become a member; nothing is faulted in. A System V "
 		"segment that no process has attached which this user may look into is attached "
 		"for a moment by --extents, and by nothing else: its last-attach time and last pid "

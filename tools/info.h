@@ -58,6 +58,10 @@ int info_objects(struct info *info); /* 0 or an error of the library's */
 struct tarn_section_stat;
 const char *info_section_state(const struct tarn_section_stat *stat);
 
+/* info_topics.c: a row for each subscriber that messages stay for */
+extern const struct out_list info_holder_list;
+int info_topic(struct info *info, const struct tarn_object_stat *object); /* as info_objects() */
+
 /* info_users.c: who has it */
 extern const struct out_list info_process_list, info_mapping_list, info_lock_list;
 void info_processes(struct info *info);

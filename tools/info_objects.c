@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* info_objects.c - what objects say of themselves: sections, arenas, latest values. See info.h. */
+/* info_objects.c - what objects say of themselves: sections, arenas, latest values. See info.h, and
+ * info_topics.c for topics. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -310,14 +311,22 @@ static int put_kind(struct info *info, const struct out_list *list, struct each 
 
 int info_objects(struct info *info)
 {
-	struct each sections = { info, TARN_OBJECT_SECTION, put_section, 0 };
-	struct each arenas = { info, TARN_OBJECT_ARENA, put_arena, 0 };
-	struct each latests = { info, TARN_OBJECT_LATEST, put_latest, 0 };
-	struct each structs = { info, TARN_OBJECT_STRUCT, put_struct, 0 };
-	int r = put_kind(info, &info_section_list, &sections);
-	int of_arenas = put_kind(info, &info_arena_list, &arenas);
-	int of_latests = put_kind(info, &info_latest_list, &latests);
-	int of_structs = put_kind(info, &info_struct_list, &structs);
+	struct {
+		const struct out_list *list;
+		struct each each;
+	} kinds[] = {
+		{ &info_section_list, { info, TARN_OBJECT_SECTION, put_section, 0 } },
+		{ &info_arena_list, { info, TARN_OBJECT_ARENA, put_arena, 0 } },
+		{ &info_latest_list, { info, TARN_OBJECT_LATEST, put_latest, 0 } },
+		{ &info_struct_list, { info, TARN_OBJECT_STRUCT, put_struct, 0 } },
+		{ &info_holder_list, { info, TARN_OBJECT_TOPIC, info_topic, 0 } },
+	};
+	int r = 0;
 
-	return r < 0 ? r : of_arenas < 0 ? of_arenas : of_latests < 0 ? of_latests : of_structs;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		int of_kind = put_kind(info, kinds[i].list, &kinds[i].each);
+
+		r = r < 0 ? r : of_kind;
+	}
+	return r;
 }

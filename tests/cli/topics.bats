@@ -148,6 +148,33 @@ lines_in() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 	tarn rm "$P" --yes
 }
 
+@test "info says for which process how many messages of a topic stay" {
+	tarn pub -l 4096 "$P/small" a
+	run -0 tarn info "$P"
+	[[ $output != *HOLDS-UP* ]]
+	tarn echo --lossless "$P/small" >got 3>&- &
+	local echo=$! pub
+	tarn pub -w 1 -t 20 "$P/small" b
+	until_true lines_in got 1
+	until_true sh -c "tarn info $P -J | jq -e '.items[0].topic_holders == []'" # it has taken all
+	kill -STOP "$echo"
+	tarn pub -t 20 "$P/small" c c c c c c c c
+	run -0 tarn info "$P" -J
+	json ".items[0].topic_holders | length == 1 and (.[0] | .topic == \"small\" and .pid == $echo and
+	      .kept == 8 and .policy == \"lossless\" and .holds_up == null and .holds_up_pid == null)"
+	tarn pub -c 0 "$P/small" c 3>&- 2>/dev/null &
+	pub=$!
+	until_true sh -c "tarn topics $P/small | grep -q waits"
+	run -0 tarn info "$P/small"
+	[[ $output =~ small\ +$echo\ +tarn\ +alive\ +lossless\ +[0-9]+\ +$pub\ \(tarn\) ]]
+	run -0 tarn info "$P" -J
+	json ".items[0].topic_holders | length == 1 and (.[0] | .pid == $echo and .command == \"tarn\" and
+	      .state == \"alive\" and .kept > 30 and .holds_up == \"$pub (tarn)\" and .holds_up_pid == $pub)"
+	kill -9 "$pub" "$echo"
+	wait "$pub" "$echo" || true
+	tarn rm "$P" --yes
+}
+
 @test "topics tells what a lossy subscriber missed" {
 	tarn pub -l 4096 "$P/small" a
 	tarn echo "$P/small" >got 2>err 3>&- &
