@@ -82,8 +82,8 @@ static const struct out_col subscriber_cols[] = {
 	{ "command", "COMMAND", OUT_TEXT, "the name of its program", false },
 	{ "state", "STATE", OUT_TEXT, "alive or dead", false },
 	{ "policy", "POLICY", OUT_TEXT,
-	  "lossless; lossy, which holds nobody up but by what it holds in place; or coming: it is "
-	  "just opening",
+	  "lossless; lossy, which holds nobody up but by what it holds in place; latest, which is "
+	  "lossy, and takes of each publisher the newest alone; or coming: it is just opening",
 	  false },
 	{ "kept", "HELD", OUT_COUNT,
 	  "messages that are kept for it: not taken yet, or held in place; counted by "
@@ -219,9 +219,10 @@ static void put_subscriber(struct topics *t, const struct tarn_topic_user *user)
 	put_who(t, user);
 	out_text(&t->out, "state", user->alive ? "alive" : "dead");
 	out_text(&t->out, "policy",
-		 user->role == TARN_TOPIC_TAKES_ALL     ? "lossless"
-		 : user->role == TARN_TOPIC_TAKES_LOSSY ? "lossy"
-							: "coming");
+		 user->role == TARN_TOPIC_TAKES_ALL      ? "lossless"
+		 : user->role == TARN_TOPIC_TAKES_LOSSY  ? "lossy"
+		 : user->role == TARN_TOPIC_TAKES_LATEST ? "latest"
+							 : "coming");
 	out_number(&t->out, "kept", user->kept);
 	out_number(&t->out, "missed", user->missed);
 }

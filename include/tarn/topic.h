@@ -385,7 +385,8 @@ enum tarn_topic_role {
 	TARN_TOPIC_PUBLISHES = 1,
 	TARN_TOPIC_COMES = 2, /* a subscriber that is just opening: it needs all that is there */
 	TARN_TOPIC_TAKES_ALL = 3,
-	TARN_TOPIC_TAKES_LOSSY = 4, /* the newest alone, too */
+	TARN_TOPIC_TAKES_LOSSY = 4,
+	TARN_TOPIC_TAKES_LATEST = 5, /* lossy, of each publisher the newest alone */
 };
 
 /* A publisher or subscriber of a topic, as others see it. */

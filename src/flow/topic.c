@@ -441,7 +441,7 @@ uint32_t tarn__topic_subscribers(struct topic *topic)
 			/* acquire: where it begins was stored before that it has come */
 			uint32_t how = atomic_load_explicit(&seat->value, memory_order_acquire);
 
-			count += how == LOSSLESS || how == LOSSY;
+			count += how == LOSSLESS || is_lossy(how);
 		}
 	}
 	return count;

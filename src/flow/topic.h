@@ -57,7 +57,7 @@
  *   how subscribed   low = 0                          low > 0
  *   COMING           needs all                        needs all
  *   LOSSLESS         needs all                        needs what lies at low, and all behind
- *   LOSSY            needs nothing                    holds what lies at low; it, and all behind
+ *   LOSSY, LATEST    needs nothing                    holds what lies at low; it, and all behind
  *
  * Ordering, besides that of prim.h:
  *   T1 -> T2  make_visible() stores number; who looks at a message loads it, then the rest
@@ -118,7 +118,13 @@ static_assert(LANE_SIZE_MAX < POS_MAX, "positions begin at capacity");
 #define NUMBER_SKIP (UINT64_C(1) << 63)
 
 /* seat_shm.value of a subscriber */
-enum { SUBSCRIBES_NOT = 0, COMING = 1, LOSSLESS = 2, LOSSY = 3 };
+enum { SUBSCRIBES_NOT = 0, COMING = 1, LOSSLESS = 2, LOSSY = 3, LATEST = 4 };
+
+/* Does who subscribes so need nothing but what it holds? */
+static inline bool is_lossy(uint32_t how)
+{
+	return how == LOSSY || how == LATEST;
+}
 
 struct topic_shm {
 	uint32_t magic;

@@ -274,7 +274,8 @@ static void has_come(struct tarn_subscriber *subscriber)
 	if (topic->seat == UINT32_MAX)
 		return;
 	/* seq_cst: the lows are stored before, and then it is looked who sleeps */
-	(void)atomic_exchange_explicit(&topic->prim.seats[topic->seat].value, subscriber->how,
+	(void)atomic_exchange_explicit(&topic->prim.seats[topic->seat].value,
+				       subscriber->latest ? LATEST : subscriber->how,
 				       memory_order_seq_cst);
 	tarn__topic_wake(&topic->prim.seats[topic->seat].token); /* who was held up by its coming */
 	tarn__prim_ring(&topic->prim, INT32_MAX);

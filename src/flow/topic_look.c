@@ -81,6 +81,7 @@ static enum tarn_topic_role role_of(uint32_t how)
 {
 	return how == LOSSLESS ? TARN_TOPIC_TAKES_ALL
 	       : how == LOSSY  ? TARN_TOPIC_TAKES_LOSSY
+	       : how == LATEST ? TARN_TOPIC_TAKES_LATEST
 			       : TARN_TOPIC_COMES;
 }
 
@@ -102,7 +103,7 @@ static uint64_t need_of(const struct view *view, uint32_t i, uint32_t at)
 
 	if (how == COMING)
 		return 0;
-	return how == SUBSCRIBES_NOT || (how == LOSSY && low == 0) ? UINT64_MAX : low;
+	return how == SUBSCRIBES_NOT || (is_lossy(how) && low == 0) ? UINT64_MAX : low;
 }
 
 /* How many messages of lane @at are kept for subscriber @i. */

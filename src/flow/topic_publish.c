@@ -261,7 +261,7 @@ static bool needs_below(struct tarn_publisher *publisher, uint32_t i, uint64_t o
 
 	if (how == COMING)
 		return true;
-	return low < oldest && (how == LOSSLESS || (how == LOSSY && low != 0));
+	return low < oldest && (how == LOSSLESS || (is_lossy(how) && low != 0));
 }
 
 /* Does nobody need what lies below @oldest? Who is dead is got up from his seat. */
@@ -712,7 +712,7 @@ int tarn_publisher_blocker(struct tarn_publisher *publisher, struct tarn_topic_b
 		.subscriber = publisher->blocker,
 		.member = id,
 		.pid = who.pid,
-		.lossy = atomic_load_explicit(&seat->value, memory_order_relaxed) == LOSSY,
+		.lossy = is_lossy(atomic_load_explicit(&seat->value, memory_order_relaxed)),
 	};
 	return 0;
 }

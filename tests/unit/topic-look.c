@@ -183,6 +183,38 @@ static void what_a_lossy_one_misses_is_said(void **state)
 	assert_int_equal(users[1].missed, 0);
 }
 
+static void who_wants_the_newest_alone_is_said(void **state)
+{
+	struct tarn_topic_blocker blocker;
+	struct tarn_message message;
+	struct tarn_topic_stat stat;
+	int r = 0;
+
+	(void)state;
+	open_both(TARN_TOPIC_LATEST);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(publish(), 0);
+	look(2);
+	assert_int_equal(users[1].role, TARN_TOPIC_TAKES_LATEST);
+	assert_int_equal(users[1].kept, 0);
+	assert_int_equal(tarn_topic_stat(region, "news", &stat), 0);
+	assert_int_equal(stat.subscribers, 1);
+	assert_int_equal(tarn_subscriber_hold(subscriber, &message), 0);
+	assert_int_equal(message.number, 10);
+	look(2);
+	assert_int_equal(users[1].kept, 1);
+	for (int i = 0; i < 1000 && r == 0; i++) /* it is in the way by what it holds */
+		r = publish();
+	assert_int_equal(r, -EAGAIN);
+	look(2);
+	assert_int_equal(users[0].held_up_by, 0);
+	assert_int_equal(tarn_publisher_blocker(publisher, &blocker), 0);
+	assert_true(blocker.lossy);
+	assert_memory_equal(message.data, "12345678", 8);
+	assert_int_equal(tarn_subscriber_release(subscriber, &message), 0);
+	assert_int_equal(publish(), 0);
+}
+
 static int subscribe_and_die(void)
 {
 	struct tarn_subscriber *mine;
@@ -236,6 +268,7 @@ int main(void)
 		TEST(who_is_slow_is_named),
 		TEST(nobody_is_named_before_it_is_so),
 		TEST(what_a_lossy_one_misses_is_said),
+		TEST(who_wants_the_newest_alone_is_said),
 		TEST(the_dead_are_dead),
 		TEST(it_ends_when_told_to),
 	};
