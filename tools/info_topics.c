@@ -22,8 +22,8 @@ static const struct out_col holder_cols[] = {
 	{ "state", "STATE", OUT_TEXT,
 	  "alive, or dead: then a publisher that needs the room takes it", false },
 	{ "policy", "POLICY", OUT_TEXT,
-	  "lossless; lossy, for which only stays what it holds in place; or coming: it is just "
-	  "opening",
+	  "lossless; lossy or latest, for which only stays what it holds in place; or coming: it "
+	  "is just opening",
 	  false },
 	{ "kept", "HELD", OUT_COUNT,
 	  "messages that are kept for it: not taken yet, or held in place; counted by "
@@ -99,9 +99,10 @@ static void put_holder(struct info *info, const char *topic, const struct tarn_t
 	out_text(out, "command", named.comm[0] != '\0' ? named.comm : NULL);
 	out_text(out, "state", user->alive ? "alive" : "dead");
 	out_text(out, "policy",
-		 user->role == TARN_TOPIC_TAKES_ALL     ? "lossless"
-		 : user->role == TARN_TOPIC_TAKES_LOSSY ? "lossy"
-							: "coming");
+		 user->role == TARN_TOPIC_TAKES_ALL      ? "lossless"
+		 : user->role == TARN_TOPIC_TAKES_LOSSY  ? "lossy"
+		 : user->role == TARN_TOPIC_TAKES_LATEST ? "latest"
+							 : "coming");
 	out_number(out, "kept", user->kept);
 	if (publisher == NULL)
 		return;
