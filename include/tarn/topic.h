@@ -44,9 +44,10 @@
  * names; each subscriber acknowledges in memory that it alone writes. All other calls are the same,
  * across containers too, where they share the directory. What differs:
  *
- *   - A subscriber holds a publisher up for patience_ns, if at all, and is lossy from then on; its
- *     user is waited for again after 16 times that. Whatever a subscriber writes, or does to what
- *     it has mapped, it delays nobody else, and its publisher by a system call a message at most.
+ *   - A subscriber holds a publisher up for patience_ns of each 16 times that, if at all; past that
+ *     it is lossy, and its user is waited for again after 16 times that. Whatever a subscriber
+ *     writes, or does to what it has mapped, it delays nobody else, and its publisher by a system
+ *     call a message at most.
  *   - A subscriber may be passed over while it holds a message in place:
  *     tarn_subscriber_release() says so. It believes nothing that it has not checked, so a
  *     publisher can lie in its own messages, and no more.
@@ -57,6 +58,9 @@
  *     far as it is still there; what is not counts as missed.
  *   - member of a message is 0: tarn_subscriber_peer() tells who a publisher is.
  *     TARN_TOPIC_EXISTING means nothing, for such a topic is not made; the directory must be there.
+ *   - A message that is larger than the buffer (-ENOBUFS) is the next one still of its publisher,
+ *     and keeps those of others from nobody; one that is smaller than the type is damage.
+ *   - The directory is to be writable for those that publish, and nobody else, or sticky, as /tmp.
  *   - Each handle has a thread of its own, which gets no signals.
  * Memory:    as above, and two pages for each pair of publisher and subscriber.
  */
@@ -355,7 +359,8 @@ TARN_API TARN_NODISCARD int tarn_subscriber_stat(struct tarn_subscriber *subscri
 
 /**
  * tarn_subscriber_peer - who publishes at place @publisher, as the kernel vouches.
- * Return: 0, -ENOENT (nobody does), -EOPNOTSUPP (the topic is in a region: tarn_member_stat()).
+ * Return: 0, -ENOENT (nobody does), -EOPNOTSUPP (the topic is in a region: tarn_member_stat()),
+ *   -EBUSY (the handle was inherited over fork()).
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_subscriber_peer(struct tarn_subscriber *subscriber,

@@ -8,6 +8,8 @@
 
 #include "flow/apart.h"
 
+enum { PARTING_MAX = 16 };
+
 /* --- who ----------------------------------------------------------------------------------- */
 
 static int copy_ids(const uint32_t *from, uint32_t count, uint32_t **ret_to)
@@ -53,19 +55,52 @@ static bool among(const uint32_t *ids, uint32_t count, uint32_t id)
 	return i < count;
 }
 
+/* Is @id what all have here whom this user namespace does not know? @map: uid_map or gid_map. */
+static bool is_unknown(uint32_t id, const char *overflow, const char *map)
+{
+	char text[64];
+	unsigned inside, outside, count;
+	bool told = tarn__plat_read_text(overflow, text, sizeof(text)) > 0;
+
+	if (id != (told ? strtoul(text, NULL, 10) : 65534))
+		return false;
+	/* where all are known it is one as any other */
+	return tarn__plat_read_text(map, text, sizeof(text)) <= 0 ||
+	       sscanf(text, "%u %u %u", &inside, &outside, &count) != 3 || count != UINT32_MAX;
+}
+
+static bool is_unknown_user(uint32_t uid)
+{
+	return is_unknown(uid, "/proc/sys/kernel/overflowuid", "/proc/self/uid_map");
+}
+
+static bool is_unknown_group(uint32_t gid)
+{
+	return is_unknown(gid, "/proc/sys/kernel/overflowgid", "/proc/self/gid_map");
+}
+
+static bool is_in_group(const struct apart_peers *peers, int sock, const struct tarn_peer *who)
+{
+	for (uint32_t i = 0; i < peers->group_count; i++) {
+		uint32_t gid = peers->groups[i];
+
+		if ((gid == who->gid || tarn__plat_in_group(sock, gid) > 0) &&
+		    !is_unknown_group(gid))
+			return true;
+	}
+	return false;
+}
+
 bool tarn__apart_lets_in(const struct apart_peers *peers, int sock, struct tarn_peer *ret_who)
 {
 	if (tarn__plat_peercred(sock, &ret_who->pid, &ret_who->uid, &ret_who->gid) < 0 ||
 	    ret_who->uid == UINT32_MAX) /* the kernel does not know */
 		return false;
-	if (peers->anybody || ret_who->uid == tarn__plat_euid() ||
-	    among(peers->users, peers->user_count, ret_who->uid) ||
-	    among(peers->groups, peers->group_count, ret_who->gid))
+	if (peers->anybody || is_in_group(peers, sock, ret_who))
 		return true;
-	for (uint32_t i = 0; i < peers->group_count; i++)
-		if (tarn__plat_in_group(sock, peers->groups[i]) > 0)
-			return true;
-	return false;
+	return (ret_who->uid == tarn__plat_euid() ||
+		among(peers->users, peers->user_count, ret_who->uid)) &&
+	       !is_unknown_user(ret_who->uid);
 }
 
 /* --- where --------------------------------------------------------------------------------- */
@@ -134,42 +169,47 @@ uint64_t tarn__apart_lane_bytes(uint64_t capacity, uint32_t type_size)
 	return sizeof(struct lane_shm) + capacity + type_size;
 }
 
+uint32_t tarn__hello_check(const struct hello_shm *hello)
+{
+	uint32_t hash = tarn__fnv32(hello, offsetof(struct hello_shm, check), TARN__FNV32_BASIS);
+
+	return tarn__fnv32(&hello->token, sizeof(*hello) - offsetof(struct hello_shm, token), hash);
+}
+
 /* --- what a peer may have sent --------------------------------------------------------------- */
 
-struct parting {
-	unsigned count;
-	int fds[TARN__FDS_MAX];
-};
+static _Atomic uint32_t parting; /* threads that close something */
 
 static void *part(void *arg)
 {
-	struct parting *parting = arg;
-
-	for (unsigned i = 0; i < parting->count; i++)
-		tarn__plat_close(parting->fds[i]);
-	free(parting);
+	tarn__plat_close((int)(intptr_t)arg);
+	/* relaxed: it is counted, and nothing else */
+	atomic_fetch_sub_explicit(&parting, 1, memory_order_relaxed);
 	return NULL;
 }
 
 /* To close the last descriptor of a file may wait for as long as who made it likes: a TCP socket
- * that lingers, a file system that its user serves. So it is done where nobody waits. */
-void tarn__apart_drop_fds(const int *fds, unsigned count)
+ * that lingers, a file system that its user serves. So what a peer may have sent along is dropped
+ * where nobody waits; and past some such peers it stays. */
+static void close_aside(int sock)
 {
-	struct parting *parting = count > 0 ? malloc(sizeof(*parting)) : NULL;
-
-	if (parting == NULL)
-		return; /* they stay */
-	parting->count = count;
-	memcpy(parting->fds, fds, count * sizeof(*fds));
-	if (tarn__plat_thread_leave(part, parting) < 0)
-		free(parting);
+	/* relaxed, both: as above */
+	if (atomic_fetch_add_explicit(&parting, 1, memory_order_relaxed) < PARTING_MAX &&
+	    tarn__plat_thread_leave(part, (void *)(intptr_t)sock) == 0)
+		return;
+	atomic_fetch_sub_explicit(&parting, 1, memory_order_relaxed);
 }
 
-void tarn__apart_hang_up(int sock)
+void tarn__apart_hang_up(int *sock)
 {
+	int closed = *sock;
+
+	*sock = -1; /* before another file can have its number, for a child of fork() */
+	if (closed < 0)
+		return;
 	/* Shut, so that no more can come; what lies there unread may be descriptors. */
-	if (tarn__plat_shut(sock) < 0 || tarn__plat_unread(sock) > 0)
-		tarn__apart_drop_fds(&sock, 1);
+	if (tarn__plat_shut(closed, true) < 0 || tarn__plat_unread(closed) > 0)
+		close_aside(closed);
 	else
-		tarn__plat_close(sock);
+		tarn__plat_close(closed);
 }

@@ -7,7 +7,8 @@
  * the publisher lets in (the kernel says who it is), gets one packet and three descriptors, and
  * that is all that ever goes over the socket:
  *
- *     magic u32, version u32, type_size u32, check u32 (FNV-1a of the three before)
+ *     magic u32, version u32, type_size u32, check u32 (FNV-1a of all the rest), token u64, the
+ *     topic's name in 64 bytes
  *     lane    the publisher's lane as topic.h draws it, its lows unused; behind it at the next
  *             line the description, type_size bytes. Written by the publisher alone
  *     bell    a page: a word that the subscriber sleeps on. Written by the publisher alone
@@ -34,8 +35,9 @@
  * Each handle has a thread, which opens the door to others, or looks for publishers; it is in
  * nobody's way, and the handle's owner reads what it leaves:
  *
- *   door   a pair's pages lie at a fixed place, which has zeros while it is nobody's. The thread
- *          replaces them by mmap(), at once for the owner, who needs no lock
+ *   door   a pair's pages lie at a fixed place, and stay when it leaves: they are handed to the
+ *          next of the same user, or replaced by mmap(), at once for the owner, who needs no lock.
+ *          generations say whether anybody is there
  *   scout  a pair is the owner's from THERE on, until it says DONE; the thread says GONE beside
  *
  * Ordering, besides that of topic.h:
@@ -70,11 +72,14 @@ enum {
 /* ack_shm.sleep; the rest of it counts */
 enum { SLEEPS = 1, SLEEPS_FENCED = 2, SLEEP_STEP = 4 };
 
+/* Token and name say of which socket it is: who may write the directory may name it anew. */
 struct hello_shm {
 	uint32_t magic;
 	uint32_t version;
 	uint32_t type_size;
-	uint32_t check; /* FNV-1a of all before it */
+	uint32_t check; /* FNV-1a of all of it but this */
+	uint64_t token;
+	char name[64]; /* NUL-padded */
 };
 
 struct ack_shm {
@@ -90,8 +95,12 @@ struct bell_shm {
 	_Atomic uint32_t bell;
 };
 
-static_assert(sizeof(struct hello_shm) == 16, "layout");
+static_assert(sizeof(struct hello_shm) == 88, "layout");
 static_assert(offsetof(struct hello_shm, type_size) == 8, "layout");
+static_assert(offsetof(struct hello_shm, check) == 12, "layout");
+static_assert(offsetof(struct hello_shm, token) == 16, "layout");
+static_assert(offsetof(struct hello_shm, name) == 24, "layout");
+static_assert(sizeof(((struct hello_shm *)0)->name) > TARN_TOPIC_NAME_MAX, "room for a name");
 static_assert(offsetof(struct ack_shm, how) == 64, "layout");
 static_assert(offsetof(struct ack_shm, token) == 68, "layout");
 static_assert(offsetof(struct ack_shm, sleep) == 128, "layout");
@@ -118,11 +127,10 @@ void tarn__apart_path(char path[APART_PATH_MAX], int dir, const char *name, uint
 		      bool hidden);
 /* Is @entry the name of a publisher's socket of topic @name? */
 bool tarn__apart_token(const char *entry, const char *name, uint64_t *ret_token);
-/* Nothing is to come from @sock: shut, and closed where that cannot wait for what a peer has sent
- * along. */
-void tarn__apart_hang_up(int sock);
-/* Descriptors of whatever kind, from a peer: closed, by a thread if need be. */
-void tarn__apart_drop_fds(const int *fds, unsigned count);
+/* Hang up, and close *@sock, which is -1 from then on, where that cannot wait for what the peer has
+ * sent along; else a thread does. */
+void tarn__apart_hang_up(int *sock);
+uint32_t tarn__hello_check(const struct hello_shm *hello);
 /* Bytes of a lane's memfd. */
 uint64_t tarn__apart_lane_bytes(uint64_t capacity, uint32_t type_size);
 

@@ -27,15 +27,20 @@
 
 enum {
 	PLACES = TARN_TOPIC_SUBSCRIBERS_MAX,
-	VAIN_MAX = 64,  /* wakes in a row that nobody slept for */
-	ADMIT_MAX = 64, /* at once: then it is looked who has left */
+	VAIN_MAX = 64,   /* wakes in a row that nobody slept for */
+	ADMIT_MAX = 64,  /* at once: then it is looked who has left */
+	UNSENT_MAX = 16, /* places of one user that has not received what it was sent */
+	NAMES_TRIED = 4,
 	COOL_DOWN = 16, /* times patience, after which a user is waited for again */
 };
 
 /* The thread's. */
 struct place {
-	int sock; /* -1: it is nobody's */
+	int sock;  /* -1: it is nobody's */
+	bool left; /* ... it is, but has not received what it was sent, which is ours still */
 	struct tarn_peer who;
+	int ack, bell; /* its pages; they stay for the next of the same user. -1: it has none */
+	uint32_t pages_of;
 };
 
 /* The publisher's. */
@@ -43,8 +48,10 @@ struct note {
 	uint32_t generation;
 	uint32_t rung; /* sleep, for which the bell was rung */
 	uint32_t vain;
-	bool left;     /* it is waited for no more */
-	int64_t since; /* when it was first in the way; 0: it is not */
+	bool left;      /* it is waited for no more */
+	int64_t since;  /* when it was first in the way; 0: it is not */
+	int64_t window; /* since when spent is counted */
+	int64_t spent;  /* for how long it has been in the way */
 	int64_t quiet_until;
 };
 
@@ -64,7 +71,8 @@ struct door {
 	int64_t patience_ns;
 	uint32_t type_size;
 	size_t page;
-	unsigned char *pages;                 /* of place i: ack at 2i, bell at 2i + 1 */
+	unsigned char *pages; /* of place i: ack at 2i, bell at 2i + 1 */
+	_Atomic bool ends;
 	_Atomic uint32_t count;               /* places from 0 on that are or were taken */
 	_Atomic uint32_t arrivals;            /* changes when there is another */
 	_Atomic uint32_t generations[PLACES]; /* odd: somebody is there */
@@ -89,30 +97,36 @@ static inline struct bell_shm *bell_at(const struct door *door, uint32_t i)
 
 /* --- the thread ---------------------------------------------------------------------------- */
 
-/* Zeros at a pair's place. */
-static void clear_pages(const struct door *door, uint32_t i)
+static bool is_there(const struct door *door, uint32_t i)
 {
-	void *at;
-
-	/* If that fails the old ones stay: generation says that they mean nothing. */
-	(void)tarn__plat_mmap(ack_at(door, i), 2 * door->page, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0, &at);
+	/* relaxed: this thread alone changes it */
+	return atomic_load_explicit(&door->generations[i], memory_order_relaxed) % 2 == 1;
 }
 
+/* It is gone; what is there says nothing any more. What it has not received is charged to us until
+ * the kernel has dropped it, so its place stays taken until then. */
 static void leave(struct door *door, uint32_t i)
 {
+	const struct ack_shm nobody = { .pad = { 0 } };
+	struct place *place = &door->places[i];
+
 	pthread_mutex_lock(&door->mutex);
-	tarn__apart_hang_up(door->places[i].sock);
-	door->places[i].sock = -1;
-	/* relaxed: this thread alone changes it, and what lies there says nothing any more */
-	if (atomic_load_explicit(&door->generations[i], memory_order_relaxed) % 2 == 1)
+	if (is_there(door, i)) /* relaxed: see above */
 		atomic_fetch_add_explicit(&door->generations[i], 1, memory_order_relaxed);
-	clear_pages(door, i);
+	/* one that died asleep is not to be looked at with each message */
+	(void)tarn__plat_pwrite(place->ack, &nobody, sizeof(nobody), 0);
+	if (tarn__plat_unsent(place->sock) > 0) {
+		place->left = true;
+		(void)tarn__plat_shut(place->sock, true);
+	} else {
+		place->left = false;
+		tarn__apart_hang_up(&place->sock);
+	}
 	pthread_mutex_unlock(&door->mutex);
 }
 
 /* A page of its own for a pair, at @at. 0 and its descriptor. */
-static int make_page(const char *name, void *at, int prot, uint32_t how, int *ret_fd)
+static int make_page(const char *name, void *at, int prot, int *ret_fd)
 {
 	const unsigned seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 	int fd = tarn__plat_memfd(name, MFD_ALLOW_SEALING), r;
@@ -121,10 +135,6 @@ static int make_page(const char *name, void *at, int prot, uint32_t how, int *re
 	if (fd < 0)
 		return fd;
 	r = tarn__plat_fallocate(fd, 0, APART_PAGE);
-	if (r == 0 && how != SUBSCRIBES_NOT &&
-	    tarn__plat_pwrite(fd, &how, sizeof(how), offsetof(struct ack_shm, how)) !=
-		    (ssize_t)sizeof(how))
-		r = -EIO;
 	if (r == 0)
 		r = tarn__plat_mmap(at, APART_PAGE, prot, MAP_SHARED | MAP_FIXED, fd, 0, &mapped);
 	if (r == 0)
@@ -137,69 +147,106 @@ static int make_page(const char *name, void *at, int prot, uint32_t how, int *re
 	return r;
 }
 
-static int send_hello(const struct door *door, int sock, int bell, int ack)
+static void drop_pages(struct place *place)
 {
-	const int fds[APART_FDS] = { door->lane_fd, bell, ack };
-	struct hello_shm hello = { .magic = HELLO_MAGIC,
-				   .version = HELLO_VERSION,
-				   .type_size = door->type_size };
-	ssize_t n;
+	int ack = place->ack, bell = place->bell;
 
-	hello.check = tarn__fnv32(&hello, offsetof(struct hello_shm, check), TARN__FNV32_BASIS);
-	n = tarn__plat_send_fds(sock, &hello, sizeof(hello), fds, APART_FDS);
-	return n == (ssize_t)sizeof(hello) ? 0 : n < 0 ? (int)n : -EPIPE;
-}
-
-/* Pages, then the packet. */
-static int make_pair(struct door *door, uint32_t i, int sock)
-{
-	int ack = -1, bell = -1;
-	int r = make_page("tarn-ack", ack_at(door, i), PROT_READ, COMING, &ack);
-
-	if (r == 0)
-		r = make_page("tarn-bell", bell_at(door, i), PROT_READ | PROT_WRITE, SUBSCRIBES_NOT,
-			      &bell);
-	if (r == 0) {
-		/* A1 <> A2, both: before it looks at oldest */
-		atomic_fetch_add_explicit(&door->generations[i], 1, memory_order_seq_cst);
-		tarn__raise32(&door->count, i + 1);
-		r = send_hello(door, sock, bell, ack);
-	}
+	place->ack = place->bell = -1; /* before another file can have their numbers */
 	tarn__plat_close(ack);
 	tarn__plat_close(bell);
+}
+
+/* Pages for user @uid at place @i: those that one of the same had before, which it may have kept,
+ * so that who comes and goes for ever has no more of our memory than its places; else new ones. */
+static int have_pages(struct door *door, uint32_t i, uint32_t uid)
+{
+	struct place *place = &door->places[i];
+	struct ack_shm fresh = { .pad = { 0 } };
+	int r = 0;
+
+	if (place->ack < 0 || place->bell < 0 || place->pages_of != uid) {
+		drop_pages(place);
+		r = make_page("tarn-ack", ack_at(door, i), PROT_READ, &place->ack);
+		if (r == 0)
+			r = make_page("tarn-bell", bell_at(door, i), PROT_READ | PROT_WRITE,
+				      &place->bell);
+		if (r < 0)
+			drop_pages(place);
+		place->pages_of = uid;
+	}
+	atomic_init(&fresh.how, COMING);
+	if (r == 0 &&
+	    tarn__plat_pwrite(place->ack, &fresh, sizeof(fresh), 0) != (ssize_t)sizeof(fresh))
+		r = -EIO;
 	return r;
 }
 
-/* A place for user @uid, or PLACES. */
-static uint32_t find_place(const struct door *door, uint32_t uid)
+static int send_hello(const struct door *door, uint32_t i)
 {
-	uint32_t free = PLACES, of_user = 0;
+	const struct place *place = &door->places[i];
+	const int fds[APART_FDS] = { door->lane_fd, place->bell, place->ack };
+	struct hello_shm hello = { .magic = HELLO_MAGIC,
+				   .version = HELLO_VERSION,
+				   .type_size = door->type_size,
+				   .token = door->token };
+	ssize_t n;
 
-	for (uint32_t i = 0; i < PLACES; i++) {
-		if (door->places[i].sock < 0 && free == PLACES)
-			free = i;
-		of_user += door->places[i].sock >= 0 && door->places[i].who.uid == uid;
-	}
-	return of_user < APART_PER_USER ? free : PLACES;
+	memcpy(hello.name, door->name, strlen(door->name));
+	hello.check = tarn__hello_check(&hello);
+	n = tarn__plat_send_fds(place->sock, &hello, sizeof(hello), fds, APART_FDS);
+	return n == (ssize_t)sizeof(hello) ? 0 : n < 0 ? (int)n : -EPIPE;
 }
 
+/* A place for user @uid, or PLACES: one that had such a user before, if there is one, else one that
+ * nobody has had. Who has not received what it was sent, which the kernel counts as ours, may have
+ * few. */
+static uint32_t find_place(const struct door *door, uint32_t uid)
+{
+	uint32_t same = PLACES, fresh = PLACES, other = PLACES, of_user = 0, unsent = 0;
+
+	for (uint32_t i = 0; i < PLACES; i++) {
+		const struct place *place = &door->places[i];
+
+		if (place->sock >= 0) {
+			of_user += place->who.uid == uid;
+			unsent += place->who.uid == uid && tarn__plat_unsent(place->sock) > 0;
+			continue;
+		}
+		if (place->ack < 0)
+			fresh = fresh == PLACES ? i : fresh;
+		else if (place->pages_of == uid)
+			same = same == PLACES ? i : same;
+		else
+			other = other == PLACES ? i : other;
+	}
+	if (of_user >= APART_PER_USER || unsent >= UNSENT_MAX)
+		return PLACES;
+	return same != PLACES ? same : fresh != PLACES ? fresh : other;
+}
+
+/* Pages, then the packet. */
 static void admit(struct door *door, int sock)
 {
 	struct tarn_peer who;
 	uint32_t i = PLACES;
 
 	/* Nothing is taken from it, and what came with what it sent is not ours to close. */
-	if (tarn__apart_lets_in(&door->peers, sock, &who) && tarn__plat_shut(sock) == 0 &&
+	if (tarn__apart_lets_in(&door->peers, sock, &who) && tarn__plat_shut(sock, false) == 0 &&
 	    tarn__plat_unread(sock) == 0)
 		i = find_place(door, who.uid);
-	if (i == PLACES) {
-		tarn__apart_hang_up(sock);
+	if (i == PLACES || have_pages(door, i, who.uid) < 0) {
+		tarn__apart_hang_up(&sock);
 		return;
 	}
 	pthread_mutex_lock(&door->mutex);
-	door->places[i] = (struct place){ .sock = sock, .who = who };
+	door->places[i].sock = sock;
+	door->places[i].left = false;
+	door->places[i].who = who;
 	pthread_mutex_unlock(&door->mutex);
-	if (make_pair(door, i, sock) < 0) {
+	/* A1 <> A2, both: before it looks at oldest */
+	atomic_fetch_add_explicit(&door->generations[i], 1, memory_order_seq_cst);
+	tarn__raise32(&door->count, i + 1);
+	if (send_hello(door, i) < 0) {
 		leave(door, i);
 		return;
 	}
@@ -225,33 +272,53 @@ static bool admit_all(struct door *door)
 	return true;
 }
 
+/* What to wait for. True: some have left, and not received what they were sent. */
+static bool gather(struct door *door, uint32_t count, bool shut)
+{
+	bool some = false;
+
+	door->polls[0] = (struct tarn__poll){ .fd = door->quit, .wanted = POLLIN };
+	door->polls[1] = (struct tarn__poll){ .fd = shut ? -1 : door->listener, .wanted = POLLIN };
+	for (uint32_t i = 0; i < count; i++) {
+		struct place *place = &door->places[i];
+
+		if (place->sock >= 0 && place->left)
+			leave(door, i);
+		some |= place->left;
+		door->polls[2 + i] = (struct tarn__poll){ .fd = place->left ? -1 : place->sock };
+	}
+	return some;
+}
+
 static void *run(void *arg)
 {
 	struct door *door = arg;
-	struct tarn__poll *polls = door->polls;
+	const struct tarn__poll *polls = door->polls;
 	int64_t shut_until = 0;
 
-	for (;;) {
+	/* relaxed: it is told by quit, too */
+	while (!atomic_load_explicit(&door->ends, memory_order_relaxed)) {
 		/* relaxed: this thread alone raises it */
 		uint32_t count = atomic_load_explicit(&door->count, memory_order_relaxed);
 		int64_t now = tarn__plat_now();
-		bool shut = now < shut_until;
+		bool shut = now < shut_until, some = gather(door, count, shut);
+		int r = tarn__plat_poll(door->polls, 2 + count,
+					shut || some ? now + BACK_OFF_NS : TARN_FOREVER);
 
-		polls[0] = (struct tarn__poll){ .fd = door->quit, .wanted = POLLIN };
-		polls[1] =
-			(struct tarn__poll){ .fd = shut ? -1 : door->listener, .wanted = POLLIN };
-		for (uint32_t i = 0; i < count; i++)
-			polls[2 + i] = (struct tarn__poll){ .fd = door->places[i].sock };
-		if (tarn__plat_poll(polls, 2 + count, shut ? shut_until : TARN_FOREVER) <= 0)
+		if (r < 0) /* as with a limit of no descriptors at all */
+			(void)tarn__plat_futex_wait(
+				&door->arrivals,
+				atomic_load_explicit(&door->arrivals, memory_order_relaxed),
+				now + SLICE_NS); /* relaxed: a nap */
+		if (r <= 0)
 			continue;
-		if (polls[0].found != 0)
-			return NULL;
 		for (uint32_t i = 0; i < count; i++)
 			if ((polls[2 + i].found & (POLLHUP | POLLERR)) != 0)
 				leave(door, i);
 		if (polls[1].found != 0 && !admit_all(door))
 			shut_until = now + BACK_OFF_NS;
 	}
+	return NULL;
 }
 
 /* --- open and close ------------------------------------------------------------------------ */
@@ -267,15 +334,18 @@ static void forked(struct tarn__forkable *self)
 	tarn__plat_close(door->quit);
 	tarn__plat_close(door->dir);
 	tarn__plat_close(door->lane_fd);
-	for (uint32_t i = 0; i < PLACES; i++)
+	for (uint32_t i = 0; i < PLACES; i++) {
 		tarn__plat_close(door->places[i].sock);
+		drop_pages(&door->places[i]);
+	}
 }
 
 static void give_up(struct door *door)
 {
-	for (uint32_t i = 0; i < PLACES; i++)
-		if (door->places[i].sock >= 0)
-			tarn__apart_hang_up(door->places[i].sock);
+	for (uint32_t i = 0; i < PLACES; i++) {
+		tarn__apart_hang_up(&door->places[i].sock);
+		drop_pages(&door->places[i]);
+	}
 	tarn__plat_close(door->listener);
 	tarn__plat_close(door->quit);
 	tarn__plat_close(door->dir);
@@ -287,7 +357,7 @@ static void free_door(struct door *door)
 	if (door->pages != NULL)
 		tarn__plat_munmap(door->pages, 2 * PLACES * door->page);
 	if (door->publisher->lane.shm != NULL)
-		tarn__plat_munmap(door->publisher->lane.shm, door->lane_bytes);
+		tarn__plat_munmap(door->publisher->lane.shm, (size_t)door->lane_bytes);
 	door->publisher->lane.shm = NULL;
 	tarn__apart_forget(&door->peers);
 	pthread_mutex_destroy(&door->mutex);
@@ -304,11 +374,12 @@ static int make_lane(struct door *door, uint64_t capacity, const struct tarn_typ
 
 	door->lane_bytes = tarn__apart_lane_bytes(capacity, door->type_size);
 	door->lane_fd = tarn__plat_memfd("tarn-lane", MFD_ALLOW_SEALING);
-	r = door->lane_fd < 0 ? door->lane_fd
-			      : tarn__plat_fallocate(door->lane_fd, 0, door->lane_bytes);
+	r = door->lane_bytes > SIZE_MAX / 2 ? -ENOMEM
+	    : door->lane_fd < 0             ? door->lane_fd
+				: tarn__plat_fallocate(door->lane_fd, 0, door->lane_bytes);
 	if (r == 0)
-		r = tarn__plat_mmap(NULL, door->lane_bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-				    door->lane_fd, 0, &base);
+		r = tarn__plat_mmap(NULL, (size_t)door->lane_bytes, PROT_READ | PROT_WRITE,
+				    MAP_SHARED, door->lane_fd, 0, &base);
 	if (r < 0)
 		return tarn__diag(diag, r, "topic %s: a lane of %" PRIu64 " bytes: %s", door->name,
 				  door->lane_bytes, strerror(-r));
@@ -330,7 +401,7 @@ static int make_lane(struct door *door, uint64_t capacity, const struct tarn_typ
 }
 
 /* Found by nobody before it listens. */
-static int listen_there(struct door *door, uint32_t mode, struct tarn_diag *diag)
+static int try_listen(struct door *door, uint32_t mode)
 {
 	char hidden[APART_PATH_MAX], path[APART_PATH_MAX];
 	int r = tarn__plat_random(&door->token, sizeof(door->token));
@@ -339,11 +410,26 @@ static int listen_there(struct door *door, uint32_t mode, struct tarn_diag *diag
 	tarn__apart_path(path, door->dir, door->name, door->token, false);
 	if (r == 0)
 		r = door->listener = tarn__plat_listen(hidden, mode);
-	if (r >= 0) {
-		r = tarn__plat_rename(hidden, path);
-		if (r < 0)
-			(void)tarn__plat_unlink(hidden);
+	if (r < 0)
+		return r;
+	tarn__plat_no_fds(door->listener);
+	r = tarn__plat_rename(hidden, path);
+	if (r < 0) {
+		(void)tarn__plat_unlink(hidden);
+		tarn__plat_close(door->listener);
+		door->listener = -1;
 	}
+	return r;
+}
+
+/* Another may be in the way of a name, on purpose: then by another one. */
+static int listen_there(struct door *door, uint32_t mode, struct tarn_diag *diag)
+{
+	int r = -EEXIST;
+
+	for (int tries = 0;
+	     tries < NAMES_TRIED && (r == -EEXIST || r == -EADDRINUSE || r == -EPERM); tries++)
+		r = try_listen(door, mode);
 	if (r >= 0)
 		return 0;
 	tarn__diag(diag, r, "topic %s: no socket in its directory: %s", door->name, strerror(-r));
@@ -407,7 +493,7 @@ int tarn__door_open(struct tarn_publisher *publisher, const char *name, uint64_t
 	door->page = tarn__plat_page_size();
 	door->dir = door->listener = door->quit = door->lane_fd = -1;
 	for (uint32_t i = 0; i < PLACES; i++)
-		door->places[i].sock = -1;
+		door->places[i] = (struct place){ .sock = -1, .ack = -1, .bell = -1 };
 	pthread_mutex_init(&door->mutex, NULL);
 	r = door->dir = tarn__apart_begin(name, opts, &door->peers);
 	if (r >= 0) {
@@ -435,6 +521,8 @@ void tarn__door_close(struct tarn_publisher *publisher)
 
 	tarn__fork_remove_other(&door->forkable);
 	if (!publisher->topic.stale) {
+		/* relaxed: quit tells it, or the next nap */
+		atomic_store_explicit(&door->ends, true, memory_order_relaxed);
 		(void)tarn__plat_eventfd_raise(door->quit);
 		tarn__plat_thread_join(door->thread);
 		remove_socket(door);
@@ -460,19 +548,22 @@ static struct note *note_of(struct door *door, uint32_t i)
 	return note;
 }
 
-static void ring(struct door *door, uint32_t i, uint32_t sleep)
+static void ring(struct door *door, uint32_t i)
 {
 	struct note *note = note_of(door, i);
 	_Atomic uint32_t *bell = &bell_at(door, i)->bell;
+	/* relaxed: once more, now that it is known whose it is */
+	uint32_t sleep = atomic_load_explicit(&ack_at(door, i)->sleep, memory_order_relaxed);
 
-	if (note == NULL || note->rung == sleep ||
+	if (note == NULL || (sleep & SLEEPS) == 0 || note->rung == sleep ||
 	    (note->quiet_until != 0 && tarn__plat_now() < note->quiet_until))
 		return;
 	note->rung = sleep;
 	note->quiet_until = 0;
 	/* seq_cst: whoever sleeps on the new value has looked after what was published */
 	atomic_fetch_add_explicit(bell, 1, memory_order_seq_cst);
-	if (tarn__plat_futex_wake(bell, INT32_MAX) > 0)
+	/* One sleeps there, if it is honest; others may have put thousands there. */
+	if (tarn__plat_futex_wake(bell, 1) > 0)
 		note->vain = 0;
 	else if (++note->vain == VAIN_MAX) { /* it says that it sleeps, and does not */
 		note->vain = 0;
@@ -502,7 +593,7 @@ void tarn__door_notify(struct tarn_publisher *publisher)
 			sleep = atomic_load_explicit(word, memory_order_relaxed);
 		}
 		if ((sleep & SLEEPS) != 0)
-			ring(door, i, sleep);
+			ring(door, i);
 	}
 }
 
@@ -539,7 +630,8 @@ static int64_t lapse_of(struct door *door, uint32_t i, bool set)
 	return until;
 }
 
-/* It is in the way. Is it waited for? */
+/* It is in the way. Is it waited for? Not if it has been for patience_ns of COOL_DOWN times that,
+ * all in all. */
 static bool has_patience(struct door *door, uint32_t i, struct note *note)
 {
 	int64_t now;
@@ -552,11 +644,22 @@ static bool has_patience(struct door *door, uint32_t i, struct note *note)
 	if (note->since == 0) {
 		note->since = now;
 		note->left = lapse_of(door, i, false) > now;
-	} else if (now - note->since >= door->patience_ns) {
+		if (now - note->window > COOL_DOWN * door->patience_ns) {
+			note->window = now;
+			note->spent = 0;
+		}
+	} else if (note->spent + (now - note->since) >= door->patience_ns) {
 		note->left = true;
 		(void)lapse_of(door, i, true);
 	}
 	return !note->left;
+}
+
+static void is_out_of_the_way(struct note *note)
+{
+	if (note->since != 0)
+		note->spent += tarn__plat_now() - note->since;
+	note->since = 0;
 }
 
 bool tarn__door_nobody_needs(struct tarn_publisher *publisher, uint64_t oldest)
@@ -572,7 +675,7 @@ bool tarn__door_nobody_needs(struct tarn_publisher *publisher, uint64_t oldest)
 		if (note == NULL)
 			continue;
 		if (!needs_below(door, i, oldest)) {
-			note->since = 0;
+			is_out_of_the_way(note);
 		} else if (has_patience(door, i, note)) {
 			publisher->blocker = i;
 			return false;
@@ -585,12 +688,14 @@ int tarn__door_sleep(struct tarn_publisher *publisher, uint32_t turn, int64_t de
 {
 	struct door *door = publisher->door;
 	uint32_t i = publisher->blocker;
+	const struct note *note = &door->notes[i];
 	int64_t now = tarn__plat_now(), slice = now + SLICE_NS;
 
 	if (now >= deadline)
 		return -ETIMEDOUT;
-	if (door->patience_ns != TARN_FOREVER && door->notes[i].since + door->patience_ns < slice)
-		slice = door->notes[i].since + door->patience_ns;
+	if (door->patience_ns != TARN_FOREVER &&
+	    note->since + door->patience_ns - note->spent < slice)
+		slice = note->since + door->patience_ns - note->spent;
 	(void)tarn__plat_futex_wait(&ack_at(door, i)->token, turn,
 				    slice < deadline ? slice : deadline);
 	return 0;
@@ -654,8 +759,10 @@ int tarn__door_who(const struct tarn_publisher *publisher, uint32_t place,
 	struct door *door = publisher->door;
 	int r = -ENOENT;
 
+	if (publisher->topic.stale) /* the lock may be somebody's who is not here */
+		return r;
 	pthread_mutex_lock(&door->mutex);
-	if (place < PLACES && door->places[place].sock >= 0) {
+	if (place < PLACES && door->places[place].sock >= 0 && !door->places[place].left) {
 		*ret_who = door->places[place].who;
 		/* relaxed: for the eye */
 		*ret_how = atomic_load_explicit(&ack_at(door, place)->how, memory_order_relaxed);

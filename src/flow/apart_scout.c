@@ -32,12 +32,16 @@
 #define ANSWER_NS     INT64_C(100000000)   /* who has not answered by then is late */
 #define SETTLE_NS     INT64_C(1000000000)  /* what opening takes at most */
 #define LATE_NS       INT64_C(10000000000) /* and by then is given up */
-#define AGAIN_NS      INT64_C(1000000000)  /* who hung up, full perhaps, is asked again */
+#define AGAIN_NS      INT64_C(200000000)   /* who hung up, full perhaps, is asked again */
 #define LOOK_AGAIN_NS INT64_C(100000000)   /* where names cannot be watched, or a call failed */
 #define NAP_NS        INT64_C(1000000)
 #define SCAN_SHARE    10 /* it rests for so many times as long as it took to look */
 
-enum { PLACES = TARN_TOPIC_PUBLISHERS_MAX, REFUSALS = 4096 };
+enum {
+	PLACES = TARN_TOPIC_PUBLISHERS_MAX,
+	REFUSALS = 4096,
+	LOOKED = 256, /* names, after which it is looked round */
+};
 
 enum { EMPTY = 0, ASKED = 1, THERE = 2, GONE = 3 };
 
@@ -74,12 +78,15 @@ struct scout {
 	int dir, watch, quit;
 	uintptr_t thread;
 	size_t page;
-	unsigned char *bells;     /* a page for each place: zeros while it has none, so that whoever
-				 sleeps on it may be late in learning that */
+	unsigned char *bells; /* a page for each place, which stays until another is mapped there,
+				 so that whoever sleeps on it may be late in learning that */
+	_Atomic bool ends;
+	_Atomic uint32_t naps;    /* 0: a word to sleep on */
 	_Atomic uint32_t comings; /* changes when a place does that the subscriber is to look at */
 	_Atomic uint32_t settled; /* 1: who was there has answered, or is late */
 	_Atomic uint32_t count;   /* places from 0 on that are or were taken */
 	bool again;               /* look once more, soon */
+	uint32_t looked;          /* names */
 	uint32_t refusal_count;
 	struct refusal refusals[REFUSALS];
 	struct place places[PLACES];
@@ -100,7 +107,7 @@ static inline uint32_t state_of(const struct place *place)
 static void unmap(struct shown *shown)
 {
 	if (shown->lane != NULL)
-		tarn__plat_munmap(shown->lane, shown->lane_bytes);
+		tarn__plat_munmap(shown->lane, (size_t)shown->lane_bytes);
 	if (shown->ack != NULL)
 		tarn__plat_munmap(shown->ack, APART_PAGE);
 	*shown = (struct shown){ .lane = NULL };
@@ -111,15 +118,8 @@ static struct bell_shm *bell_at(const struct scout *scout, uint32_t i)
 	return (struct bell_shm *)(void *)(scout->bells + i * scout->page);
 }
 
-static void clear_bell(const struct scout *scout, uint32_t i)
-{
-	void *at;
-
-	(void)tarn__plat_mmap(bell_at(scout, i), scout->page, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0, &at);
-}
-
-/* Is @fd memory that can neither shrink nor grow? Nothing but that is mapped, or closed by us. */
+/* Is @fd memory that can neither shrink nor grow, and all of it there? A hole would be filled at
+ * our expense when we read it. Nothing but that is mapped. */
 static bool is_sealed(int fd, unsigned also, uint64_t *ret_size)
 {
 	const unsigned wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | also;
@@ -129,7 +129,7 @@ static bool is_sealed(int fd, unsigned also, uint64_t *ret_size)
 
 	if (tarn__plat_seals_get(fd, &seals) < 0 || (seals & wanted) != wanted ||
 	    tarn__plat_fstatfs(fd, &fs) < 0 || fs.type != TMPFS || tarn__plat_fstat(fd, &st) < 0 ||
-	    st.st_size < 0)
+	    st.st_size < 0 || (uint64_t)st.st_blocks * 512 < (uint64_t)st.st_size)
 		return false;
 	*ret_size = (uint64_t)st.st_size;
 	return true;
@@ -199,38 +199,38 @@ static int check_shown(const struct scout *scout, struct place *place)
 	return r;
 }
 
-/* The packet, and what came with it. 0: it is there; -EAGAIN: not yet; else it is no publisher. */
+/* Is it what the socket that was asked has to say? */
+static bool is_hello(const struct scout *scout, const struct place *place,
+		     const struct hello_shm *hello)
+{
+	return hello->magic == HELLO_MAGIC && hello->check == tarn__hello_check(hello) &&
+	       hello->version == HELLO_VERSION && hello->token == place->token &&
+	       strncmp(hello->name, scout->name, sizeof(hello->name)) == 0;
+}
+
+/* The packet, and what came with it. 0: it is there; -EAGAIN: not yet; else it is no publisher. It
+ * is left where it is until all of it was looked at: what is not as it should be goes with the
+ * socket, aside if need be. */
 static int hear(const struct scout *scout, struct place *place)
 {
-	uint32_t at = (uint32_t)(place - scout->places);
 	struct hello_shm hello;
 	int fds[TARN__FDS_MAX];
 	unsigned count;
-	uint64_t size;
-	ssize_t n = tarn__plat_recv_fds(place->sock, &hello, sizeof(hello), fds, &count);
-	int r = n < 0 ? (int)n : -EPROTO;
+	ssize_t n = tarn__plat_peek_fds(place->sock, &hello, sizeof(hello), fds, &count);
+	int r = n < 0 ? (int)n : n == 0 ? -EPIPE : -EPROTO;
 
-	if (n == (ssize_t)sizeof(hello) && hello.magic == HELLO_MAGIC &&
-	    hello.check ==
-		    tarn__fnv32(&hello, offsetof(struct hello_shm, check), TARN__FNV32_BASIS) &&
-	    hello.version == HELLO_VERSION && count == APART_FDS) {
+	if (n == (ssize_t)sizeof(hello) && is_hello(scout, place, &hello) && count == APART_FDS) {
 		place->type_size = hello.type_size;
-		r = map_all(fds, bell_at(scout, at), &place->shown);
+		r = map_all(fds, bell_at(scout, (uint32_t)(place - scout->places)), &place->shown);
 		if (r == 0)
 			r = check_shown(scout, place);
-	} else if (n == 0 && count == 0) {
-		r = -EPIPE;
+		if (r == 0 && tarn__plat_skip(place->sock, sizeof(hello)) != (ssize_t)n)
+			r = -EPROTO;
+		if (r < 0)
+			unmap(&place->shown);
 	}
-	for (unsigned i = 0; i < count; i++) {
-		if (is_sealed(fds[i], 0, &size))
-			tarn__plat_close(fds[i]);
-		else
-			tarn__apart_drop_fds(&fds[i], 1);
-	}
-	if (r < 0 && r != -EAGAIN) {
-		unmap(&place->shown);
-		clear_bell(scout, at);
-	}
+	for (unsigned i = 0; i < count; i++)
+		tarn__plat_close(fds[i]); /* not the last ones: see plat.h */
 	return r;
 }
 
@@ -260,8 +260,7 @@ static void refuse(struct scout *scout, uint64_t token, int64_t until)
 static void hang_up(struct scout *scout, struct place *place)
 {
 	pthread_mutex_lock(&scout->mutex);
-	tarn__apart_hang_up(place->sock);
-	place->sock = -1;
+	tarn__apart_hang_up(&place->sock);
 	pthread_mutex_unlock(&scout->mutex);
 }
 
@@ -284,11 +283,10 @@ static void hear_out(struct scout *scout, struct place *place, bool late)
 		return;
 	}
 	hang_up(scout, place);
-	/* What contradicts itself, or is of another type, is not asked again; who has no room, or
-	 * came to its end, may be. */
+	/* What contradicts itself, or is of another type, is not asked again; who has no room, came
+	 * to its end, or is stopped, may be. */
 	refuse(scout, place->token,
-	       r == -EPIPE || r == -EMFILE || r == -ENOMEM ? tarn__plat_now() + AGAIN_NS
-							   : TARN_FOREVER);
+	       r == -EPROTO || r == -EUCLEAN ? TARN_FOREVER : tarn__plat_now() + AGAIN_NS);
 	set_state(place, EMPTY);
 }
 
@@ -359,7 +357,7 @@ static void ask(struct scout *scout, uint64_t token)
 	if (tarn__apart_lets_in(&scout->peers, sock, &who))
 		place = find_place(scout, who.uid);
 	if (place == NULL) {
-		tarn__apart_hang_up(sock);
+		tarn__apart_hang_up(&sock);
 		refuse(scout, token, tarn__plat_now() + AGAIN_NS);
 		return;
 	}
@@ -372,14 +370,18 @@ static void ask(struct scout *scout, uint64_t token)
 	set_state(place, ASKED);
 }
 
+static bool look_round(struct scout *scout, int64_t deadline, bool *ret_named);
+
 static int look_at(const char *entry, void *arg)
 {
 	struct scout *scout = arg;
+	bool named = true; /* names are being looked at */
 	uint64_t token;
 
 	if (tarn__apart_token(entry, scout->name, &token) && !is_known(scout, token))
 		ask(scout, token);
-	return 0;
+	/* However many there are, those that are there already are looked after. */
+	return ++scout->looked % LOOKED != 0 || look_round(scout, 0, &named) ? 0 : 1;
 }
 
 /* Look through the directory. */
@@ -445,7 +447,7 @@ static void look_after(struct scout *scout, uint32_t i, short found, int64_t now
 }
 
 /* Wait for something of interest, at most until @deadline. False: the end. */
-static bool watch_all(struct scout *scout, int64_t deadline, bool *ret_named)
+static bool look_round(struct scout *scout, int64_t deadline, bool *ret_named)
 {
 	struct tarn__poll *polls = scout->polls;
 	/* relaxed: this thread alone raises it */
@@ -466,10 +468,13 @@ static bool watch_all(struct scout *scout, int64_t deadline, bool *ret_named)
 			deadline = place->since + ANSWER_NS;
 	}
 	now = tarn__plat_now();
-	if (deadline < now + NAP_NS) /* one that is late is looked at again and again */
+	if (deadline != 0 && deadline < now + NAP_NS) /* who is late is looked at again and again */
 		deadline = now + NAP_NS;
-	if (tarn__plat_poll(polls, 2 + count, deadline) < 0)
-		return true;
+	/* relaxed: quit tells it, too */
+	if (tarn__plat_poll(polls, 2 + count, deadline) < 0) { /* no descriptors allowed at all */
+		(void)tarn__plat_futex_wait(&scout->naps, 0, now + NAP_NS);
+		return !atomic_load_explicit(&scout->ends, memory_order_relaxed);
+	}
 	if (polls[0].found != 0)
 		return false;
 	if (polls[1].found != 0) {
@@ -499,9 +504,10 @@ static void *run(void *arg)
 			after = tarn__plat_now();
 			next = next_look(scout, after);
 			rested = after + SCAN_SHARE * (after - now);
+			next = next < rested ? rested : next;
 		}
 		say_settled(scout);
-		if (!watch_all(scout, named && rested < next ? rested : next, &named))
+		if (!look_round(scout, named && rested < next ? rested : next, &named))
 			return NULL;
 		say_settled(scout);
 	} while (true);
@@ -640,11 +646,12 @@ void tarn__scout_close(struct tarn_subscriber *subscriber)
 
 	tarn__fork_remove_other(&scout->forkable);
 	if (!subscriber->topic.stale) {
+		/* relaxed: quit tells it, or the next nap */
+		atomic_store_explicit(&scout->ends, true, memory_order_relaxed);
 		(void)tarn__plat_eventfd_raise(scout->quit);
 		tarn__plat_thread_join(scout->thread);
 		for (uint32_t i = 0; i < PLACES; i++)
-			if (scout->places[i].sock >= 0)
-				tarn__apart_hang_up(scout->places[i].sock);
+			tarn__apart_hang_up(&scout->places[i].sock);
 		close_all(scout);
 	}
 	subscriber->scout = NULL;
@@ -682,7 +689,6 @@ void tarn__scout_done(struct tarn_subscriber *subscriber, uint32_t at)
 	struct place *place = &subscriber->scout->places[at];
 
 	unmap(&place->shown);
-	clear_bell(subscriber->scout, at);
 	set_state(place, EMPTY);
 }
 
@@ -701,6 +707,8 @@ int tarn__scout_who(const struct tarn_subscriber *subscriber, uint32_t at,
 	struct scout *scout = subscriber->scout;
 	uint32_t state = at < PLACES ? state_of(&scout->places[at]) : EMPTY;
 
+	if (subscriber->topic.stale)
+		return -EBUSY; /* the lock may be somebody's who is not here */
 	if (state != THERE && state != GONE)
 		return -ENOENT;
 	pthread_mutex_lock(&scout->mutex);
@@ -780,7 +788,9 @@ unsigned tarn__scout_words(const struct tarn_subscriber *subscriber, struct tarn
 
 		if (reader->sleep == NULL)
 			continue;
-		if (count == room) {
+		/* relaxed: its own; one that has come since it said that it sleeps was not told */
+		if (count == room ||
+		    (atomic_load_explicit(reader->sleep, memory_order_relaxed) & SLEEPS) == 0) {
 			*ret_all = false;
 			break;
 		}

@@ -403,8 +403,8 @@ void tarn__publisher_fence(struct tarn_publisher *publisher);
 
 /* --- topic_come.c -------------------------------------------------------------------------- */
 
-/* A publisher sleeps on it: wake it. */
-void tarn__topic_wake(_Atomic uint32_t *token);
+/* Publishers sleep on it: wake @count. */
+void tarn__topic_wake(_Atomic uint32_t *token, int count);
 /* Publishers have come, or left. 0, and the errors of opening. */
 int tarn__subscriber_lanes(struct tarn_subscriber *subscriber);
 /* With no region: the publisher is gone, and all was taken. */

@@ -11,11 +11,11 @@ enum {
 };
 
 /* A publisher sleeps on it: wake it. */
-void tarn__topic_wake(_Atomic uint32_t *token)
+void tarn__topic_wake(_Atomic uint32_t *token, int count)
 {
 	/* release: low was stored before */
 	atomic_fetch_add_explicit(token, 1, memory_order_release);
-	(void)tarn__plat_futex_wake(token, INT32_MAX);
+	(void)tarn__plat_futex_wake(token, count);
 }
 
 /* --- lanes --------------------------------------------------------------------------------- */
@@ -169,7 +169,7 @@ static void look_apart(struct tarn_subscriber *subscriber, uint32_t place, bool 
 		settle_in(subscriber, reader, coming, subscriber->history);
 		/* seq_cst: where it begins is stored before */
 		atomic_store_explicit(&ack->how, subscriber->how, memory_order_seq_cst);
-		tarn__topic_wake(reader->token); /* who was held up by its coming */
+		tarn__topic_wake(reader->token, 1); /* who was held up by its coming */
 	}
 	reader->leaves = reader->lane.shm != NULL && tarn__scout_gone(subscriber, place);
 }
@@ -277,7 +277,8 @@ static void has_come(struct tarn_subscriber *subscriber)
 	(void)atomic_exchange_explicit(&topic->prim.seats[topic->seat].value,
 				       subscriber->latest ? LATEST : subscriber->how,
 				       memory_order_seq_cst);
-	tarn__topic_wake(&topic->prim.seats[topic->seat].token); /* who was held up by its coming */
+	/* who was held up by its coming */
+	tarn__topic_wake(&topic->prim.seats[topic->seat].token, INT32_MAX);
 	tarn__prim_ring(&topic->prim, INT32_MAX);
 }
 
@@ -359,7 +360,7 @@ void tarn_subscriber_close(struct tarn_subscriber *subscriber)
 		/* release: all reading is done */
 		atomic_store_explicit(&topic->prim.seats[topic->seat].value, SUBSCRIBES_NOT,
 				      memory_order_release);
-		tarn__topic_wake(&topic->prim.seats[topic->seat].token);
+		tarn__topic_wake(&topic->prim.seats[topic->seat].token, INT32_MAX);
 	}
 	if (subscriber->scout != NULL) {
 		tarn__scout_close(subscriber);

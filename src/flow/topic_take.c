@@ -33,7 +33,8 @@ static void store_low(struct tarn_subscriber *subscriber, struct reader *reader,
 	/* T10 <> T9 in wait_room(): relaxed, the sleeper's barrier orders it behind our store */
 	if (TARN__UNLIKELY(atomic_load_explicit(&reader->lane.shm->waits, memory_order_relaxed) !=
 			   0))
-		tarn__topic_wake(reader->token);
+		/* With no region one publisher sleeps there; others may have put thousands. */
+		tarn__topic_wake(reader->token, reader->sleep != NULL ? 1 : INT32_MAX);
 }
 
 /* What this subscriber needs of the lane begins here. */
@@ -112,7 +113,10 @@ static int look(struct tarn_subscriber *subscriber, struct reader *reader, struc
 		if (ret_sight->number == 0)
 			return -EAGAIN;
 		if (!ret_sight->skip)
-			return 0;
+			return subscriber->scout != NULL &&
+					       ret_sight->size < subscriber->topic.least
+				       ? give_up(subscriber, reader)
+				       : 0;
 		reader->pos = ret_sight->end;
 	}
 	return -EAGAIN;
@@ -157,6 +161,8 @@ static int find(struct tarn_subscriber *subscriber, struct reader **ret_reader,
 			at = 0;
 		reader = &subscriber->readers[at];
 		if (TARN__UNLIKELY(reader->damaged)) {
+			if (!reader->untold && reader->leaves && reader->held_count == 0)
+				tarn__subscriber_part(subscriber, reader);
 			if (!reader->untold)
 				continue;
 			reader->untold = false;
@@ -283,7 +289,9 @@ int tarn_subscriber_take(struct tarn_subscriber *subscriber, void *buf, size_t b
 		if (TARN__UNLIKELY(message.size > buf_size)) {
 			if (!still_there(subscriber, reader))
 				continue;
-			subscriber->turn = message.publisher; /* it is the next one still */
+			/* It is the next one still; of publishers that trust nobody, of its own. */
+			if (subscriber->scout == NULL)
+				subscriber->turn = message.publisher;
 			*ret_message = message;
 			return -ENOBUFS;
 		}

@@ -89,7 +89,7 @@
 	ROW(ACCEPT, "accept4")                                                                     \
 	ROW(CONNECT, "connect")                                                                    \
 	ROW(SHUTDOWN, "shutdown")                                                                  \
-	ROW(UNREAD, "ioctl(SIOCINQ)")                                                              \
+	ROW(UNREAD, "ioctl(SIOCINQ, SIOCOUTQ)")                                                    \
 	ROW(PEERGROUPS, "getsockopt(SO_PEERGROUPS)")                                               \
 	ROW(POLL, "poll")                                                                          \
 	ROW(INOTIFY, "inotify_init1")                                                              \
@@ -298,6 +298,13 @@ ssize_t tarn__plat_send_fds(int sock, const void *buf, size_t size, const int *f
 #define TARN__FDS_MAX 16u
 ssize_t tarn__plat_recv_fds(int sock, void *buf, size_t size, int ret_fds[TARN__FDS_MAX],
 			    unsigned *ret_count);
+/* The same, and leave all of it where it is: so none of these descriptors is a file's last, which
+ * to close may wait for as long as its maker likes. -EMFILE also if there were more than this
+ * process could take. */
+ssize_t tarn__plat_peek_fds(int sock, void *buf, size_t size, int ret_fds[TARN__FDS_MAX],
+			    unsigned *ret_count);
+/* Take @size bytes, and forget what came with them. */
+ssize_t tarn__plat_skip(int sock, size_t size);
 int tarn__plat_peercred(int sock, int32_t *ret_pid, uint32_t *ret_uid, uint32_t *ret_gid);
 /* Has who is at the other end @gid among its groups, beside its own? 0 or 1. */
 int tarn__plat_in_group(int sock, uint32_t gid);
@@ -306,10 +313,15 @@ int tarn__plat_in_group(int sock, uint32_t gid);
 int tarn__plat_listen(const char *path, uint32_t mode);
 int tarn__plat_accept(int sock);
 int tarn__plat_connect(const char *path);
-/* Nothing more comes in. */
-int tarn__plat_shut(int sock);
+/* Nothing more comes in; @both: nor goes out, and the other end hangs up, whoever has this one open
+ * besides. */
+int tarn__plat_shut(int sock, bool both);
 /* How many bytes have come in, and lie there still. */
 int tarn__plat_unread(int sock);
+/* Is something of what was sent not received yet? 0 or 1. */
+int tarn__plat_unsent(int sock);
+/* Who comes by it can send no descriptors, where the kernel knows of that (Linux 6.16). */
+void tarn__plat_no_fds(int sock);
 
 /* What one waits for, and what came of it, as poll() has both. */
 struct tarn__poll {

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <linux/sockios.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -12,6 +13,10 @@
 
 #include "plat/plat.h"
 #include "plat/seam.h"
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
 
 enum { BACKLOG = 64 }; /* who is let in one by one, and at once */
 
@@ -73,8 +78,8 @@ static int keep_fds(struct msghdr *msg, int ret_fds[TARN__FDS_MAX], unsigned *re
 	return r;
 }
 
-ssize_t tarn__plat_recv_fds(int sock, void *buf, size_t size, int ret_fds[TARN__FDS_MAX],
-			    unsigned *ret_count)
+static ssize_t recv_fds(int sock, void *buf, size_t size, int flags, int ret_fds[TARN__FDS_MAX],
+			unsigned *ret_count)
 {
 	union fd_control control;
 	struct iovec iov = { .iov_base = buf, .iov_len = size };
@@ -90,15 +95,37 @@ ssize_t tarn__plat_recv_fds(int sock, void *buf, size_t size, int ret_fds[TARN__
 	*ret_count = 0;
 	SEAM(RECVMSG);
 	do {
-		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+		n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC | flags);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return last_error();
 	r = keep_fds(&msg, ret_fds, ret_count);
 	/* the kernel drops descriptors that find no free number, and says no more than this */
-	if (*ret_count == 0 && (msg.msg_flags & MSG_CTRUNC) != 0)
+	if ((*ret_count == 0 || (flags & MSG_PEEK) != 0) && (msg.msg_flags & MSG_CTRUNC) != 0)
 		r = -EMFILE;
-	return *ret_count == 0 && r < 0 ? r : n;
+	return (*ret_count == 0 || (flags & MSG_PEEK) != 0) && r < 0 ? r : n;
+}
+
+ssize_t tarn__plat_recv_fds(int sock, void *buf, size_t size, int ret_fds[TARN__FDS_MAX],
+			    unsigned *ret_count)
+{
+	return recv_fds(sock, buf, size, 0, ret_fds, ret_count);
+}
+
+ssize_t tarn__plat_peek_fds(int sock, void *buf, size_t size, int ret_fds[TARN__FDS_MAX],
+			    unsigned *ret_count)
+{
+	return recv_fds(sock, buf, size, MSG_PEEK, ret_fds, ret_count);
+}
+
+ssize_t tarn__plat_skip(int sock, size_t size)
+{
+	char bytes[128];
+	ssize_t n;
+
+	SEAM(RECVMSG);
+	n = recv(sock, bytes, size < sizeof(bytes) ? size : sizeof(bytes), MSG_DONTWAIT);
+	return n < 0 ? last_error() : n;
 }
 
 int tarn__plat_peercred(int sock, int32_t *ret_pid, uint32_t *ret_uid, uint32_t *ret_gid)
@@ -165,10 +192,25 @@ static int bind_to(int sock, const struct sockaddr_un *addr)
 	return result(bind(sock, (const struct sockaddr *)addr, sizeof(*addr)));
 }
 
+/* Of the socket that has the name now, and of nothing that it may lead to. */
 static int set_mode(const char *path, uint32_t mode)
 {
+	char same[40];
+	struct stat st;
+	int fd, r;
+
 	SEAM(CHMOD);
-	return result(chmod(path, mode));
+	fd = above_stdio(open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+	if (fd < 0)
+		return fd;
+	r = result(fstat(fd, &st));
+	if (r == 0 && (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid()))
+		r = -EEXIST; /* another has put something there */
+	snprintf(same, sizeof(same), "/proc/self/fd/%d", fd);
+	if (r == 0)
+		r = result(chmod(same, mode));
+	close(fd);
+	return r;
 }
 
 static int begin_to_listen(int sock)
@@ -224,10 +266,25 @@ int tarn__plat_connect(const char *path)
 	return r;
 }
 
-int tarn__plat_shut(int sock)
+int tarn__plat_shut(int sock, bool both)
 {
 	SEAM(SHUTDOWN);
-	return result(shutdown(sock, SHUT_RD));
+	return result(shutdown(sock, both ? SHUT_RDWR : SHUT_RD));
+}
+
+int tarn__plat_unsent(int sock)
+{
+	int bytes = 0;
+
+	SEAM(UNREAD);
+	return ioctl(sock, SIOCOUTQ, &bytes) < 0 ? last_error() : bytes > 0;
+}
+
+void tarn__plat_no_fds(int sock)
+{
+	const int none = 0;
+
+	(void)setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &none, sizeof(none));
 }
 
 int tarn__plat_unread(int sock)
