@@ -555,7 +555,7 @@ static int leftovers(uint32_t flags)
  * name back; or removes it. So it is tried again. */
 static bool finds_one(const char *tail, uint32_t flags, bool stays)
 {
-	for (int tries = 0; tries < 200; tries++) {
+	for (int tries = 0; tries < 1000; tries++) { /* some seconds */
 		if (!there(passing) && rename(path_buf, passing) != 0)
 			leave_passing(tail);
 		next_tick();
