@@ -38,7 +38,8 @@
  *   door   a pair's pages lie at a fixed place, and stay when it leaves: they are handed to the
  *          next of the same user, or replaced by mmap(), at once for the owner, who needs no lock.
  *          generations say whether anybody is there
- *   scout  a pair is the owner's from THERE on, until it says DONE; the thread says GONE beside
+ *   scout  a pair is the owner's from THERE on, until it makes its place EMPTY; the thread says
+ *          GONE meanwhile
  *
  * Ordering, besides that of topic.h:
  *   A1 <> A2  a pair's pages are at their place before the packet is sent, so before its

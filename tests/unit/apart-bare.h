@@ -3,73 +3,18 @@
 #ifndef TESTS_UNIT_APART_BARE_H
 #define TESTS_UNIT_APART_BARE_H
 
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <netinet/in.h>
-#include <poll.h>
-#include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <time.h>
 
-#include <cmocka.h>
+#include "flow/apart.h" /* before what has names of its own that its functions use */
 
-#include <tarn/tarn.h>
+#include "apart.h"
 
-#include "child.h"
-
-#include "flow/apart.h"
-
-#define SOON_NS INT64_C(5000000000)
-
-static char dir[64];
-static struct tarn_publisher *publisher;
-static struct tarn_subscriber *subscriber;
-static struct tarn_topic_opts opts;
 static _Atomic bool stop; /* of threads that write all the while */
-
-static inline int make_dir(void **state)
-{
-	(void)state;
-	alarm(60);
-	snprintf(dir, sizeof(dir), "/tmp/tarn-hostile.XXXXXX");
-	publisher = NULL;
-	subscriber = NULL;
-	opts = (struct tarn_topic_opts){ .socket_dir = dir, .lane_size = 4096 };
-	return mkdtemp(dir) == NULL ? -1 : 0;
-}
-
-static inline int drop_dir(void **state)
-{
-	(void)state;
-	tarn_publisher_close(publisher);
-	tarn_subscriber_close(subscriber);
-	return rmdir(dir);
-}
-
-static inline void open_publisher(void)
-{
-	publisher = NULL;
-	assert_int_equal(tarn_publisher_open(NULL, "news", &opts, &publisher), 0);
-}
-
-static inline void open_subscriber(void)
-{
-	subscriber = NULL;
-	assert_int_equal(tarn_subscriber_open(NULL, "news", &opts, &subscriber), 0);
-}
 
 static inline int find_name(const char *entry, void *arg)
 {
@@ -147,12 +92,6 @@ static inline void all_is_well(uint64_t from, uint64_t count)
 		assert_int_equal(got, n);
 		assert_int_equal(message.missed, 0);
 	}
-}
-
-static inline void all_that_wait(uint32_t count)
-{
-	assert_int_equal(
-		tarn_publisher_wait_subscribers(publisher, count, tarn_deadline_after(SOON_NS)), 0);
 }
 
 /* A connection whose last close would wait for a minute: it lingers, with something unsent. */

@@ -14,7 +14,7 @@ static void what_is_given_cannot_be_changed(void **state)
 
 	(void)state;
 	open_publisher();
-	open_subscriber();
+	open_subscriber(0, 0);
 	take_bare(&given);
 	for (int i = 0; i < 2; i++) { /* lane, bell */
 		char path[64];
@@ -70,7 +70,7 @@ static void what_a_subscriber_writes_harms_nobody(void **state)
 
 	(void)state;
 	open_publisher();
-	open_subscriber();
+	open_subscriber(0, 0);
 	atomic_store(&stop, false);
 	for (int i = 0; i < 2; i++) {
 		take_bare(&given[i]);
@@ -92,7 +92,7 @@ static void who_says_that_it_sleeps_costs_little(void **state)
 
 	(void)state;
 	open_publisher();
-	open_subscriber();
+	open_subscriber(0, 0);
 	take_bare(&given);
 	first = atomic_load(&given.bell->bell);
 	for (uint64_t n = 0; n < 10000; n++) {
@@ -170,7 +170,7 @@ static void what_a_subscriber_sends_is_not_taken(void **state)
 	assert_true(WIFSTOPPED(status));
 	assert_int_equal(in_child(connect_lingering), 0);
 	assert_int_equal(kill(pid, SIGCONT), 0);
-	open_subscriber(); /* the door is open to others all the same */
+	open_subscriber(0, 0); /* the door is open to others all the same */
 	assert_int_equal(tarn_subscriber_take_wait(subscriber, &got, sizeof(got),
 						   tarn_deadline_after(SOON_NS), &message),
 			 0);
@@ -178,7 +178,7 @@ static void what_a_subscriber_sends_is_not_taken(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	tarn_subscriber_close(subscriber);
 	open_publisher();
-	open_subscriber();
+	open_subscriber(0, 0);
 	take_bare(&given);
 	assert_int_equal(send(given.sock, "x", 1, MSG_NOSIGNAL), -1);
 	assert_int_equal(errno, EPIPE);
@@ -202,7 +202,7 @@ static void who_floods_keeps_only_itself_out(void **state)
 
 	(void)state;
 	open_publisher();
-	open_subscriber(); /* one of the user's places */
+	open_subscriber(0, 0); /* one of the user's places */
 	for (int i = 0; i < MORE; i++) {
 		socks[i] = connect_bare();
 		let_in += is_let_in(socks[i]);
@@ -224,7 +224,7 @@ static void who_does_not_receive_is_soon_let_in_no_more(void **state)
 
 	(void)state;
 	open_publisher();
-	open_subscriber();
+	open_subscriber(0, 0);
 	for (int round = 0; round < 20; round++) {
 		for (int i = 0; i < MANY; i++)
 			socks[i] = connect_bare();
@@ -246,14 +246,14 @@ static void who_does_not_receive_is_soon_let_in_no_more(void **state)
 		struct tarn_subscriber_stat stat;
 		const struct timespec nap = { .tv_nsec = 10000000 };
 
-		open_subscriber();
+		open_subscriber(0, 0);
 		assert_int_equal(tarn_subscriber_stat(subscriber, &stat), 0);
 		if (stat.publishers == 1)
 			break;
 		tarn_subscriber_close(subscriber);
 		nanosleep(&nap, NULL);
 	}
-	all_that_wait(1);
+	wait_subscribers(1);
 	all_is_well(1000, 10);
 }
 

@@ -113,7 +113,7 @@ static uint32_t believed(struct lie *lie)
 
 	listen_bare();
 	assert_int_equal(pthread_create(&thread, NULL, tell_lie, lie), 0);
-	open_subscriber();
+	open_subscriber(0, 0);
 	assert_int_equal(pthread_join(thread, &sock), 0);
 	assert_int_equal(tarn_subscriber_stat(subscriber, &stat), 0);
 	tarn_subscriber_close(subscriber);
@@ -272,7 +272,7 @@ static void who_does_not_answer_is_not_waited_for(void **state)
 	listen_bare(); /* and says nothing */
 	open_publisher();
 	before = tarn_now();
-	open_subscriber();
+	open_subscriber(0, 0);
 	assert_true(tarn_now() - before < SOON_NS);
 	all_is_well(0, 100);
 	unlisten();
@@ -327,7 +327,7 @@ static void what_a_publisher_sends_along_keeps_nobody(void **state)
 		assert_true(pid >= 0);
 		if (pid == 0)
 			_exit(send_lingering());
-		open_subscriber();
+		open_subscriber(0, 0);
 		all_is_well(round * 100, 100);
 		tarn_subscriber_close(subscriber);
 		subscriber = NULL;
@@ -361,7 +361,7 @@ static void a_sleeper_says_so(void **state)
 	assert_true(ack != MAP_FAILED);
 	listen_bare();
 	assert_int_equal(pthread_create(&teller, NULL, tell_lie, &lie), 0);
-	open_subscriber();
+	open_subscriber(0, 0);
 	pthread_join(teller, &sock);
 	assert_int_equal(atomic_load(&ack->how), LOSSLESS);
 	assert_int_equal(atomic_load(&ack->sleep) & SLEEPS, 0);
@@ -370,7 +370,7 @@ static void a_sleeper_says_so(void **state)
 		;
 	assert_int_equal(sleep & SLEEPS, SLEEPS);
 	open_publisher(); /* another, whose message ends the wait */
-	all_that_wait(1);
+	wait_subscribers(1);
 	assert_int_equal(tarn_publisher_publish(publisher, "12345678", 8), 0);
 	pthread_join(sleeper, &result);
 	assert_null(result);
@@ -452,7 +452,7 @@ static void what_a_publisher_writes_harms_itself(void **state)
 		assert_int_equal(pthread_create(&teller, NULL, tell_lie, &lie), 0);
 		atomic_store(&stop, false);
 		assert_int_equal(pthread_create(&writer, NULL, rewrite, lane), 0);
-		open_subscriber();
+		open_subscriber(0, 0);
 		pthread_join(teller, &sock);
 		until = tarn_deadline_after(20000000);
 		for (uint64_t n = 0; tarn_now() < until; n++, next++)
@@ -464,7 +464,7 @@ static void what_a_publisher_writes_harms_itself(void **state)
 		close((int)(intptr_t)sock);
 		unlisten();
 	}
-	open_subscriber();
+	open_subscriber(0, 0);
 	all_is_well(next, 100);
 	munmap(lane, bytes);
 	for (int i = 0; i < 3; i++)
@@ -481,7 +481,7 @@ static void a_directory_full_of_names_is_no_matter(void **state)
 		snprintf(path, sizeof(path), "%s/news:%016x", dir, i);
 		close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
 	}
-	open_subscriber();
+	open_subscriber(0, 0);
 	all_is_well(0, 100);
 	for (unsigned i = 0; i < 6000; i++) {
 		snprintf(path, sizeof(path), "%s/news:%016x", dir, i);
