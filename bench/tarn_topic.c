@@ -2,10 +2,16 @@
 /*
  * tarn_topic.c - topics, by their public calls alone: one a channel, but for a fan-out, where all
  * subscribe to one. Lanes are small where messages go there and back, so that what they touch stays
- * near both processors. Messages have no time stamp, but for `topic-timed`.
+ * near both processors. Messages have no time stamp, but for `topic-timed`. Those of `topic-apart`
+ * are between peers that need not trust each other: no region, but a directory of sockets, which
+ * the tool removes when the team is gone.
  */
+#include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <tarn/topic.h>
 
@@ -42,13 +48,14 @@ static void topic_open(struct bench *b)
 	tarn_region_make(b, topics(b) * (lane_of(b) + BESIDE));
 }
 
-static void attach(struct bench *b, uint32_t publisher_flags, uint32_t subscriber_flags)
+/* @region, or the directory of @opts. */
+static void attach_to(struct bench *b, struct tarn_region *region,
+		      const struct tarn_topic_opts *opts, uint32_t subscriber_flags)
 {
-	const struct tarn_topic_opts opts = { .lane_size = lane_of(b), .flags = publisher_flags };
-	const struct tarn_topic_opts subscriber_opts = { .flags = subscriber_flags };
-	struct tarn_region *region = tarn_region_join(b);
+	struct tarn_topic_opts subscriber_opts = *opts;
 	uint32_t count = shared(b) ? b->sides - 1 : 1;
 
+	subscriber_opts.flags = subscriber_flags;
 	for (unsigned i = 0; i < bench_channels(b); i++) {
 		char name[16];
 
@@ -59,7 +66,7 @@ static void attach(struct bench *b, uint32_t publisher_flags, uint32_t subscribe
 						       &subscribers[i]));
 		if (bench_sends(b, i) && (i == 0 || !shared(b)))
 			tarn_must(b, "tarn_publisher_open",
-				  tarn_publisher_open(region, name, &opts, &publishers[i]));
+				  tarn_publisher_open(region, name, opts, &publishers[i]));
 	}
 	for (unsigned i = 0; i < bench_channels(b); i++)
 		if (publishers[i] != NULL)
@@ -68,19 +75,75 @@ static void attach(struct bench *b, uint32_t publisher_flags, uint32_t subscribe
 								  TARN_FOREVER));
 }
 
+static void attach(struct bench *b, uint32_t publisher_flags, uint32_t subscriber_flags)
+{
+	const struct tarn_topic_opts opts = { .lane_size = lane_of(b), .flags = publisher_flags };
+
+	attach_to(b, tarn_region_join(b), &opts, subscriber_flags);
+}
+
 static void topic_attach(struct bench *b)
 {
 	attach(b, TARN_TOPIC_NO_TIME, 0);
 }
 
-static void topic_detach(struct bench *b)
+static void close_all(struct bench *b)
 {
 	(void)b;
 	for (unsigned i = 0; i < BENCH_SIDES_MAX; i++) {
 		tarn_publisher_close(publishers[i]);
 		tarn_subscriber_close(subscribers[i]);
 	}
+}
+
+static void topic_detach(struct bench *b)
+{
+	close_all(b);
 	tarn_region_leave();
+}
+
+/* --- between peers that need not trust each other --------------------------------------------- */
+
+static void apart_open(struct bench *b)
+{
+	char dir[sizeof(b->shm->keep)];
+	const char *tmp = getenv("TMPDIR");
+	int length = snprintf(dir, sizeof(dir), "%s/tarn-bench-XXXXXX",
+			      tmp != NULL && tmp[0] == '/' ? tmp : "/tmp");
+
+	if (length < 0 || (size_t)length >= sizeof(dir))
+		bench_fail(b, "the name of the directory for temporary files (TMPDIR)",
+			   ENAMETOOLONG);
+	if (mkdtemp(dir) == NULL)
+		bench_fail(b, "mkdtemp", errno);
+	memcpy(b->shm->keep, dir, sizeof(dir));
+}
+
+/* A subscriber may hold its publisher up for ever, as in a region: none is to miss any. */
+static void apart_attach(struct bench *b)
+{
+	const struct tarn_topic_opts opts = {
+		.lane_size = lane_of(b),
+		.flags = TARN_TOPIC_NO_TIME,
+		.socket_dir = (const char *)b->shm->keep,
+		.patience_ns = TARN_FOREVER,
+	};
+
+	attach_to(b, NULL, &opts, 0);
+}
+
+/* The sockets of who was killed are there still. */
+static void apart_clean(struct bench *b)
+{
+	const char *dir = (const char *)b->shm->keep;
+	DIR *names = dir[0] != '\0' ? opendir(dir) : NULL;
+
+	if (names == NULL)
+		return;
+	for (struct dirent *entry; (entry = readdir(names)) != NULL;)
+		(void)unlinkat(dirfd(names), entry->d_name, 0);
+	closedir(names);
+	(void)rmdir(dir);
 }
 
 /* Of a fan-out one publication is for all. */
@@ -439,6 +502,18 @@ static const struct bench_variant lossy_variants[] = {
 	{ 0 },
 };
 
+#define FULL(measures) ((measures) | BENCH_FULL_RUN)
+
+static const struct bench_variant apart_variants[] = {
+	{ BENCH_BUSY, FULL(BENCH_ALL_OF_MESSAGES & ~BENCH_BIT(BENCH_WAKE_UP)), 0, BENCH_SIZE_MAX,
+	  busy_run },
+	{ BENCH_BLOCKING, FULL(BENCH_ALL_OF_MESSAGES), 0, BENCH_SIZE_MAX, blocking_run },
+	{ BENCH_BATCH, FULL(BENCH_ALL_OF_BATCHES), 0, 65536, batch_run },
+	{ BENCH_IN_PLACE, FULL(STILL), 0, BENCH_SIZE_MAX, in_place_run },
+	{ BENCH_ZERO_COPY, FULL(BENCH_BIT(BENCH_ROUND_TRIP)), 16, BENCH_SIZE_MAX, zero_copy_run },
+	{ 0 },
+};
+
 #define CONTESTANT(symbol, say, explain, list, of)                                                 \
 	const struct bench_contestant symbol = {                                                   \
 		.name = say,                                                                       \
@@ -464,3 +539,15 @@ CONTESTANT(bench_tarn_topic_lossy, "topic-lossy",
 CONTESTANT(bench_tarn_topic_newest, "topic-newest",
 	   "a topic whose subscriber takes the newest message alone (TARN_TOPIC_LATEST)", lossy,
 	   newest)
+
+const struct bench_contestant bench_tarn_topic_apart = {
+	.name = "topic-apart",
+	.group = BENCH_TARN,
+	.what = "a topic between peers that need not trust each other (socket_dir)",
+	.variants = apart_variants,
+	.open = apart_open,
+	.attach = apart_attach,
+	.detach = close_all,
+	.clean = apart_clean,
+	.burst = BURST,
+};
