@@ -26,6 +26,7 @@ struct other {
 	int error;               /* of it */
 	ino_t inode;             /* what it got */
 	int whole;               /* was it all STAMP? */
+	int wrong, value;        /* if not: the first byte that was not, and what it was */
 };
 static struct other *other, *second;
 static pid_t other_pid, other_end;
@@ -53,9 +54,11 @@ static bool asleep(pid_t pid)
 static void check_bytes(const char *bytes)
 {
 	other->whole = 1;
-	for (int i = 0; i < SIZE; i++)
-		if (bytes[i] != STAMP)
-			other->whole = 0;
+	for (int i = 0; i < SIZE && other->whole; i++) {
+		other->wrong = i;
+		other->value = bytes[i];
+		other->whole = bytes[i] == STAMP;
+	}
 }
 
 static void got_file(int fd)
@@ -381,7 +384,7 @@ static void what_was_used_meanwhile_stays(void **state)
 
 static void make_segment(void)
 {
-	int pair[2];
+	int pair[2], status;
 	pid_t pid;
 
 	assert_int_equal(pipe(pair), 0);
@@ -392,12 +395,13 @@ static void make_segment(void)
 
 		if (at != (void *)-1)
 			memset(at, STAMP, SIZE);
-		_exit(write(pair[1], &n, sizeof(n)) != sizeof(n));
+		_exit(at == (void *)-1 || write(pair[1], &n, sizeof(n)) != sizeof(n));
 	}
-	assert_int_equal(read(pair[0], &id, sizeof(id)), sizeof(id));
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	close(pair[0]);
 	close(pair[1]);
+	assert_int_equal(read(pair[0], &id, sizeof(id)), sizeof(id));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(pair[0]);
 	snprintf(addr, sizeof(addr), "sysv:#%d", id);
 }
 
@@ -431,7 +435,8 @@ static void an_attacher_has_it_whole_and_is_told_of(void **state)
 	for (int at = 0; at < calls; at++) {
 		one_segment(at, attach, &r, &key);
 		if (other->error == 0 && !other->whole)
-			fail_msg("call %d: result %d, and its bytes are lost", at, r);
+			fail_msg("call %d: result %d, and byte %d is %d", at, r, other->wrong,
+				 other->value);
 		if (other->error == 0 && r == 0)
 			fail_msg("call %d: gone, and somebody has it attached", at);
 		if (r < 0 && !key)
