@@ -37,7 +37,8 @@ static const struct cli_opt pub_opts[] = {
 	{ 'w', "wait-subscribers", "N", "before anything, wait until so many are there" },
 	{ 't', "timeout", "SECONDS",
 	  "give up with exit code 5 after so long in the way of others" },
-	{ 'l', "lane", "SIZE", "bytes of the publisher's lane, a power of two; 1M if not given" },
+	{ 'l', "lane", "SIZE",
+	  "bytes of the publisher's lane, a power of two; 1M, or what a message needs" },
 	{ 'f', "frames", "SIZE", "standard input is frames of so many bytes, not lines" },
 	{ 0, "file", "FILE", "the bytes of FILE are the message; - is standard input" },
 	{ 0, "raw", NULL, "of a topic with a type: TEXTs and lines are its bytes, and no JSON" },
@@ -121,6 +122,32 @@ static int wrong_size(struct pub *pub, size_t size)
 	return CLI_FAILURE;
 }
 
+/* The region may have been made for less. False: it does not grow. */
+static bool make_room(struct pub *pub, uint64_t more)
+{
+	struct tarn_region_stat stat;
+
+	return pub->region != NULL && tarn_region_stat(pub->region, &stat) == 0 &&
+	       tarn_region_grow(pub->region, stat.size + more, NULL) == 0;
+}
+
+/* The lane was not asked for: go on in a larger one, and again, if others took what the region grew
+ * by. -1: done. */
+static int grow(struct pub *pub, size_t size)
+{
+	int r = -ENOSPC;
+
+	for (int tries = 0; tries < 100; tries++) {
+		r = tarn_publisher_grow(pub->publisher, size, &pub->cli->diag);
+		if (r != -ENOSPC || !make_room(pub, BESIDE + 8 * (uint64_t)size))
+			break;
+	}
+	if (r < 0)
+		return cli_fail(pub->cli, pub->name, r);
+	pub->cli->diag = (struct tarn_diag){ 0 };
+	return -1;
+}
+
 /* Until the next message is due. */
 static void keep_pace(struct pub *pub)
 {
@@ -151,6 +178,13 @@ static int publish(struct pub *pub, const void *data, size_t size)
 
 		if (r == 0)
 			return -1;
+		if (r == -EMSGSIZE && pub->lane == 0 && pub->type_size == 0) {
+			int code = grow(pub, size);
+
+			if (code >= 0)
+				return code;
+			continue;
+		}
 		if (r == -EMSGSIZE)
 			return wrong_size(pub, size);
 		if (r != -ETIMEDOUT)
@@ -321,14 +355,12 @@ static int open_publisher(struct pub *pub, const char *topic)
 	const struct tarn_topic_opts opts = { .lane_size = pub->lane,
 					      .type = pub->like,
 					      .diag = &pub->cli->diag };
-	const uint64_t more = BESIDE + (pub->lane != 0 ? pub->lane : LANE_DEFAULT);
-	struct tarn_region_stat stat;
 	int r = -ENOSPC;
 
 	for (int tries = 0; tries < 100; tries++) {
 		r = tarn_publisher_open(pub->region, topic, &opts, &pub->publisher);
-		if (r != -ENOSPC || tarn_region_stat(pub->region, &stat) < 0 ||
-		    tarn_region_grow(pub->region, stat.size + more, NULL) < 0)
+		if (r != -ENOSPC ||
+		    !make_room(pub, BESIDE + (pub->lane != 0 ? pub->lane : LANE_DEFAULT)))
 			break;
 	}
 	if (r == 0)
@@ -578,7 +610,9 @@ const struct cli_cmd cmd_pub = {
 		"Who subscribes gets what is published from then on; --wait-subscribers waits for "
 		"them first. The newest messages stay in the lane for who comes later (tarn echo "
 		"--history). A subscriber that is lossless and does not take its messages holds "
-		"this one up: after a second it is said who it is.\n\n"
+		"this one up: after a second it is said who it is. A message for which the lane "
+		"is too small has it go on in a larger one, and the region grow, unless --lane "
+		"says how large it is.\n\n"
 		"unix:DIR/TOPIC is a topic in no region, for peers that need not trust each "
 		"other: this one has a socket in the directory DIR, which must be there, and hands "
 		"its memory out over it, to be read, to those whom --peers names. Its messages go "

@@ -254,6 +254,27 @@ TARN_API TARN_NODISCARD int tarn_publisher_commit(struct tarn_publisher *publish
 TARN_API void tarn_publisher_abort(struct tarn_publisher *publisher);
 
 /**
+ * tarn_publisher_grow - have messages of up to @size bytes fit, whatever the lane was opened with.
+ * @diag: may be NULL
+ *
+ * Nothing happens where they fit already. Else the publisher goes on in a lane that four such
+ * messages have room in, at another place, and with the numbers of that one: that of another
+ * publisher that left, or a new one. What it has published stays where it is, for those that have
+ * not taken it yet, who do so before they get anything from the new lane, and for those that come
+ * late. A loan is dropped. With socket_dir subscribers have to connect anew; up to 100 ms are
+ * waited for, until as many have connected as there were.
+ *
+ * Return: 0, or the publisher is as it was, and
+ *   -EMSGSIZE  there can be no lane that is large enough (one of 2^31 bytes takes 2^30 - 64), or
+ *              messages of the topic's type are smaller
+ *   -EUSERS, -ENOSPC, -ENFILE, -ENOMEM, -EUCLEAN, -EPROTO  as tarn_publisher_open()
+ *   -EBUSY     the handle was inherited over fork()
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_publisher_grow(struct tarn_publisher *publisher, size_t size,
+						struct tarn_diag *diag);
+
+/**
  * tarn_publisher_wait_subscribers - wait until @count subscribers are there: what is published from
  * then on they get.
  * Return: 0, -ETIMEDOUT, -EBUSY, -EIO.

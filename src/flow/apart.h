@@ -142,7 +142,11 @@ struct door;
 /* Make a lane of @capacity, listen, and let others in from now on. 0 and publisher->door. */
 int tarn__door_open(struct tarn_publisher *publisher, const char *name, uint64_t capacity,
 		    const struct tarn_topic_opts *opts);
-void tarn__door_close(struct tarn_publisher *publisher);
+/* A second one as publisher->door is, but for the @capacity of its lane, which takes the place of
+ * that. 0, or publisher->door is as before. */
+int tarn__door_again(struct tarn_publisher *publisher, uint64_t capacity, struct tarn_diag *diag);
+/* What its publisher's lane was is gone. */
+void tarn__door_close(struct door *door);
 /* Behind the store of number: wake who sleeps. */
 void tarn__door_notify(struct tarn_publisher *publisher);
 /* Does nobody that is still waited for need what lies below @oldest? If so, publisher->blocker. */
@@ -151,8 +155,10 @@ bool tarn__door_nobody_needs(struct tarn_publisher *publisher, uint64_t oldest);
  * more, or patience is through. 0, -ETIMEDOUT. */
 _Atomic uint32_t *tarn__door_token(struct tarn_publisher *publisher);
 int tarn__door_sleep(struct tarn_publisher *publisher, uint32_t turn, int64_t deadline);
-int tarn__door_wait_subscribers(struct tarn_publisher *publisher, uint32_t count, int64_t deadline);
-uint32_t tarn__door_subscribers(const struct tarn_publisher *publisher);
+/* Until so many have @come; if not, until so many were let in, which keep all for themselves. */
+int tarn__door_wait_subscribers(struct tarn_publisher *publisher, uint32_t count, bool come,
+				int64_t deadline);
+uint32_t tarn__door_subscribers(const struct tarn_publisher *publisher, uint32_t *ret_coming);
 /* Who is at @place. 0, -ENOENT. */
 int tarn__door_who(const struct tarn_publisher *publisher, uint32_t place,
 		   struct tarn_peer *ret_who, uint32_t *ret_how);

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -67,6 +68,7 @@ struct door {
 	int dir, listener, quit, lane_fd;
 	uintptr_t thread;
 	uint64_t token;
+	void *lane; /* lane_bytes */
 	uint64_t lane_bytes;
 	int64_t patience_ns;
 	uint32_t type_size;
@@ -356,9 +358,8 @@ static void free_door(struct door *door)
 {
 	if (door->pages != NULL)
 		tarn__plat_munmap(door->pages, 2 * PLACES * door->page);
-	if (door->publisher->lane.shm != NULL)
-		tarn__plat_munmap(door->publisher->lane.shm, (size_t)door->lane_bytes);
-	door->publisher->lane.shm = NULL;
+	if (door->lane != NULL)
+		tarn__plat_munmap(door->lane, (size_t)door->lane_bytes);
 	tarn__apart_forget(&door->peers);
 	pthread_mutex_destroy(&door->mutex);
 	free(door);
@@ -369,7 +370,6 @@ static int make_lane(struct door *door, uint64_t capacity, const struct tarn_typ
 {
 	const unsigned seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 	struct tarn__object object = { .size = 0 };
-	void *base = NULL;
 	int r;
 
 	door->lane_bytes = tarn__apart_lane_bytes(capacity, door->type_size);
@@ -379,13 +379,13 @@ static int make_lane(struct door *door, uint64_t capacity, const struct tarn_typ
 				: tarn__plat_fallocate(door->lane_fd, 0, door->lane_bytes);
 	if (r == 0)
 		r = tarn__plat_mmap(NULL, (size_t)door->lane_bytes, PROT_READ | PROT_WRITE,
-				    MAP_SHARED, door->lane_fd, 0, &base);
+				    MAP_SHARED, door->lane_fd, 0, &door->lane);
 	if (r < 0)
 		return tarn__diag(diag, r, "topic %s: a lane of %" PRIu64 " bytes: %s", door->name,
 				  door->lane_bytes, strerror(-r));
-	object.base = base;
+	object.base = door->lane;
 	object.size = door->lane_bytes;
-	tarn__lane_init(base, capacity);
+	tarn__lane_init(object.base, capacity);
 	if (type != NULL)
 		tarn__type_write(type, object.base + object.size - door->type_size,
 				 door->type_size);
@@ -515,12 +515,39 @@ int tarn__door_open(struct tarn_publisher *publisher, const char *name, uint64_t
 	return 0;
 }
 
-void tarn__door_close(struct tarn_publisher *publisher)
+int tarn__door_again(struct tarn_publisher *publisher, uint64_t capacity, struct tarn_diag *diag)
 {
-	struct door *door = publisher->door;
+	const struct door *door = publisher->door;
+	const struct apart_peers *in = &door->peers;
+	const struct tarn_topic_peers peers = { .users = in->users,
+						.groups = in->groups,
+						.user_count = in->user_count,
+						.group_count = in->group_count,
+						.anybody = in->anybody };
+	const unsigned char *lane_end = (const unsigned char *)door->lane + door->lane_bytes;
+	struct tarn_type *type = NULL;
+	const char *fault;
+	char path[32];
+	int r = 0;
 
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", door->dir);
+	if (door->type_size != 0)
+		r = tarn__type_read(lane_end - door->type_size, door->type_size, &type, &fault);
+	if (r == 0)
+		r = tarn__door_open(publisher, door->name, capacity,
+				    &(struct tarn_topic_opts){ .type = type,
+							       .socket_dir = path,
+							       .peers = &peers,
+							       .patience_ns = door->patience_ns,
+							       .diag = diag });
+	tarn_type_free(type);
+	return r;
+}
+
+void tarn__door_close(struct door *door)
+{
 	tarn__fork_remove_other(&door->forkable);
-	if (!publisher->topic.stale) {
+	if (!door->publisher->topic.stale) {
 		/* relaxed: quit tells it, or the next nap */
 		atomic_store_explicit(&door->ends, true, memory_order_relaxed);
 		(void)tarn__plat_eventfd_raise(door->quit);
@@ -528,7 +555,6 @@ void tarn__door_close(struct tarn_publisher *publisher)
 		remove_socket(door);
 		give_up(door);
 	}
-	publisher->door = NULL;
 	free_door(door);
 }
 
@@ -726,24 +752,23 @@ static uint32_t count_them(const struct door *door, uint32_t *ret_coming)
 	return there;
 }
 
-uint32_t tarn__door_subscribers(const struct tarn_publisher *publisher)
+uint32_t tarn__door_subscribers(const struct tarn_publisher *publisher, uint32_t *ret_coming)
 {
-	uint32_t coming;
-
-	return count_them(publisher->door, &coming);
+	return count_them(publisher->door, ret_coming);
 }
 
-int tarn__door_wait_subscribers(struct tarn_publisher *publisher, uint32_t count, int64_t deadline)
+int tarn__door_wait_subscribers(struct tarn_publisher *publisher, uint32_t count, bool come,
+				int64_t deadline)
 {
 	struct door *door = publisher->door;
 
 	for (;;) {
 		/* acquire: before they are counted */
 		uint32_t arrivals = atomic_load_explicit(&door->arrivals, memory_order_acquire);
-		uint32_t coming;
+		uint32_t coming, there = count_them(door, &coming);
 		int64_t now = tarn__plat_now(), slice;
 
-		if (count_them(door, &coming) >= count)
+		if (there + (come ? 0 : coming) >= count)
 			return 0;
 		if (now >= deadline)
 			return -ETIMEDOUT;

@@ -44,7 +44,8 @@
  * Who writes what:
  *   seat.id               by exchange: 0 or a dead member's id -> own; own -> 0
  *   seat.value, token     who sits there. value: how it subscribes; token: how often it woke a
- *                         publisher that sleeps on it
+ *                         publisher that sleeps on it. Of a publisher token: when it came, the
+ *                         larger the later; value: the number of its first message there
  *   comings, lanes        publishers that come, by atomic addition, and upwards alone
  *   seats, fence          subscribers that come, the same
  *   last, counted, oldest, waits, messages   who has the publisher's seat
@@ -270,6 +271,12 @@ struct reader {
 	bool damaged; /* nothing is taken from it any more ... */
 	bool untold;  /* ... which nobody was told yet */
 	bool leaves;  /* its publisher is gone, and it goes with the last message */
+	/* Who came later waits for what was there before: see tarn__held_back(). */
+	bool waits;
+	uint32_t came;  /* the larger the later; of those with another owner it says nothing */
+	uint32_t owner; /* with no region: the user whose publisher it is */
+	uint64_t waits_above; /* the number up to which all is of who published there before */
+	uint64_t until;       /* later ones wait for it up to here; 0: there are none */
 };
 
 struct tarn_subscriber {
@@ -278,6 +285,7 @@ struct tarn_subscriber {
 	uint32_t reader_count;
 	uint32_t comings; /* of the topic, as of when readers were looked up last */
 	uint32_t turn;    /* the lane to begin with */
+	uint32_t came;    /* with no region: so many publishers */
 	uint32_t how;     /* LOSSLESS, LOSSY */
 	bool guarded;     /* what it has not released is not written over */
 	bool latest;
@@ -396,6 +404,32 @@ int tarn__message_see(const struct lane *lane, uint64_t pos, struct sight *ret_s
 int tarn__topic_where(const struct tarn_region *region, const char *name,
 		      const struct tarn_topic_opts *opts);
 
+/* --- topic_publisher.c --------------------------------------------------------------------- */
+
+/* The first message at or behind the beginning of each part up to that of @start is @start. */
+static inline void tarn__note_start(struct tarn_publisher *publisher, uint64_t start)
+{
+	uint64_t part_size = publisher->lane.capacity / PARTS, part = start / part_size;
+
+	if (part < publisher->part) /* of a batch behind a skip it is known before */
+		return;
+	/* what is more than a lap ago is written over by later ones */
+	if (part - publisher->part > PARTS)
+		publisher->part = part - PARTS;
+	while (publisher->part != part)
+		publisher->starts[++publisher->part % PARTS] = start;
+}
+
+/* The newest message lies at @pos. */
+static inline void tarn__note_last(struct tarn_publisher *publisher, uint64_t pos, uint64_t number)
+{
+	struct lane_shm *shm = publisher->lane.shm;
+
+	/* release, both: who begins there sees the message */
+	atomic_store_explicit(&shm->last, pos, memory_order_release);
+	atomic_store_explicit(&shm->counted, number, memory_order_release);
+}
+
 /* --- topic_publish.c ----------------------------------------------------------------------- */
 
 /* A full barrier between the number that was stored and a look at who sleeps. */
@@ -409,6 +443,9 @@ void tarn__topic_wake(_Atomic uint32_t *token, int count);
 int tarn__subscriber_lanes(struct tarn_subscriber *subscriber);
 /* With no region: the publisher is gone, and all was taken. */
 void tarn__subscriber_part(struct tarn_subscriber *subscriber, struct reader *reader);
+/* @reader waits: is anything left of what was published before its publisher came? That may be the
+ * same one, in another lane (tarn_publisher_grow()). */
+bool tarn__held_back(struct tarn_subscriber *subscriber, struct reader *reader);
 
 /* --- topic_take.c -------------------------------------------------------------------------- */
 

@@ -156,22 +156,98 @@ static void sit_in(struct tarn_subscriber *subscriber, struct reader *reader)
 	reader->token = &subscriber->topic.prim.seats[seat].token;
 }
 
+/* --- who came later ------------------------------------------------------------------------ *
+ *
+ * One that goes on in another lane has published in the first one before it came to the second; so
+ * whoever comes waits, by what each subscriber does by itself, until all that was there is taken
+ * that was published before. Of peers that trust nobody only those of one user wait for one
+ * another. It is for who comes while one subscribes; those that were there before have no order.
+ */
+
+/* Is anything left of @reader that was there when the publisher of @later came? */
+static bool is_left(const struct tarn_subscriber *subscriber, const struct reader *reader,
+		    const struct reader *later)
+{
+	/* relaxed: the order of comings says which is looked at */
+	bool came_before = (int32_t)(later->came - reader->came) > 0;
+	uint64_t until = reader->until;
+
+	if (!came_before && until > reader->waits_above)
+		until = reader->waits_above;
+	if (reader->lane.shm == NULL || reader->damaged || reader->owner != later->owner ||
+	    reader->number > until)
+		return false;
+	/* relaxed, both: the take looks again */
+	return atomic_load_explicit(&message_at(&reader->lane, reader->pos)->number,
+				    memory_order_relaxed) != 0 ||
+	       (!guarded(subscriber) && atomic_load_explicit(&reader->lane.shm->oldest,
+							     memory_order_relaxed) > reader->pos);
+}
+
+bool tarn__held_back(struct tarn_subscriber *subscriber, struct reader *reader)
+{
+	if (reader->number != 0 && reader->number <= reader->waits_above)
+		return false;
+	for (uint32_t i = 0; i < subscriber->reader_count; i++)
+		if (&subscriber->readers[i] != reader &&
+		    is_left(subscriber, &subscriber->readers[i], reader))
+			return true;
+	reader->waits = false;
+	return false;
+}
+
+static uint64_t counted(const struct reader *reader)
+{
+	/* acquire: what it counts is there */
+	return reader->lane.shm == NULL || reader->damaged
+		       ? 0
+		       : atomic_load_explicit(&reader->lane.shm->counted, memory_order_acquire);
+}
+
+/* A publisher has come to @reader's lane while we subscribe; its first message is number @first,
+ * the lower half of it. */
+static void wait_for_others(struct reader *reader, uint32_t first)
+{
+	uint64_t next = counted(reader) + 1;
+
+	reader->waits = true;
+	reader->waits_above = next - (uint64_t)(int32_t)((uint32_t)next - first) - 1;
+}
+
+/* Some have come: they wait for what is there now. */
+static void note_what_is_there(struct tarn_subscriber *subscriber)
+{
+	for (uint32_t i = 0; i < subscriber->reader_count; i++)
+		subscriber->readers[i].until = counted(&subscriber->readers[i]);
+}
+
+/* --- lanes ---------------------------------------------------------------------------------- */
+
 /* With no region: a publisher has come to be at @place, or has left. */
-static void look_apart(struct tarn_subscriber *subscriber, uint32_t place, bool coming)
+static bool look_apart(struct tarn_subscriber *subscriber, uint32_t place, bool coming)
 {
 	struct reader *reader = &subscriber->readers[place];
+	struct tarn_peer who = { .uid = 0 };
 	struct ack_shm *ack;
+	bool comes = false;
 
 	if (reader->lane.shm == NULL && tarn__scout_lane(subscriber, place, &reader->lane, &ack)) {
 		reader->low = &ack->low;
 		reader->token = &ack->token;
 		reader->sleep = &ack->sleep;
 		settle_in(subscriber, reader, coming, subscriber->history);
+		(void)tarn__scout_who(subscriber, place, &who);
+		reader->owner = who.uid;
+		reader->came = ++subscriber->came;
+		comes = !coming;
+		if (comes)
+			wait_for_others(reader, 1);
 		/* seq_cst: where it begins is stored before */
 		atomic_store_explicit(&ack->how, subscriber->how, memory_order_seq_cst);
 		tarn__topic_wake(reader->token, 1); /* who was held up by its coming */
 	}
 	reader->leaves = reader->lane.shm != NULL && tarn__scout_gone(subscriber, place);
+	return comes;
 }
 
 /* Its publisher is gone, and all was taken. */
@@ -187,11 +263,14 @@ static int add_apart(struct tarn_subscriber *subscriber, bool coming)
 	/* acquire: the lanes are there before */
 	uint32_t comings = atomic_load_explicit(subscriber->topic.comings, memory_order_acquire);
 	int r = grow_readers(subscriber, tarn__scout_places(subscriber));
+	bool some = false;
 
 	if (r < 0)
 		return r;
 	for (uint32_t place = 0; place < subscriber->reader_count; place++)
-		look_apart(subscriber, place, coming);
+		some |= look_apart(subscriber, place, coming);
+	if (some)
+		note_what_is_there(subscriber);
 	subscriber->comings = comings;
 	return 0;
 }
@@ -204,11 +283,17 @@ static int add_readers(struct tarn_subscriber *subscriber, bool coming, uint32_t
 	uint32_t comings = atomic_load_explicit(&topic->shm->comings, memory_order_acquire);
 	uint32_t lanes = atomic_load_explicit(&topic->shm->lanes, memory_order_acquire);
 	int grown = grow_readers(subscriber, lanes);
+	bool some = false;
 
 	if (grown < 0)
 		return grown;
 	for (uint32_t place = 0; place < subscriber->reader_count; place++) {
 		struct reader *reader = &subscriber->readers[place];
+		struct seat_shm *seat = publisher_seat(topic, place);
+		/* acquire: what its publisher did elsewhere was before */
+		uint32_t came = atomic_load_explicit(&seat->token, memory_order_acquire);
+		/* relaxed: published with it; of the next one, if that comes now, who waits less */
+		uint32_t first = atomic_load_explicit(&seat->value, memory_order_relaxed);
 		int r = 0;
 
 		if (reader->lane.shm == NULL) {
@@ -223,7 +308,15 @@ static int add_readers(struct tarn_subscriber *subscriber, bool coming, uint32_t
 		/* One that was removed is no more; of one that is damaged the next take tells. */
 		if (r < 0 && r != -ENOENT && !reader->untold)
 			return r;
+		if (reader->lane.shm == NULL || reader->came == came)
+			continue;
+		reader->came = came;
+		if (!coming)
+			wait_for_others(reader, first);
+		some |= !coming;
 	}
+	if (some)
+		note_what_is_there(subscriber);
 	subscriber->comings = comings;
 	return 0;
 }

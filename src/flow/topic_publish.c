@@ -18,236 +18,6 @@
 
 enum { SMALL = 256 }; /* bytes of a payload that lossy subscribers copy without a hold */
 
-/* --- open and close ------------------------------------------------------------------------ */
-
-/* Sit down at @place if that is free, or its publisher dead. */
-static bool sit_down(struct tarn_publisher *publisher, uint32_t place)
-{
-	struct prim *prim = &publisher->topic.prim;
-	struct seat_shm *seat = publisher_seat(&publisher->topic, place);
-	/* relaxed: decided by the exchange */
-	uint32_t id = atomic_load_explicit(&seat->id, memory_order_relaxed);
-
-	if (id != 0 && !tarn__seat_dead(prim, id, true))
-		return false;
-	/* seq_cst: what was done there before is seen; the dead one's, since the kernel says that
-	 * it died */
-	if (!atomic_compare_exchange_strong_explicit(&seat->id, &id, id_of(&prim->sec),
-						     memory_order_seq_cst, memory_order_relaxed))
-		return false;
-	publisher->topic.seat = place;
-	/* relaxed: for the eye */
-	atomic_store_explicit(&seat->tid, tarn__self.tid, memory_order_relaxed);
-	return true;
-}
-
-static void get_up(struct tarn_publisher *publisher)
-{
-	tarn__lane_close(&publisher->topic, &publisher->lane);
-	(void)tarn__seat_give(&publisher->topic.prim,
-			      publisher_seat(&publisher->topic, publisher->topic.seat));
-	publisher->topic.seat = UINT32_MAX;
-}
-
-/* The first message at or behind the beginning of each part up to that of @start is @start. */
-static void note_start(struct tarn_publisher *publisher, uint64_t start)
-{
-	uint64_t part_size = publisher->lane.capacity / PARTS, part = start / part_size;
-
-	if (part < publisher->part) /* of a batch behind a skip it is known before */
-		return;
-	/* what is more than a lap ago is written over by later ones */
-	if (part - publisher->part > PARTS)
-		publisher->part = part - PARTS;
-	while (publisher->part != part)
-		publisher->starts[++publisher->part % PARTS] = start;
-}
-
-/* The newest message lies at @pos. */
-static inline void count(struct tarn_publisher *publisher, uint64_t pos, uint64_t number)
-{
-	struct lane_shm *shm = publisher->lane.shm;
-
-	/* release, both: who begins there sees the message */
-	atomic_store_explicit(&shm->last, pos, memory_order_release);
-	atomic_store_explicit(&shm->counted, number, memory_order_release);
-}
-
-/* Walk from the oldest message to the end of all: what the last publisher left. */
-static int find_end(struct tarn_publisher *publisher)
-{
-	struct lane *lane = &publisher->lane;
-	/* acquire: what the last one wrote is visible, since it left, or the kernel says it died */
-	uint64_t oldest = atomic_load_explicit(&lane->shm->oldest, memory_order_acquire);
-	uint64_t pos = oldest, number = 0, last = 0;
-
-	if (!is_position(lane, oldest))
-		return -EUCLEAN;
-	publisher->part = oldest / (lane->capacity / PARTS) - 1;
-	note_start(publisher, oldest);
-	while (pos - oldest <= lane->capacity) {
-		struct sight sight;
-		int r = tarn__message_see(lane, pos, &sight);
-
-		if (r < 0 || (sight.number != 0 && number != 0 && sight.number != number))
-			return -EUCLEAN; /* I2, I3 */
-		note_start(publisher, pos);
-		if (sight.number == 0)
-			break;
-		number = sight.number + !sight.skip;
-		publisher->back = sight.skip ? publisher->back + (uint32_t)(sight.end - pos)
-					     : (uint32_t)(sight.end - pos);
-		last = sight.skip ? last : pos;
-		pos = sight.end;
-	}
-	if (pos - oldest > lane->capacity)
-		return -EUCLEAN;
-	publisher->oldest = oldest;
-	publisher->pos = publisher->topic.limit = pos;
-	publisher->free_to = pos + sizeof(struct message_shm);
-	publisher->number = number;
-	if (number == 0) /* nothing is left. relaxed: as oldest, which was stored after it */
-		publisher->number =
-			atomic_load_explicit(&lane->shm->counted, memory_order_relaxed) + 1;
-	if (last != 0)
-		count(publisher, last, publisher->number - 1);
-	publisher->size_max = (uint32_t)size_max_of(lane->capacity);
-	publisher->blocker = UINT32_MAX;
-	return 0;
-}
-
-/* Sit down where there is a lane that suits, or none and one is made. 0; -EAGAIN: try the next
- * place. */
-static int try_place(struct tarn_publisher *publisher, uint32_t place, uint64_t asked, bool make,
-		     struct tarn_diag *diag)
-{
-	struct topic *topic = &publisher->topic;
-	struct lane *lane = &publisher->lane;
-	int r = tarn__lane_open(topic, place, 0, lane, diag);
-
-	if (r < 0 && (r != -ENOENT || !make))
-		return r == -ENOENT ? -EAGAIN : r;
-	if (r == 0 && asked != 0 && lane->capacity != asked)
-		r = -EAGAIN;
-	else if (!sit_down(publisher, place))
-		r = -EAGAIN;
-	else if (r == -ENOENT)
-		r = tarn__lane_open(topic, place, asked != 0 ? asked : LANE_SIZE_DEFAULT, lane,
-				    diag);
-	if (r == 0 && asked != 0 && lane->capacity != asked)
-		r = -EAGAIN; /* another made it, and left */
-	if (r == 0) {
-		r = find_end(publisher);
-		if (r < 0)
-			tarn__diag(diag, r,
-				   "topic %s: what lane %" PRIu32 " says contradicts itself",
-				   topic->prim.sec.name, place);
-	}
-	if (r < 0 && topic->seat != UINT32_MAX)
-		get_up(publisher);
-	else if (r < 0)
-		tarn__lane_close(topic, lane);
-	return r;
-}
-
-static int find_place(struct tarn_publisher *publisher, uint64_t asked, struct tarn_diag *diag)
-{
-	int worst = 0;
-
-	/* First those that have a lane that suits, then those without one. */
-	for (int make = 0; make < 2; make++) {
-		for (uint32_t i = 0; i < TARN_TOPIC_PUBLISHERS_MAX; i++) {
-			/* relaxed: a hint, those behind it have never had one */
-			uint32_t lanes = atomic_load_explicit(&publisher->topic.shm->lanes,
-							      memory_order_relaxed);
-			int r;
-
-			if (!make && i >= lanes)
-				break;
-			r = try_place(publisher, i, asked, make != 0, diag);
-			if (r == -EUCLEAN || r == -EPROTO)
-				worst = r; /* another place may be sound */
-			else if (r != -EAGAIN)
-				return r;
-		}
-	}
-	if (worst < 0)
-		return worst;
-	return tarn__diag(
-		diag, -EUSERS,
-		"topic %s: all of its %u places for publishers are taken, or have lanes of "
-		"another size",
-		publisher->topic.prim.sec.name, TARN_TOPIC_PUBLISHERS_MAX);
-}
-
-/* With no region: its lane is new, and its own. */
-static int open_apart(const char *name, const struct tarn_topic_opts *opts,
-		      struct tarn_publisher **ret_publisher)
-{
-	struct tarn_publisher *publisher;
-	struct topic *topic;
-	int r = tarn__topic_apart(name, sizeof(*publisher), opts, &topic);
-
-	if (r < 0)
-		return r;
-	publisher = (struct tarn_publisher *)topic;
-	publisher->timed = (opts->flags & TARN_TOPIC_NO_TIME) == 0;
-	publisher->id = 0; /* no member of anything */
-	r = tarn__door_open(publisher, name,
-			    opts->lane_size != 0 ? opts->lane_size : LANE_SIZE_DEFAULT, opts);
-	if (r == 0)
-		r = find_end(publisher); /* it is the beginning */
-	if (r < 0) {
-		tarn_publisher_close(publisher);
-		return r;
-	}
-	*ret_publisher = publisher;
-	return 0;
-}
-
-int tarn_publisher_open(struct tarn_region *region, const char *name,
-			const struct tarn_topic_opts *opts, struct tarn_publisher **ret_publisher)
-{
-	struct tarn_diag *diag = opts != NULL ? opts->diag : NULL;
-	struct tarn_publisher *publisher;
-	struct topic *topic;
-	int r = tarn__topic_where(region, name, opts);
-
-	if (r > 0)
-		return open_apart(name, opts, ret_publisher);
-	if (r == 0)
-		r = tarn__topic_open(region, name, sizeof(*publisher), opts, &topic);
-	if (r < 0)
-		return r;
-	publisher = (struct tarn_publisher *)topic;
-	publisher->timed = opts == NULL || (opts->flags & TARN_TOPIC_NO_TIME) == 0;
-	r = tarn__prim_ready(&topic->prim, diag);
-	if (r == 0) {
-		publisher->id = id_of(&topic->prim.sec);
-		r = find_place(publisher, opts != NULL ? opts->lane_size : 0, diag);
-	}
-	if (r < 0) {
-		tarn__topic_close(topic);
-		return r;
-	}
-	tarn__raise32(&topic->shm->lanes, topic->seat + 1);
-	/* seq_cst: before it is looked who sleeps; the lane was there before */
-	atomic_fetch_add_explicit(&topic->shm->comings, 1, memory_order_seq_cst);
-	tarn__prim_ring(&topic->prim, INT32_MAX);
-	*ret_publisher = publisher;
-	return 0;
-}
-
-void tarn_publisher_close(struct tarn_publisher *publisher)
-{
-	if (publisher == NULL)
-		return;
-	if (publisher->door != NULL)
-		tarn__door_close(publisher);
-	tarn__lane_close(&publisher->topic, &publisher->lane);
-	tarn__topic_close(&publisher->topic);
-}
-
 /* --- room ---------------------------------------------------------------------------------- */
 
 /* Is it in the way of whoever wants to write over all below @oldest? */
@@ -339,7 +109,7 @@ __attribute__((noinline)) static int find_room(struct tarn_publisher *publisher,
 		return -EBUSY;
 	if (topic_damaged(&publisher->topic))
 		return -EIO;
-	note_start(publisher, pos);
+	tarn__note_start(publisher, pos);
 	if (end > publisher->free_to) {
 		r = claim(publisher, end);
 		if (r < 0)
@@ -420,7 +190,7 @@ static inline void make_visible(struct tarn_publisher *publisher, uint64_t start
 	if (TARN__UNLIKELY(start != pos)) {
 		struct message_shm *skip = message_at(lane, pos);
 
-		note_start(publisher, start); /* now that it will be there */
+		tarn__note_start(publisher, start); /* now that it will be there */
 		atomic_store_explicit(&message_at(lane, start)->number, number,
 				      memory_order_relaxed);
 		atomic_store_explicit(&skip->size, 0, memory_order_relaxed);
@@ -429,7 +199,7 @@ static inline void make_visible(struct tarn_publisher *publisher, uint64_t start
 	/* T1 -> T2 in tarn__message_see() */
 	atomic_store_explicit(&message_at(lane, pos)->number, number, memory_order_release);
 	publisher->pos = end;
-	count(publisher, last, publisher->number - 1);
+	tarn__note_last(publisher, last, publisher->number - 1);
 	if (TARN__UNLIKELY(end + sizeof(struct message_shm) >= publisher->topic.limit))
 		set_limit(publisher);
 	notify(publisher);
@@ -505,7 +275,7 @@ static inline bool room_for_more(struct tarn_publisher *publisher, uint64_t end,
 	    need - publisher->pos > lane->capacity ||
 	    (need > publisher->free_to && claim(publisher, need) < 0))
 		return false;
-	note_start(publisher, end);
+	tarn__note_start(publisher, end);
 	return true;
 }
 
@@ -528,7 +298,7 @@ int tarn_publisher_publish_batch(struct tarn_publisher *publisher, const struct 
 	if (TARN__UNLIKELY(publisher->topic.limit <= publisher->pos))
 		set_limit(publisher);
 	if (TARN__UNLIKELY(start != publisher->pos))
-		note_start(publisher, start);
+		tarn__note_start(publisher, start);
 	publisher->back = (uint32_t)(end - start);
 	/* the rest, as far as it needs no thought */
 	for (; done < count && takes_size(publisher, bufs[done].size); done++) {
@@ -674,7 +444,7 @@ int tarn_publisher_wait_subscribers(struct tarn_publisher *publisher, uint32_t c
 	if (publisher->topic.stale)
 		return -EBUSY;
 	if (publisher->door != NULL)
-		return tarn__door_wait_subscribers(publisher, count, deadline);
+		return tarn__door_wait_subscribers(publisher, count, true, deadline);
 	return tarn__prim_await(&publisher->topic.prim, deadline, try_subscribers, &count);
 }
 
@@ -764,6 +534,7 @@ int tarn_publisher_explain(struct tarn_publisher *publisher, int error, size_t s
 int tarn_publisher_stat(struct tarn_publisher *publisher, struct tarn_publisher_stat *ret_stat)
 {
 	bool apart = publisher->door != NULL;
+	uint32_t coming;
 
 	*ret_stat = (struct tarn_publisher_stat){
 		.lane_size = publisher->lane.capacity,
@@ -771,7 +542,7 @@ int tarn_publisher_stat(struct tarn_publisher *publisher, struct tarn_publisher_
 									: publisher->topic.most,
 		.number = publisher->number - 1,
 		.publisher = apart ? 0 : publisher->topic.seat,
-		.subscribers = apart ? tarn__door_subscribers(publisher)
+		.subscribers = apart ? tarn__door_subscribers(publisher, &coming)
 				     : tarn__topic_subscribers(&publisher->topic),
 		.publishers = apart ? 1 : tarn__topic_publishers(&publisher->topic),
 	};

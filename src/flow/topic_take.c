@@ -170,6 +170,8 @@ static int find(struct tarn_subscriber *subscriber, struct reader **ret_reader,
 		}
 		if (TARN__UNLIKELY(reader->lane.shm == NULL))
 			continue; /* with no region: nobody is there now */
+		if (TARN__UNLIKELY(reader->waits) && tarn__held_back(subscriber, reader))
+			continue;
 		r = look(subscriber, reader, ret_sight);
 		if (r == -EAGAIN) {
 			if (TARN__UNLIKELY(reader->leaves) && reader->held_count == 0)

@@ -59,7 +59,7 @@ lines_in() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 @test "a message that is too large is told both sizes; a lossless echo holds pub up, and is named" {
 	tarn pub -l 4096 "$P/small" a
 	head -c 3000 /dev/zero | tr '\0' x >large
-	run -1 tarn pub "$P/small" <large
+	run -1 tarn pub -l 4096 "$P/small" <large
 	[[ $output == *"a message of 3000 bytes; the largest has 1984"* ]]
 	tarn echo --lossless "$P/small" >got 3>&- &
 	echo=$!
@@ -71,6 +71,21 @@ lines_in() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 	kill "$echo"
 	[[ $output == *"process $echo has not taken"* ]]
 	wait || true
+	tarn rm "$P" --yes
+}
+
+@test "pub goes on in a larger lane, region and all, if --lane is not given" {
+	head -c 3000 /dev/zero | tr '\0' x >large
+	head -c 9000000 /dev/zero | tr '\0' y >huge
+	tarn pub -l 4096 "$P/grows" a
+	tarn echo --lossless --raw -c 4 "$P/grows" >got 3>&- &
+	echo=$!
+	{ echo b && cat large && echo && cat huge && echo && echo c; } |
+		tarn pub -w 1 -t 20 "$P/grows"
+	wait "$echo"
+	{ printf b && cat large huge && printf c; } | cmp - got
+	run -1 tarn pub -l 4096 "$P/grows" --file huge
+	[[ $output == *"a message of 9000000 bytes; the largest has 1984"* ]]
 	tarn rm "$P" --yes
 }
 

@@ -104,6 +104,12 @@ static int commit(struct kill_world *world, struct harness_report *report)
 	return tarn_publisher_commit(publisher, size_of(BEFORE + 1));
 }
 
+static int grow(struct kill_world *world, struct harness_report *report)
+{
+	(void)world, (void)report;
+	return tarn_publisher_grow(publisher, LANE, NULL);
+}
+
 static int take(struct kill_world *world, struct harness_report *report)
 {
 	struct tarn_message message;
@@ -150,6 +156,7 @@ static const struct op ops[] = {
 	{ "publish-over-older", true, true, 1, publish_one },
 	{ "publish-batch", true, false, BATCH, publish_batch },
 	{ "commit", true, false, 1, commit },
+	{ "grow", true, false, 0, grow },
 	{ "take", false, false, 0, take },
 	{ "take-all", false, false, 0, take_all },
 	{ "take-wait", false, false, 0, wait_in_vain },
@@ -273,6 +280,8 @@ struct sums {
 	uint64_t operations, boundaries, kills, violations;
 };
 
+static uint64_t stepped; /* instructions of the last one */
+
 /* One kill, @steps into the operation. *@ret_done: it was through by then. NULL, or what is
  * wrong. */
 static const char *kill_at(uint64_t steps, uint64_t *n, bool *ret_done)
@@ -290,7 +299,7 @@ static const char *kill_at(uint64_t steps, uint64_t *n, bool *ret_done)
 		return "no subscriber";
 	if (tracee_start(&t, &world, prepare, op->fn, report) < 0)
 		return report->text;
-	for (uint64_t i = 0; i < steps && !*ret_done && wrong == NULL; i++) {
+	for (stepped = 0; stepped < steps && !*ret_done && wrong == NULL; stepped++) {
 		enum tracee_event event = tracee_step(&t);
 
 		*ret_done = event == TRACEE_ENDED;
@@ -315,6 +324,8 @@ static void sweep(struct sums *sums, uint64_t most, uint64_t phase)
 	uint64_t n = 0, length = 0, kills = 0, violations = 0;
 	bool done = false;
 
+	if (most != 0 && op->fn == grow) /* which takes a hundred times as long */
+		most = most / 10 + 1;
 	opts.patience_ns = op->publishes ? 0 : TARN_FOREVER;
 	if (!op->publishes) {
 		struct tarn_topic_opts quick = opts;
@@ -326,18 +337,10 @@ static void sweep(struct sums *sums, uint64_t most, uint64_t phase)
 	}
 	/* how long it is */
 	const char *wrong = kill_at(UINT64_MAX, &n, &done);
-	uint64_t step = 1;
+	uint64_t step;
 
-	if (wrong == NULL && done) {
-		while (wrong == NULL && length < 100000) {
-			/* doubled, then every one of them: a kill tells whether it was through */
-			length = length == 0 ? 64 : 2 * length;
-			wrong = kill_at(length, &n, &done);
-			if (done)
-				break;
-		}
-		step = most == 0 || length <= most ? 1 : length / most;
-	}
+	length = stepped;
+	step = most == 0 || length <= most ? 1 : length / most;
 	done = false;
 	for (uint64_t at = phase % step; wrong == NULL && !done; at += step, kills++)
 		wrong = kill_at(at, &n, &done);

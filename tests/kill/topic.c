@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * topic.c - every operation on topics, killed at each instruction: publishers and subscribers that
- * come and go, publish, batch, loan and commit, take, hold and release; asleep in each wait.
+ * come, grow and go, publish, batch, loan and commit, take, hold and release; asleep in each wait.
  *
  * Message n consists of n throughout, so a survivor can tell a whole one. It takes all that is
  * there, goes on where the dead publisher stopped for more than a lap, so that nothing the dead
@@ -332,6 +332,12 @@ OP(await_subscribers)
 	return tarn_publisher_wait_subscribers(publisher, 2, tarn_deadline_after(3000000));
 }
 
+OP(grow_larger)
+{
+	(void)world, (void)report;
+	return tarn_publisher_grow(publisher, LANE, NULL);
+}
+
 OP(leave_publishing)
 {
 	(void)world, (void)report;
@@ -618,6 +624,9 @@ static const struct kill_op ops[] = {
 	NEW("commit", at_the_end, publishing_on_loan, commit, check),
 	SAME("abort", with_two, publishing_on_loan, abort_loan),
 	SAME("publisher-stat", with_two, publishing, look_at_publisher),
+	SAME("grow", with_two, publishing, grow_larger),
+	SAME("grow-on-loan", with_two, publishing_on_loan, grow_larger),
+	TWICE("grow-again", with_two, publishing, grow_larger),
 	SAME("publisher-close", with_two, publishing, leave_publishing),
 	SAME("subscriber-open", laps, join, become_subscriber),
 	TWICE("subscriber-open-again", laps, join, become_subscriber),
@@ -644,8 +653,8 @@ static const struct kill_op ops[] = {
 static void roomy(struct kill_world *world, const struct kill_op *op)
 {
 	survivor_world(world, op);
-	world->heap = 65536;
-	world->max = 131072;
+	world->heap = 131072;
+	world->max = 262144;
 }
 
 int main(int argc, char **argv)

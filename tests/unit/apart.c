@@ -543,6 +543,47 @@ static void a_child_has_nothing_of_its_parents(void **state)
 	expect(3, 1, 0);
 }
 
+/* In a lane of its own, under the same name, with the same peers; its subscriber comes over. */
+static void who_grows_keeps_the_order(void **state)
+{
+	const size_t size = 100000;
+	unsigned char *large = malloc(size), *got = malloc(size);
+	struct tarn_publisher_stat stat;
+	struct tarn_message message;
+
+	(void)state;
+	assert_non_null(large);
+	assert_non_null(got);
+	memset(large, 7, size);
+	open_publisher();
+	open_subscriber(0, 0);
+	wait_subscribers(1);
+	for (uint64_t n = 1; n <= 3; n++)
+		assert_int_equal(publish(n), 0);
+	assert_int_equal(tarn_publisher_publish(publisher, large, size), -EMSGSIZE);
+	assert_int_equal(tarn_publisher_grow(publisher, size, NULL), 0);
+	assert_int_equal(names(), 1);
+	assert_int_equal(tarn_publisher_stat(publisher, &stat), 0);
+	assert_int_equal(stat.lane_size, 524288);
+	assert_int_equal(tarn_publisher_publish(publisher, large, size), 0);
+	assert_int_equal(publish(4), 0);
+	for (uint64_t n = 1; n <= 3; n++)
+		expect(n, n, 0);
+	assert_int_equal(tarn_subscriber_take_wait(subscriber, got, size,
+						   tarn_deadline_after(SOON_NS), &message),
+			 0);
+	assert_memory_equal(got, large, size);
+	expect(4, 2, 0);
+	assert_int_equal(tarn_publisher_stat(publisher, &stat), 0);
+	assert_int_equal(stat.subscribers, 1);
+	wait_publishers(1);
+	assert_int_equal(tarn_publisher_grow(publisher, (size_t)2 << 30, NULL), -EMSGSIZE);
+	assert_int_equal(publish(5), 0);
+	expect(5, 3, 0);
+	free(large);
+	free(got);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, drop_dir)
@@ -567,6 +608,7 @@ int main(void)
 		TEST(who_sleeps_is_woken),
 		TEST(a_waiter_waits_for_it_too),
 		TEST(a_child_has_nothing_of_its_parents),
+		TEST(who_grows_keeps_the_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
