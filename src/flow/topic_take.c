@@ -18,6 +18,7 @@ enum {
 	SMALL = 256,  /* bytes that are copied without a hold, as topic_publish.c stores them */
 	RAISES = 32,  /* of low, a lap */
 	TRIES = 1000, /* to find a message in a lane that is written over all the while */
+	LOOKS = 512,  /* at lanes: a few microseconds, before one prepares to sleep */
 };
 #define NAP_NS INT64_C(1000000)
 
@@ -461,10 +462,25 @@ static int wait_outside(struct tarn_subscriber *subscriber, int64_t deadline)
 	return topic_damaged(&subscriber->topic) ? -EIO : 0;
 }
 
+/* A publisher that is awake has the next message there that soon. */
+static bool comes_soon(const struct tarn_subscriber *subscriber)
+{
+	uint32_t lanes = subscriber->reader_count, looks = LOOKS / (lanes + 1);
+
+	for (uint32_t i = 0; i < looks; i++) {
+		if (message_there(subscriber))
+			return true;
+		tarn__plat_pause();
+	}
+	return false;
+}
+
 static int wait_message(struct tarn_subscriber *subscriber, int64_t deadline)
 {
 	if (looks_on(subscriber))
 		return wait_outside(subscriber, deadline);
+	if (comes_soon(subscriber))
+		return 0;
 	if (subscriber->scout != NULL)
 		return tarn__scout_wait(subscriber, deadline);
 	return tarn__prim_await(&subscriber->topic.prim, deadline, try_message, NULL);
