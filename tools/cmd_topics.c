@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tarn topics [REGION[/TOPIC]...] - topics, their publishers and subscribers, and who holds whom
- * up. It looks only.
+ * up. It looks only. Those of directories of sockets: topics_apart.c.
  */
 
 #include <errno.h>
@@ -19,6 +19,7 @@
 #include "look.h"
 #include "out.h"
 #include "scan.h"
+#include "topics_apart.h"
 #include "watch.h"
 
 enum { USERS_MAX = TARN_TOPIC_PUBLISHERS_MAX + TARN_TOPIC_SUBSCRIBERS_MAX, MEMBERS_MAX = 1024 };
@@ -29,15 +30,25 @@ static const struct cli_opt topics_opts[] = {
 	  "named" },
 	{ 0, "held-up", NULL, "only those where a publisher is held up; exit 1 if there is any" },
 	{ 0, "csv", NULL, "as comma-separated values, a line a topic" },
+	{ 0, "peers", "WHO,...",
+	  "of unix:DIR: users, @groups or all, whose publishers are looked at, beside this "
+	  "user's" },
+	{ 0, "remove-dead", NULL,
+	  "of unix:DIR: remove the names that publishers have left that were killed" },
 	{ 0 },
 };
 
 static const struct out_col topics_cols[] = {
-	{ "name", "NAME", OUT_LONG, "REGION/TOPIC", false },
-	{ "type", "TYPE", OUT_TEXT, "of its messages; none: they are bytes", false },
+	{ "name", "NAME", OUT_LONG, "REGION/TOPIC, or unix:DIR/TOPIC", false },
+	{ "type", "TYPE", OUT_TEXT,
+	  "of its messages; none: they are bytes. In a directory of sockets each publisher has its "
+	  "own, and there may be several",
+	  false },
 	{ "publisher_count", "PUBS", OUT_COUNT, "publishers that are alive", false },
 	{ "subscriber_count", "SUBS", OUT_COUNT,
-	  "subscribers that are alive; who only looks is seen by nobody", false },
+	  "subscribers that are alive; who only looks is seen by nobody. In a directory of sockets "
+	  "a publisher alone knows of its own",
+	  false },
 	{ "message_count", "MESSAGES", OUT_COUNT, "messages that were published, by all", false },
 	{ "size_bytes", "SIZE", OUT_SIZE, "memory of the topic and of its lanes", false },
 	{ "held_up", "HELD-UP", OUT_LONG,
@@ -46,7 +57,8 @@ static const struct out_col topics_cols[] = {
 	{ "publishers", "PUBLISHERS", OUT_LIST,
 	  "each lane: its publisher, and what it holds; in text the processes", true },
 	{ "subscribers", "SUBSCRIBERS", OUT_LIST, "each of them; in text the processes", true },
-	{ "region", "REGION", OUT_LONG, "the region", true },
+	{ "sockets", NULL, OUT_LIST, "each socket of a topic in a directory of sockets", true },
+	{ "region", "REGION", OUT_LONG, "the region, or unix:DIR", true },
 	{ "topic", "TOPIC", OUT_TEXT, "the topic", true },
 	{ "type_size_bytes", "TYPESIZE", OUT_SIZE, "of a message that has a type", true },
 	{ "lane_count", "LANES", OUT_COUNT, "lanes, also those whose publisher is gone", true },
@@ -94,11 +106,12 @@ static const struct out_col subscriber_cols[] = {
 };
 static const struct out_list subscriber_list = { "subscribers", subscriber_cols };
 static const struct out_list *const topics_lists[] = { &topics_list, &publisher_list,
-						       &subscriber_list, NULL };
+						       &subscriber_list, &socket_list, NULL };
 
 struct topics {
 	struct cli *cli;
 	struct out out;
+	struct topics_apart apart;
 	struct tarn_region_opts opts;
 	bool verbose; /* of each topic all, in text */
 	int worst;
@@ -281,6 +294,8 @@ static void put_row(struct topics *t, const char *name, const char *topic, const
 	out_text(out, "held_up", held_up);
 	put_inner(t, "publishers", true);
 	put_inner(t, "subscribers", false);
+	out_inner(out, "sockets");
+	out_inner_end(out, "");
 }
 
 static void put_all(struct topics *t, const char *name, const char *held_up)
@@ -451,8 +466,24 @@ static bool names_one(const struct cli *cli)
 {
 	struct look_name name;
 
-	return cli->argc == 1 && look_name(cli->argv[0], &name) && name.object != NULL &&
-	       !cli_given(cli, "output") && !cli_given(cli, "sort");
+	return cli->argc == 1 &&
+	       (topics_apart_name(cli->argv[0], &name) || look_name(cli->argv[0], &name)) &&
+	       name.object != NULL && !cli_given(cli, "output") && !cli_given(cli, "sort");
+}
+
+static int look_at_name(struct topics *t, const char *text)
+{
+	struct look_name name;
+	int code;
+
+	if (!topics_apart_name(text, &name))
+		return look_in(t, text);
+	t->apart.verbose = t->verbose;
+	t->apart.shown = t->apart.held_up = 0;
+	code = topics_apart_look(&t->apart, text);
+	t->found += t->apart.shown;
+	t->held_up += t->apart.held_up;
+	return code;
 }
 
 static int look(struct cli *cli, void *arg)
@@ -470,7 +501,7 @@ static int look(struct cli *cli, void *arg)
 	if (!t->verbose)
 		out_list(&t->out, &topics_list);
 	for (int i = 0; i < cli->argc; i++)
-		code = cli_worse(code, look_in(t, cli->argv[i]));
+		code = cli_worse(code, look_at_name(t, cli->argv[i]));
 	if (cli->argc == 0)
 		(void)scan_regions(each_region, t, &unreadable);
 	if (unreadable != 0)
@@ -486,10 +517,11 @@ static int look(struct cli *cli, void *arg)
 
 static int topics_run(struct cli *cli)
 {
-	struct topics t = { .cli = cli };
+	struct topics t = { .cli = cli, .apart = { .cli = cli } };
 	int code;
 
-	if (!look_opts(cli, &t.opts))
+	t.apart.out = &t.out;
+	if (!look_opts(cli, &t.opts) || !topics_apart_opts(&t.apart))
 		return CLI_USAGE;
 	if (cli->argc == 0) /* looking at others' is not to be refused for that */
 		t.opts.flags |= TARN_SEGMENT_ANY_MODE;
@@ -509,6 +541,8 @@ static const struct cli_example topics_examples[] = {
 	{ "tarn topics house/news", "one topic, with its publishers and subscribers" },
 	{ "tarn topics -w -s -message_count house", "again and again, the busiest first" },
 	{ "tarn topics --held-up || alert", "for a script: exit 1 if a publisher has no room" },
+	{ "tarn topics --peers all unix:/run/market",
+	  "those of a directory of sockets, whoever publishes" },
 	{ "tarn topics -J | jq '.items[].subscribers[] | select(.missed > 0)'",
 	  "who misses messages" },
 	{ 0 },
@@ -516,15 +550,16 @@ static const struct cli_example topics_examples[] = {
 
 static const struct cli_exit_note topics_exits[] = {
 	{ 1, "with --held-up: a publisher is held up; or what was named is no topic" },
-	{ 3, "there is no such region or topic" },
-	{ 4, "permission denied, or not all regions could be read for want of it" },
+	{ 3, "there is no such region, directory or topic" },
+	{ 4, "permission denied, or not all regions or publishers could be looked at for want of "
+	     "it" },
 	{ 6, "damaged" },
 	{ 0 },
 };
 
 const struct cli_cmd cmd_topics = {
 	.name = "topics",
-	.args = "[REGION[/TOPIC]...]",
+	.args = "[REGION[/TOPIC]|unix:DIR[/TOPIC]...]",
 	.summary = "list topics, who publishes and subscribes, and who is held up",
 	.about =
 		"Lists the topics of all regions of the host, or of those that are named; of one "
@@ -536,7 +571,17 @@ const struct cli_cmd cmd_topics = {
 		"has taken is counted a thirty-second of the lane at a time while it is busy. What "
 		"a lossy one has missed is known when it has taken the message behind.\n\n"
 		"It looks only: no region is written to, nobody is held up, and who only looks, as "
-		"this verb and tarn echo --look, is not seen by others.",
+		"this verb and tarn echo --look, is not seen by others.\n\n"
+		"unix:DIR is a directory of sockets, where topics are in no region, and "
+		"unix:DIR/TOPIC one of them: each socket is a publisher, or a name that one has "
+		"left that was killed. To look at one is to connect, to say at once that nothing "
+		"is "
+		"subscribed to, and to leave: it costs the publisher one of this user's places for "
+		"that long, and the time of a thread that is not the one which publishes; none of "
+		"its messages is taken or kept. Only publishers of this user are looked at, and of "
+		"those that --peers names. Names of the dead stay but for --remove-dead; who "
+		"subscribes removes those of its topic anyhow. Who subscribes is known to each "
+		"publisher alone.",
 	.operand = "region",
 	.opts = topics_opts,
 	.schema = "tarn.topics/1",

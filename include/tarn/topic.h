@@ -457,6 +457,68 @@ tarn_topic_users(struct tarn_region *region, const char *name,
 TARN_API TARN_NODISCARD int tarn_topic_stat(struct tarn_region *region, const char *name,
 					    struct tarn_topic_stat *ret_stat);
 
+/* What a look at the socket of a publisher comes to. */
+enum tarn_socket_state {
+	TARN_SOCKET_ANSWERS = 1, /* it lets this process in, and its lane was looked at */
+	TARN_SOCKET_DEAD = 2,    /* nobody listens: a publisher that was killed has left its name */
+	TARN_SOCKET_SILENT = 3, /* somebody listens, and has not answered within 100 ms: stopped? */
+	TARN_SOCKET_REFUSES =
+		4,              /* it hung up: it does not let this user in, or has no place left */
+	TARN_SOCKET_DENIED = 5, /* the kernel does not let this user connect */
+	TARN_SOCKET_STRANGER =
+		6, /* a user that @opts->peers does not name: nothing was taken of it */
+	TARN_SOCKET_DAMAGED =
+		7, /* what it shows contradicts itself, or is of another version or kind */
+};
+
+/* A name in a directory of sockets, and what a look has found behind it. */
+struct tarn_topic_socket {
+	const char *name; /* of the topic; during the call */
+	uint64_t token;   /* the socket is DIR/NAME:TOKEN, TOKEN in 16 hexadecimal digits */
+	uint32_t state;   /* enum tarn_socket_state */
+	bool removed;     /* nobody listens, and the name is gone now */
+	/* What follows is said where it answers; else 0. */
+	bool waits; /* it sleeps for want of room */
+	/* As the kernel vouches; where nobody listens, or one may not connect, pid is 0, and the
+	 * user and group are those of the name. */
+	struct tarn_peer who;
+	uint64_t lane_size;
+	uint64_t size;     /* bytes of the memory that holds the lane */
+	uint64_t number;   /* of its last message */
+	uint64_t kept;     /* messages that its lane still has */
+	int64_t oldest_ns; /* when the oldest of them was published, CLOCK_MONOTONIC; 0: unknown */
+	int64_t newest_ns; /* ... and the newest */
+	const struct tarn_type *type; /* of its messages, during the call; NULL: bytes */
+};
+
+/* tarn_topic_sockets() flags */
+enum {
+	/* Remove the names of those that are DEAD, as who subscribes does. */
+	TARN_SOCKETS_REMOVE_DEAD = 1u << 0,
+};
+
+/**
+ * tarn_topic_sockets - call @fn for each publisher of topic @name in directory @opts->socket_dir,
+ * and for each name that one has left, until it returns non-zero; in no order.
+ * @name:  NULL: of all topics
+ * @opts:  socket_dir; peers: whose publishers are looked at, beside those of this user; diag
+ * @flags: TARN_SOCKETS_
+ *
+ * It is no subscriber: it is counted by nobody, takes nothing, and says so in the first thing that
+ * it writes. What it costs a publisher: one of the places of this user for as long as the look
+ * takes, and two pages that the place keeps for the next of this user; its thread's time for one
+ * connection, none of the publisher's own. One with patience whose lane is full in the moment
+ * between answer and withdrawal waits for that long. Who subscribes to a publisher is told to
+ * nobody but itself: tarn_publisher_stat().
+ *
+ * Return: 0, what @fn returned, or -EINVAL, -ENOENT, -ENOTDIR, -EACCES (of the directory: diag says
+ *   which), -EMFILE, -ENFILE, -ENOMEM.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int
+tarn_topic_sockets(const char *name, const struct tarn_topic_opts *opts, uint32_t flags,
+		   int (*fn)(const struct tarn_topic_socket *found, void *arg), void *arg);
+
 TARN_END_DECLS
 
 #endif /* TARN_TOPIC_H */

@@ -138,30 +138,43 @@ static int open_dir(const char *name, const struct tarn_topic_opts *opts)
 
 	if (r >= 0)
 		return r;
-	tarn__diag(opts->diag, r, "topic %s: the directory of sockets %s: %s", name,
+	tarn__diag(opts->diag, r, "%s%s%sthe directory of sockets %s: %s",
+		   name != NULL ? "topic " : "", name != NULL ? name : "", name != NULL ? ": " : "",
 		   opts->socket_dir, strerror(-r));
 	if (r == -ENOENT)
 		tarn__diag_hint(opts->diag, "make it, writable for those that publish");
+	else if (r == -ENOTDIR)
+		tarn__diag_hint(opts->diag, "name the directory in which publishers have their "
+					    "sockets");
+	else if (r == -EACCES)
+		tarn__diag_hint(opts->diag, "who comes by it has to be let into each directory on "
+					    "the way to it (chmod +x)");
 	return r;
 }
 
 int tarn__apart_begin(const char *name, const struct tarn_topic_opts *opts,
 		      struct apart_peers *ret_peers)
 {
-	int dir, r;
-
 	if (name == NULL || name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL)
 		return tarn__diag(opts->diag, -EINVAL,
 				  "a topic's name in a directory of sockets has no '/', does not "
 				  "begin with '.', and is not empty");
-	dir = open_dir(name, opts);
+	return tarn__apart_open(name, opts, ret_peers);
+}
+
+int tarn__apart_open(const char *name, const struct tarn_topic_opts *opts,
+		     struct apart_peers *ret_peers)
+{
+	int dir = open_dir(name, opts), r;
+
 	if (dir < 0)
 		return dir;
 	r = copy_peers(opts->peers, ret_peers);
 	if (r == 0)
 		return dir;
 	tarn__plat_close(dir);
-	return tarn__diag(opts->diag, r, "topic %s: no memory for its peers", name);
+	return tarn__diag(opts->diag, r, "topic %s: no memory for its peers",
+			  name != NULL ? name : "*");
 }
 
 uint64_t tarn__apart_lane_bytes(uint64_t capacity, uint32_t type_size)

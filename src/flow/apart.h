@@ -115,11 +115,23 @@ struct apart_peers {
 	bool anybody;
 };
 
+/* What a publisher shows of itself, mapped. All zero: nothing. */
+struct shown {
+	struct lane_shm *lane;
+	uint64_t lane_bytes;
+	struct ack_shm *ack;
+	struct lane geometry; /* as it was checked */
+	uint32_t type_size;
+};
+
 /* --- apart.c ------------------------------------------------------------------------------- */
 
 /* The directory of @opts, opened, and whom it lets in. 0 and the directory's descriptor. */
 int tarn__apart_begin(const char *name, const struct tarn_topic_opts *opts,
 		      struct apart_peers *ret_peers);
+/* The same without a look at @name, which NULL means all. */
+int tarn__apart_open(const char *name, const struct tarn_topic_opts *opts,
+		     struct apart_peers *ret_peers);
 void tarn__apart_forget(struct apart_peers *peers);
 /* Is who is at the other end of @sock one of them? */
 bool tarn__apart_lets_in(const struct apart_peers *peers, int sock, struct tarn_peer *ret_who);
@@ -162,6 +174,18 @@ uint32_t tarn__door_subscribers(const struct tarn_publisher *publisher, uint32_t
 /* Who is at @place. 0, -ENOENT. */
 int tarn__door_who(const struct tarn_publisher *publisher, uint32_t place,
 		   struct tarn_peer *ret_who, uint32_t *ret_how);
+
+/* --- apart_shown.c: what a publisher shows --------------------------------------------------- */
+
+/* Hear what is said at @sock, map what came with it, and check all of it: is it of topic @name, by
+ * the socket of @token, its messages of @type (NULL: any)? The bell is mapped at @bell, if that is
+ * not NULL. 0; -EAGAIN: nothing is said yet; -EPIPE: it has hung up; -EPROTO, -EUCLEAN: it is no
+ * publisher, or of another type; -EMFILE, -ENOMEM ... */
+int tarn__shown_hear(int sock, const char *name, uint64_t token, const struct tarn_type *type,
+		     struct bell_shm *bell, struct shown *ret_shown);
+void tarn__shown_forget(struct shown *shown);
+/* Of which type its messages are. 0, -ENOENT, -EUCLEAN, -ENOMEM. */
+int tarn__shown_describe(const struct shown *shown, struct tarn_type **ret_type);
 
 /* --- apart_scout.c: of a subscriber ---------------------------------------------------------- */
 

@@ -24,11 +24,6 @@
 
 #include "flow/apart.h"
 
-#ifndef F_SEAL_FUTURE_WRITE
-#define F_SEAL_FUTURE_WRITE 0x0010
-#endif
-
-#define TMPFS         UINT64_C(0x01021994) /* f_type of memfds that have no huge pages */
 #define ANSWER_NS     INT64_C(100000000)   /* who has not answered by then is late */
 #define SETTLE_NS     INT64_C(1000000000)  /* what opening takes at most */
 #define LATE_NS       INT64_C(10000000000) /* and by then is given up */
@@ -45,13 +40,6 @@ enum {
 
 enum { EMPTY = 0, ASKED = 1, THERE = 2, GONE = 3 };
 
-/* What is mapped of a publisher. */
-struct shown {
-	struct lane_shm *lane;
-	uint64_t lane_bytes;
-	struct ack_shm *ack;
-};
-
 struct place {
 	_Atomic uint32_t state;
 	int sock; /* -1: closed */
@@ -59,8 +47,6 @@ struct place {
 	int64_t since; /* when it was asked */
 	struct tarn_peer who;
 	struct shown shown;
-	struct lane geometry;
-	uint32_t type_size;
 };
 
 /* Whom not to ask. */
@@ -102,136 +88,9 @@ static inline uint32_t state_of(const struct place *place)
 	return atomic_load_explicit(&place->state, memory_order_acquire);
 }
 
-/* --- what a publisher shows ------------------------------------------------------------------ */
-
-static void unmap(struct shown *shown)
-{
-	if (shown->lane != NULL)
-		tarn__plat_munmap(shown->lane, (size_t)shown->lane_bytes);
-	if (shown->ack != NULL)
-		tarn__plat_munmap(shown->ack, APART_PAGE);
-	*shown = (struct shown){ .lane = NULL };
-}
-
 static struct bell_shm *bell_at(const struct scout *scout, uint32_t i)
 {
 	return (struct bell_shm *)(void *)(scout->bells + i * scout->page);
-}
-
-/* Is @fd memory that can neither shrink nor grow, and all of it there? A hole would be filled at
- * our expense when we read it. Nothing but that is mapped. */
-static bool is_sealed(int fd, unsigned also, uint64_t *ret_size)
-{
-	const unsigned wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | also;
-	struct tarn_plat_fs fs;
-	struct stat st;
-	unsigned seals;
-
-	if (tarn__plat_seals_get(fd, &seals) < 0 || (seals & wanted) != wanted ||
-	    tarn__plat_fstatfs(fd, &fs) < 0 || fs.type != TMPFS || tarn__plat_fstat(fd, &st) < 0 ||
-	    st.st_size < 0 || (uint64_t)st.st_blocks * 512 < (uint64_t)st.st_size)
-		return false;
-	*ret_size = (uint64_t)st.st_size;
-	return true;
-}
-
-static int map(int fd, uint64_t size, int prot, void **ret_at)
-{
-	*ret_at = NULL;
-	return size > SIZE_MAX / 2
-		       ? -ENOMEM
-		       : tarn__plat_mmap(NULL, (size_t)size, prot, MAP_SHARED, fd, 0, ret_at);
-}
-
-/* Map what was sent. 0, or why not; what was mapped by then is in @ret_shown. */
-static int map_all(const int fds[APART_FDS], struct bell_shm *at, struct shown *ret_shown)
-{
-	uint64_t bell_size, ack_size;
-	void *lane, *bell, *ack;
-	int r;
-
-	if (!is_sealed(fds[0], F_SEAL_FUTURE_WRITE, &ret_shown->lane_bytes) ||
-	    !is_sealed(fds[1], F_SEAL_FUTURE_WRITE, &bell_size) ||
-	    !is_sealed(fds[2], 0, &ack_size) || bell_size != APART_PAGE || ack_size != APART_PAGE)
-		return -EPROTO;
-	r = map(fds[0], ret_shown->lane_bytes, PROT_READ, &lane);
-	ret_shown->lane = lane;
-	if (r == 0) {
-		r = map(fds[2], APART_PAGE, PROT_READ | PROT_WRITE, &ack);
-		ret_shown->ack = ack;
-	}
-	return r < 0 ? r
-		     : tarn__plat_mmap(at, APART_PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fds[1], 0,
-				       &bell);
-}
-
-static int describe(const struct place *place, struct tarn_type **ret_type)
-{
-	const unsigned char *behind = (const unsigned char *)place->shown.lane +
-				      place->shown.lane_bytes - place->type_size;
-	const char *fault;
-
-	return place->type_size == 0 ? -ENOENT
-				     : tarn__type_read(behind, place->type_size, ret_type, &fault);
-}
-
-/* Is it a lane, and of the type that is wanted? */
-static int check_shown(const struct scout *scout, struct place *place)
-{
-	const struct tarn__object object = { .base = (unsigned char *)place->shown.lane,
-					     .size = place->shown.lane_bytes };
-	struct tarn_type *type;
-	int r = tarn__lane_at(&object, &place->geometry);
-
-	if (r < 0)
-		return r;
-	if (place->type_size > TARN__TYPE_SIZE_MAX ||
-	    tarn__apart_lane_bytes(place->geometry.capacity, place->type_size) !=
-		    place->shown.lane_bytes)
-		return -EUCLEAN;
-	if (scout->type == NULL)
-		return 0;
-	r = describe(place, &type);
-	if (r < 0)
-		return r == -ENOENT ? -EPROTO : r;
-	r = tarn_type_compare(scout->type, type, NULL);
-	tarn_type_free(type);
-	return r;
-}
-
-/* Is it what the socket that was asked has to say? */
-static bool is_hello(const struct scout *scout, const struct place *place,
-		     const struct hello_shm *hello)
-{
-	return hello->magic == HELLO_MAGIC && hello->check == tarn__hello_check(hello) &&
-	       hello->version == HELLO_VERSION && hello->token == place->token &&
-	       strncmp(hello->name, scout->name, sizeof(hello->name)) == 0;
-}
-
-/* The packet, and what came with it. 0: it is there; -EAGAIN: not yet; else it is no publisher. It
- * is left where it is until all of it was looked at: what is not as it should be goes with the
- * socket, aside if need be. */
-static int hear(const struct scout *scout, struct place *place)
-{
-	struct hello_shm hello;
-	int fds[TARN__FDS_MAX];
-	unsigned count;
-	ssize_t n = tarn__plat_peek_fds(place->sock, &hello, sizeof(hello), fds, &count);
-	int r = n < 0 ? (int)n : n == 0 ? -EPIPE : -EPROTO;
-
-	if (n == (ssize_t)sizeof(hello) && is_hello(scout, place, &hello) && count == APART_FDS) {
-		place->type_size = hello.type_size;
-		r = map_all(fds, bell_at(scout, (uint32_t)(place - scout->places)), &place->shown);
-		if (r == 0)
-			r = check_shown(scout, place);
-		if (r == 0 && tarn__plat_skip(place->sock, sizeof(hello)) != (ssize_t)n)
-			r = -EPROTO;
-		if (r < 0)
-			unmap(&place->shown);
-	}
-	for (unsigned i = 0; i < count; i++)
-		tarn__plat_close(fds[i]); /* not the last ones: see plat.h */
-	return r;
 }
 
 /* --- the thread ---------------------------------------------------------------------------- */
@@ -267,7 +126,10 @@ static void hang_up(struct scout *scout, struct place *place)
 /* It was asked, and has said something, or nothing for too long. */
 static void hear_out(struct scout *scout, struct place *place, bool late)
 {
-	int r = late ? -ETIMEDOUT : hear(scout, place);
+	int r = late ? -ETIMEDOUT
+		     : tarn__shown_hear(place->sock, scout->name, place->token, scout->type,
+					bell_at(scout, (uint32_t)(place - scout->places)),
+					&place->shown);
 
 	if (r == -EAGAIN)
 		return;
@@ -538,7 +400,7 @@ static void free_scout(struct scout *scout)
 {
 	tarn_waiter_close(scout->waiter);
 	for (uint32_t i = 0; i < PLACES; i++)
-		unmap(&scout->places[i].shown);
+		tarn__shown_forget(&scout->places[i].shown);
 	if (scout->bells != NULL)
 		tarn__plat_munmap(scout->bells, PLACES * scout->page);
 	tarn_type_free(scout->type);
@@ -674,7 +536,7 @@ bool tarn__scout_lane(struct tarn_subscriber *subscriber, uint32_t at, struct la
 
 	if (state != THERE && state != GONE)
 		return false;
-	*ret_lane = place->geometry;
+	*ret_lane = place->shown.geometry;
 	*ret_ack = place->shown.ack;
 	return true;
 }
@@ -688,7 +550,7 @@ void tarn__scout_done(struct tarn_subscriber *subscriber, uint32_t at)
 {
 	struct place *place = &subscriber->scout->places[at];
 
-	unmap(&place->shown);
+	tarn__shown_forget(&place->shown);
 	set_state(place, EMPTY);
 }
 
@@ -722,8 +584,9 @@ int tarn__scout_describe(const struct tarn_subscriber *subscriber, uint32_t at,
 {
 	uint32_t state = at < PLACES ? state_of(&subscriber->scout->places[at]) : EMPTY;
 
-	return state == THERE || state == GONE ? describe(&subscriber->scout->places[at], ret_type)
-					       : -ENOENT;
+	return state == THERE || state == GONE
+		       ? tarn__shown_describe(&subscriber->scout->places[at].shown, ret_type)
+		       : -ENOENT;
 }
 
 int tarn__scout_wait(struct tarn_subscriber *subscriber, int64_t deadline)

@@ -454,6 +454,20 @@ bool tarn__subscriber_there(struct tarn_subscriber *subscriber);
 /* There is no membarrier here: publishers are to fence. Before a last look. */
 void tarn__subscriber_fence(struct tarn_subscriber *subscriber);
 
+/* --- topic_look.c -------------------------------------------------------------------------- */
+
+/* A lane as it was at one moment. */
+struct extent {
+	uint64_t oldest;
+	uint64_t end;    /* position behind the newest message */
+	uint64_t number; /* of the newest */
+	uint64_t kept;   /* messages from oldest to end */
+};
+
+/* Measure @lane, whoever writes it meanwhile. At most @steps messages that were published and not
+ * counted are gone over. */
+void tarn__lane_measure(const struct lane *lane, uint64_t steps, struct extent *ret_extent);
+
 /* --- topic_check.c ------------------------------------------------------------------------- */
 
 int tarn__topic_check(struct tarn_region *region, const struct tarn__object *object,

@@ -11,14 +11,6 @@
 
 enum { WALKS = 16 }; /* beside one that publishes all the while */
 
-/* A lane as it was at one moment. */
-struct extent {
-	uint64_t oldest;
-	uint64_t end;    /* position behind the newest message */
-	uint64_t number; /* of the newest */
-	uint64_t kept;   /* messages from oldest to end */
-};
-
 struct view {
 	struct topic *topic;
 	struct lane *lanes; /* by place; shm NULL: there is none */
@@ -39,7 +31,7 @@ static uint64_t number_at(const struct lane *lane, uint64_t pos, uint64_t next)
 }
 
 /* False: it contradicts itself, or changes all the while; @extent has what was counted. */
-static bool measure_once(const struct lane *lane, struct extent *extent)
+static bool measure_once(const struct lane *lane, uint64_t steps, struct extent *extent)
 {
 	struct sight sight;
 	/* acquire, all: of the order in which they are stored */
@@ -51,7 +43,7 @@ static bool measure_once(const struct lane *lane, struct extent *extent)
 	*extent = (struct extent){ .oldest = oldest, .end = pos, .number = counted };
 	if (!is_position(lane, oldest) || !is_position(lane, pos) || pos - oldest > lane->capacity)
 		return false;
-	while (extent->end - oldest <= lane->capacity) {
+	while (extent->end - oldest <= lane->capacity && steps-- > 0) {
 		if (tarn__message_see(lane, extent->end, &sight) < 0)
 			return false;
 		if (sight.number == 0)
@@ -68,10 +60,10 @@ static bool measure_once(const struct lane *lane, struct extent *extent)
 	return true;
 }
 
-static void measure(const struct lane *lane, struct extent *ret_extent)
+void tarn__lane_measure(const struct lane *lane, uint64_t steps, struct extent *ret_extent)
 {
 	for (int tries = 0; tries < WALKS; tries++)
-		if (measure_once(lane, ret_extent))
+		if (measure_once(lane, steps, ret_extent))
 			return;
 }
 
@@ -252,7 +244,7 @@ static int open_view(struct tarn_region *region, const char *name, struct view *
 	for (uint32_t i = 0; i < view.lane_count && r == 0; i++) {
 		r = tarn__lane_open(view.topic, i, 0, &view.lanes[i], NULL);
 		if (r == 0)
-			measure(&view.lanes[i], &view.extents[i]);
+			tarn__lane_measure(&view.lanes[i], UINT64_MAX, &view.extents[i]);
 		r = r == -ENOENT ? 0 : r; /* one that was removed is no more */
 	}
 	if (r == 0 && tarn_segment_damaged(region->seg))

@@ -489,6 +489,62 @@ static void a_directory_full_of_names_is_no_matter(void **state)
 	}
 }
 
+/* --- who only looks ------------------------------------------------------------------------ */
+
+static int state_of(const struct tarn_topic_socket *found, void *arg)
+{
+	assert_true(found->type == NULL && found->number == 0);
+	*(uint32_t *)arg = found->state;
+	return 0;
+}
+
+/* What a look makes of @lie; *@ret_ack: what it left in the page that it was given to write. */
+static uint32_t looked_at(struct lie *lie, struct ack_shm *ret_ack)
+{
+	uint32_t found = 0;
+	pthread_t thread;
+	void *sock;
+
+	listen_bare();
+	assert_int_equal(pthread_create(&thread, NULL, tell_lie, lie), 0);
+	assert_int_equal(tarn_topic_sockets("news", &opts, 0, state_of, &found), 0);
+	assert_int_equal(pthread_join(thread, &sock), 0);
+	close((int)(intptr_t)sock);
+	unlisten();
+	if (ret_ack != NULL)
+		assert_int_equal(pread(lie->fds[2], ret_ack, sizeof(*ret_ack), 0),
+				 sizeof(*ret_ack));
+	drop_lie(lie);
+	return found;
+}
+
+static void a_look_withdraws_and_believes_no_more_than_a_subscriber(void **state)
+{
+	struct lie lie = sound_lie();
+	struct ack_shm ack = { .pad = { 0 } };
+
+	(void)state;
+	atomic_init(&ack.how, COMING);
+	assert_int_equal(pwrite(lie.fds[2], &ack, sizeof(ack), 0), sizeof(ack));
+	assert_int_equal(looked_at(&lie, &ack), TARN_SOCKET_ANSWERS);
+	assert_int_equal(ack.how, SUBSCRIBES_NOT);
+	assert_int_equal(ack.token, 1); /* whom it may have held up was told */
+	lie = sound_lie();
+	lie.hello.token++;
+	recheck(&lie);
+	assert_int_equal(looked_at(&lie, NULL), TARN_SOCKET_DAMAGED);
+	lie = sound_lie();
+	replace(&lie, 0, sound_lane(0, F_SEAL_SHRINK | F_SEAL_SEAL | FUTURE));
+	assert_int_equal(looked_at(&lie, NULL), TARN_SOCKET_DAMAGED);
+	lie = sound_lie();
+	lie.hello.type_size = 8; /* ... which the file has no room for */
+	recheck(&lie);
+	assert_int_equal(looked_at(&lie, NULL), TARN_SOCKET_DAMAGED);
+	lie = sound_lie();
+	lie.count = 0;
+	assert_int_equal(looked_at(&lie, NULL), TARN_SOCKET_DAMAGED);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, drop_dir)
@@ -498,6 +554,7 @@ int main(void)
 		TEST(what_a_publisher_sends_along_keeps_nobody),
 		TEST(what_a_publisher_writes_harms_itself),
 		TEST(a_directory_full_of_names_is_no_matter),
+		TEST(a_look_withdraws_and_believes_no_more_than_a_subscriber),
 		TEST(a_sleeper_says_so),
 	};
 
