@@ -368,7 +368,8 @@ TARN_API TARN_NODISCARD int tarn_subscriber_hold_wait(struct tarn_subscriber *su
  * tarn_subscriber_release - let go of a held message; in any order.
  * Return: 0, -EINVAL (it is not held), -EBUSY (the handle was inherited over fork()), -ESTALE (with
  *   socket_dir: it is released, and was written over before that, so what was read of it may be
- *   of another message).
+ *   of another message; or its publisher, which waits for who is lossy too, was about to, and found
+ *   just then that it is held).
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_subscriber_release(struct tarn_subscriber *subscriber,

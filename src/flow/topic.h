@@ -251,6 +251,7 @@ struct tarn_publisher {
 /* A held message, one of a lane's, in the order in which they were taken. */
 struct held {
 	uint64_t pos;
+	uint64_t number;
 	bool released;
 };
 

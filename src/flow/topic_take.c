@@ -344,7 +344,8 @@ int tarn_subscriber_hold(struct tarn_subscriber *subscriber, struct tarn_message
 		/* once more, since it was not guarded when it was looked at */
 		fill(subscriber, reader, &sight, ret_message);
 		ret_message->data = message_at(&reader->lane, reader->pos)->payload;
-		reader->held[reader->held_count++] = (struct held){ .pos = reader->pos };
+		reader->held[reader->held_count++] =
+			(struct held){ .pos = reader->pos, .number = sight.number };
 		subscriber->held++;
 		step(subscriber, reader, &sight, ret_message);
 		if (takes_all(subscriber))
@@ -386,7 +387,8 @@ int tarn_subscriber_release(struct tarn_subscriber *subscriber, const struct tar
 	for (uint32_t i = 0; i < reader->held_count; i++) {
 		struct held *held = &reader->held[i];
 
-		if (held->released ||
+		/* one that was written over may lie where another does that is held, too */
+		if (held->released || held->number != message->number ||
 		    message_at(&reader->lane, held->pos)->payload != message->data)
 			continue;
 		there = guarded(subscriber) || oldest_of(reader) <= held->pos;
@@ -444,10 +446,25 @@ void tarn__subscriber_fence(struct tarn_subscriber *subscriber)
 	atomic_store_explicit(&subscriber->topic.shm->fence, 1, memory_order_seq_cst);
 }
 
+/* Nothing is there, and of those that are gone nothing will be: their places are for others, also
+ * while one sleeps. */
+static void part_with_the_gone(struct tarn_subscriber *subscriber)
+{
+	for (uint32_t i = 0; i < subscriber->reader_count; i++) {
+		struct reader *reader = &subscriber->readers[i];
+
+		if (TARN__UNLIKELY(reader->leaves) && reader->held_count == 0)
+			tarn__subscriber_part(subscriber, reader);
+	}
+}
+
 bool tarn__subscriber_there(struct tarn_subscriber *subscriber)
 {
-	return TARN__UNLIKELY(subscriber->topic.stale) || notice_lanes(subscriber) < 0 ||
-	       message_there(subscriber) || nothing(subscriber) != -EAGAIN;
+	if (TARN__UNLIKELY(subscriber->topic.stale) || notice_lanes(subscriber) < 0 ||
+	    message_there(subscriber))
+		return true;
+	part_with_the_gone(subscriber);
+	return nothing(subscriber) != -EAGAIN;
 }
 
 /* Who may not say that it sleeps looks again and again. */

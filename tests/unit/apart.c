@@ -280,6 +280,31 @@ static void what_was_held_for_too_long_is_told(void **state)
 	assert_int_equal(tarn_subscriber_release(subscriber, &message), -EINVAL);
 }
 
+/* A lap later another lies where the first one was: each is told apart by its number. */
+static void what_lies_where_another_was_held_is_told_apart(void **state)
+{
+	struct tarn_message first, other;
+	uint64_t n = 0;
+
+	(void)state;
+	open_publisher();
+	open_subscriber(TARN_TOPIC_LOSSY, 0);
+	assert_int_equal(publish(n++), 0);
+	assert_int_equal(tarn_subscriber_hold(subscriber, &first), 0);
+	for (;;) {
+		assert_in_range(n, 0, 1000);
+		assert_int_equal(publish(n++), 0);
+		assert_int_equal(tarn_subscriber_hold(subscriber, &other), 0);
+		if (other.data == first.data)
+			break;
+		assert_int_equal(tarn_subscriber_release(subscriber, &other), 0);
+	}
+	assert_int_equal(tarn_subscriber_release(subscriber, &other), 0);
+	assert_int_equal(tarn_subscriber_release(subscriber, &other), -EINVAL);
+	assert_int_equal(tarn_subscriber_release(subscriber, &first), -ESTALE);
+	assert_int_equal(tarn_subscriber_release(subscriber, &first), -EINVAL);
+}
+
 static void latest_alone(void **state)
 {
 	(void)state;
@@ -331,6 +356,40 @@ static void publishers_come_and_go_for_long(void **state)
 		publisher = NULL;
 	}
 	wait_publishers(0);
+}
+
+static void *take_forty_two(void *arg)
+{
+	struct tarn_message message;
+	uint64_t got = 0;
+	int r = tarn_subscriber_take_wait(subscriber, &got, sizeof(got),
+					  tarn_deadline_after(2 * SOON_NS), &message);
+
+	return r == 0 && got == 42 ? NULL : arg;
+}
+
+/* More of them than a user may have places, and no take meanwhile. */
+static void publishers_come_and_go_beside_one_that_sleeps(void **state)
+{
+	pthread_t thread;
+	void *result;
+	int heard = 0;
+
+	(void)state;
+	open_subscriber(0, 0);
+	assert_int_equal(pthread_create(&thread, NULL, take_forty_two, &subscriber), 0);
+	for (int i = 0; i < 140 && heard == i; i++) {
+		open_publisher();
+		heard += tarn_publisher_wait_subscribers(publisher, 1,
+							 tarn_deadline_after(SOON_NS)) == 0;
+		if (i == 139)
+			assert_int_equal(publish(42), 0);
+		tarn_publisher_close(publisher);
+	}
+	publisher = NULL;
+	pthread_join(thread, &result);
+	assert_int_equal(heard, 140);
+	assert_null(result);
 }
 
 static void subscribers_come_and_go_for_long(void **state)
@@ -598,9 +657,11 @@ int main(void)
 		TEST(patience_comes_to_an_end),
 		TEST(what_is_held_is_kept_if_there_is_patience),
 		TEST(what_was_held_for_too_long_is_told),
+		TEST(what_lies_where_another_was_held_is_told_apart),
 		TEST(latest_alone),
 		TEST(who_leaves_leaves_its_messages),
 		TEST(publishers_come_and_go_for_long),
+		TEST(publishers_come_and_go_beside_one_that_sleeps),
 		TEST(subscribers_come_and_go_for_long),
 		TEST(waits_for_subscribers),
 		TEST(the_dead_hold_nobody_up),
