@@ -144,15 +144,16 @@ static pid_t start(int process, uint64_t seed)
 
 static uint64_t rage(pid_t *pids, int64_t end, uint64_t *seed)
 {
+	const uint64_t pause_us = plan->pause_us != 0 ? (uint64_t)plan->pause_us : 3000;
 	uint64_t kills = 0;
 
 	while (harness_now() < end && crowd->log_count == 0) {
 		int i = (int)(storm_random(seed) % (uint64_t)processes()), status;
 
-		harness_sleep_us((int64_t)(storm_random(seed) % 3000));
+		harness_sleep_us((int64_t)(storm_random(seed) % pause_us));
 		kill(pids[i], SIGKILL);
 		waitpid(pids[i], &status, 0);
-		if (!WIFSIGNALED(status))
+		if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
 			crowd_violation("a process ended by itself", status, i);
 		kills++;
 		pids[i] = start(i, storm_random(seed));

@@ -40,6 +40,7 @@ struct crowd_plan {
 	const char *name;                   /* of the program, and in the region's address */
 	const char *const *mutants;         /* --mutant=NAME; the first is none; ends with NULL */
 	int processes;                      /* of one thread each; 0: PROCESSES of THREADS */
+	int64_t pause_us;                   /* between two kills at most; 0: 3000 */
 	const char *counts;                 /* what crowd->counted counts: "reads" */
 	void (*make)(void);                 /* the region and what is in it; closed again */
 	void (*join)(void);                 /* open all of it, in a process that has just begun */
