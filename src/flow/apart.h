@@ -196,6 +196,8 @@ struct scout;
 int tarn__scout_open(struct tarn_subscriber *subscriber, const char *name,
 		     const struct tarn_topic_opts *opts);
 void tarn__scout_close(struct tarn_subscriber *subscriber);
+/* Of its thread: the publisher at place @at has hung up. */
+void tarn__scout_lose(struct scout *scout, uint32_t at);
 /* So many places, from 0 on, have or had a publisher. */
 uint32_t tarn__scout_places(const struct tarn_subscriber *subscriber);
 /* Is there a lane at place @at, to be read? */

@@ -292,6 +292,12 @@ static void say_settled(struct scout *scout)
 	(void)tarn__plat_futex_wake(&scout->settled, INT32_MAX);
 }
 
+void tarn__scout_lose(struct scout *scout, uint32_t at)
+{
+	set_state(&scout->places[at], GONE);
+	tell(scout);
+}
+
 /* What has become of place @i, by what was found of its socket. */
 static void look_after(struct scout *scout, uint32_t i, short found, int64_t now)
 {
@@ -303,8 +309,7 @@ static void look_after(struct scout *scout, uint32_t i, short found, int64_t now
 		hear_out(scout, place, (found & (POLLIN | POLLHUP | POLLERR)) == 0);
 	} else if (state == THERE && (found & (POLLHUP | POLLERR)) != 0) {
 		hang_up(scout, place);
-		set_state(place, GONE);
-		tell(scout);
+		tarn__scout_lose(scout, i);
 	}
 }
 

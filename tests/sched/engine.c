@@ -25,6 +25,10 @@ struct engine engine;
 static jmp_buf outside;
 static uint64_t points_begin;
 
+/* Each thread has one of its own: which of them is the scheduler's. */
+static __thread char own;
+static const char *scheduler;
+
 /* --- thread-local variables ------------------------------------------------------------------ */
 
 /* The program's own, the library's among them, lie in one block. */
@@ -111,6 +115,7 @@ static void make_process(struct proc *p)
 
 void engine_make(void)
 {
+	scheduler = &own;
 	dl_iterate_phdr(find_tls, NULL);
 	if (tls == NULL || tls_size > TLS_MAX)
 		errx(2, "%zu bytes of thread-local variables", tls_size);
@@ -219,8 +224,7 @@ static int wake(size_t off, int count)
 
 static size_t beacon_of(const struct proc *p)
 {
-	return (size_t)((unsigned char *)tarn__member_beacon(world.region[SCHED_PROCS], p->slot) -
-			world.base[SCHED_PROCS]);
+	return world_offset(SCHED_PROCS, tarn__member_beacon(world.region[SCHED_PROCS], p->slot));
 }
 
 /* The kernel goes through the robust list of one that has ended. */
@@ -505,9 +509,9 @@ void sched_access(const void *at, size_t size, enum sched_access kind)
 	uint64_t value;
 	size_t off;
 
-	if (!engine.running || engine.current < 0)
+	if (!sched_running() || engine.current < 0)
 		return;
-	off = (size_t)((uintptr_t)at - (uintptr_t)world.base[engine.current]);
+	off = world_offset(engine.current, at);
 	if (off >= world.size || size == 0)
 		return;
 	if (++engine.points - points_begin > POINTS_MAX)
@@ -522,7 +526,7 @@ void sched_access(const void *at, size_t size, enum sched_access kind)
 		decide(kind == SCHED_STORE || kind == SCHED_CHANGE,
 		       world.heat[off / 8] == WORLD_BEACON);
 	meet_rival(at, off, size, kind);
-	value = value_at(world.base[engine.current] + off, size);
+	value = value_at(at, size);
 	engine_tell("%s %s: 0x%llx", words[kind], world_name(off), (unsigned long long)value);
 	note(kind == SCHED_STORE ? 1 : value);
 	if (kind != SCHED_LOAD)
@@ -531,7 +535,7 @@ void sched_access(const void *at, size_t size, enum sched_access kind)
 
 bool sched_running(void)
 {
-	return engine.running;
+	return engine.running && &own == scheduler;
 }
 
 bool sched_verifying(void)
@@ -546,7 +550,7 @@ int sched_locked(uint32_t slot)
 	for (int i = 0; i < engine.count; i++)
 		if (engine.procs[i].slot == slot)
 			who = i;
-	if (engine.running) {
+	if (sched_running()) {
 		world_flush();
 		decide(false, true);
 		engine_tell("asks whether P%d lives: %d", who, who < 0 || engine.procs[who].locked);
@@ -564,8 +568,7 @@ int sched_sleep(const struct tarn__futex *words, int count, int64_t until)
 	decide(true, true);
 	SCHED_CHECK(count <= WORDS, "sleeps on %d words, not %d at most", count, WORDS);
 	for (int i = 0; i < count; i++) {
-		me->words[i] =
-			(size_t)((uintptr_t)words[i].word - (uintptr_t)world.base[engine.current]);
+		me->words[i] = world_offset(engine.current, (void *)(uintptr_t)words[i].word);
 		if (*(const uint32_t *)(uintptr_t)words[i].word != words[i].value) {
 			note(2);
 			engine_tell("would sleep on %s, which has changed",
@@ -589,7 +592,7 @@ int sched_sleep(const struct tarn__futex *words, int count, int64_t until)
 
 int sched_wake(const void *word, int count)
 {
-	size_t off = (size_t)((uintptr_t)word - (uintptr_t)world.base[engine.current]);
+	size_t off = world_offset(engine.current, word);
 	int woken;
 
 	world_flush();

@@ -14,6 +14,8 @@
 
 int __real_tarn__plat_locked(int fd, uint64_t off);
 int __real_tarn__plat_futex_wake(_Atomic uint32_t *word, int count);
+int __real_tarn__plat_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t deadline);
+void __real_tarn__plat_munmap(void *addr, size_t size);
 int64_t __real_tarn__plat_now(void);
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
@@ -29,6 +31,8 @@ int __wrap_tarn__plat_futex_wait(_Atomic uint32_t *word, uint32_t value, int64_t
 {
 	const struct tarn__futex one = tarn__futex_of(word, value);
 
+	if (!sched_running() && !sched_verifying())
+		return __real_tarn__plat_futex_wait(word, value, deadline);
 	return sched_sleep(&one, 1, deadline);
 }
 
@@ -42,6 +46,13 @@ int __wrap_tarn__plat_futex_wake(_Atomic uint32_t *word, int count)
 	if (!sched_running())
 		return __real_tarn__plat_futex_wake(word, count);
 	return sched_wake(word, count);
+}
+
+/* It is there again in the next execution. */
+void __wrap_tarn__plat_munmap(void *addr, size_t size)
+{
+	if (!sched_running() && !sched_verifying())
+		__real_tarn__plat_munmap(addr, size);
 }
 
 /* Each access takes effect at once here, so there is nothing to wait for. */

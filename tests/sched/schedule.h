@@ -85,7 +85,10 @@ struct sched_scenario {
 struct tarn_region *sched_region(int p);
 /* Act as process @p while setting up: whose thread this is. */
 void sched_as(int p);
-/* These bytes of the region are written while processes run. @name: for traces. */
+/* Memory beside the region that processes share: where each of them has its @size bytes, a multiple
+ * of 8, NULL if it does not, and where they can be written. */
+void sched_area(size_t size, void *const at[SCHED_PROCS + 1]);
+/* These bytes of the region, or beside it, are written while processes run. @name: for traces. */
 void sched_hot(const char *name, const void *at, size_t size);
 /* Name a word of what is hot, for traces. */
 void sched_name(const char *name, const void *at);
@@ -111,7 +114,8 @@ int64_t sched_now(void);
 /* A process is about to make this access. */
 void sched_access(const void *at, size_t size, enum sched_access kind);
 
-/* Are processes running? Else setting up, or verifying. */
+/* Is it a process that runs? Else setting up, or verifying; or it is a thread that a handle has,
+ * which is to be asleep by then. */
 bool sched_running(void);
 bool sched_verifying(void);
 /* A call of the kernel that others may notice. */

@@ -2,8 +2,9 @@
 /*
  * world.c - the shared memory of a scenario, and the private memory of its processes.
  *
- * The region is a real one, mapped once for each process, at places of their own. What of it is
- * written while processes run is named by the scenario, the "hot" bytes; the rest is constant then.
+ * The region is a real one, mapped once for each process, at places of their own; a scenario may
+ * name memory beside it that is shared, too. What of it is written while processes run is named by
+ * the scenario, the "hot" bytes; the rest is constant then.
  * A hash of the hot bytes is kept up: a store is made after its hook has returned, so it is
  * taken in at the next one.
  */
@@ -39,26 +40,46 @@ static struct {
 	size_t off, size;
 } pending;
 
-static uint64_t unit_at(const unsigned char *base, uint32_t unit)
+size_t world_offset(int p, const void *at)
+{
+	for (int i = 0; i < world.area_count; i++) {
+		const struct area *area = &world.areas[i];
+		size_t off = (size_t)((uintptr_t)at - (uintptr_t)area->base[p]);
+
+		if (area->base[p] != NULL && off < area->size)
+			return area->off + off;
+	}
+	return world.size + (uintptr_t)at;
+}
+
+unsigned char *world_at(size_t off)
+{
+	int i = 0;
+
+	while (off - world.areas[i].off >= world.areas[i].size)
+		i++;
+	return world.areas[i].base[SCHED_PROCS] + (off - world.areas[i].off);
+}
+
+static uint64_t unit_at(const unsigned char *base)
 {
 	uint64_t value;
 
-	memcpy(&value, base + (size_t)unit * UNIT, sizeof(value));
+	memcpy(&value, base, sizeof(value));
 	return value;
 }
 
 void world_flush(void)
 {
-	const unsigned char *now = world.base[SCHED_PROCS];
-
 	if (pending.size == 0)
 		return;
 
 	uint32_t first = (uint32_t)(pending.off / UNIT);
 	uint32_t last = (uint32_t)((pending.off + pending.size - 1) / UNIT);
+	const unsigned char *now = world_at((size_t)first * UNIT);
 
-	for (uint32_t u = first; u <= last; u++) {
-		uint64_t old = unit_at(world.shadow, u), new = unit_at(now, u);
+	for (uint32_t u = first; u <= last; u++, now += UNIT) {
+		uint64_t old = unit_at(world.shadow + (size_t)u * UNIT), new = unit_at(now);
 
 		if (old == new)
 			continue;
@@ -99,13 +120,10 @@ struct tarn_region *sched_region(int p)
 
 static size_t offset_of(const void *at)
 {
-	for (int p = 0; p <= SCHED_PROCS; p++) {
-		size_t off = (size_t)((uintptr_t)at - (uintptr_t)world.base[p]);
-
-		if (world.base[p] != NULL && off < world.size)
-			return off;
-	}
-	errx(2, "%p is not in the region", at);
+	for (int p = 0; p <= SCHED_PROCS; p++)
+		if (world_offset(p, at) < world.size)
+			return world_offset(p, at);
+	errx(2, "%p is neither in the region nor beside it", at);
 }
 
 static void heat(size_t off, size_t size, uint8_t how)
@@ -179,13 +197,39 @@ static void must(const char *what, int r)
 		errx(2, "%s: %s", what, strerror(-r));
 }
 
-static void *alloc(size_t count, size_t size)
+/* @count items of @size bytes in place of @old; those that are new are 0. */
+static void *grow(void *old, size_t old_count, size_t count, size_t size)
 {
-	void *p = calloc(count, size);
+	unsigned char *p = realloc(old, count * size);
 
 	if (p == NULL)
 		err(2, "memory");
+	memset(p + old_count * size, 0, (count - old_count) * size);
 	return p;
+}
+
+/* One more area; nothing of it is hot yet. */
+static struct area *add_area(size_t size)
+{
+	struct area *area = &world.areas[world.area_count];
+
+	if (world.area_count == AREAS_MAX || size % UNIT != 0)
+		errx(2, "too many areas, or one of no size");
+	*area = (struct area){ .off = world.size, .size = size };
+	world.area_count++;
+	world.size += size;
+	world.heat = grow(world.heat, area->off / UNIT, world.size / UNIT, 1);
+	world.hot = grow(world.hot, area->off / UNIT, world.size / UNIT, sizeof(uint32_t));
+	world.shadow = grow(world.shadow, area->off, world.size, 1);
+	world.image = grow(world.image, area->off, world.size, 1);
+	return area;
+}
+
+void sched_area(size_t size, void *const at[SCHED_PROCS + 1])
+{
+	struct area *area = add_area(size);
+
+	memcpy(area->base, at, sizeof(area->base));
 }
 
 void world_open(int procs, size_t size)
@@ -194,6 +238,7 @@ void world_open(int procs, size_t size)
 					       .member_max = SCHED_PROCS + 1,
 					       .object_max = 32 };
 	struct tarn_region_stat stat;
+	struct area *area;
 	static unsigned number;
 	char name[64];
 
@@ -210,19 +255,15 @@ void world_open(int procs, size_t size)
 	sched_as(SCHED_PROCS);
 	must("remove", tarn_region_remove(name, NULL));
 	must("stat", tarn_region_stat(world.region[SCHED_PROCS], &stat));
+	area = add_area(stat.total_size);
 	for (int p = 0; p <= SCHED_PROCS; p++) {
 		struct tarn_region *region = world.region[p];
 
 		if (region == NULL)
 			continue;
-		world.base[p] = region->base;
+		area->base[p] = region->base;
 		sched_private(region, sizeof(*region));
 	}
-	world.size = stat.total_size;
-	world.heat = alloc(world.size / UNIT, 1);
-	world.hot = alloc(world.size / UNIT, sizeof(uint32_t));
-	world.shadow = alloc(1, world.size);
-	world.image = alloc(1, world.size);
 	for (uint32_t slot = 0; slot <= SCHED_PROCS; slot++) {
 		static const char *const beacons[] = { "beacon-0", "beacon-1", "beacon-2",
 						       "beacon-3" };
@@ -235,23 +276,26 @@ void world_open(int procs, size_t size)
 
 void world_ready(void)
 {
-	memcpy(world.image, world.base[SCHED_PROCS], world.size);
+	for (int i = 0; i < world.area_count; i++) {
+		const struct area *area = &world.areas[i];
+
+		memcpy(world.image + area->off, area->base[SCHED_PROCS], area->size);
+	}
 	memcpy(world.shadow, world.image, world.size);
 	for (int i = 0; i < saved_count; i++)
 		memcpy(saved[i].copy, saved[i].at, saved[i].size);
 	for (uint32_t i = 0; i < world.hot_count; i++)
-		world.hash_at_start ^= mix(world.hot[i] + 1, unit_at(world.image, world.hot[i]));
+		world.hash_at_start ^=
+			mix(world.hot[i] + 1, unit_at(world.image + (size_t)world.hot[i] * UNIT));
 	world.hash = world.hash_at_start;
 }
 
 void world_restore(void)
 {
-	unsigned char *base = world.base[SCHED_PROCS];
-
 	for (uint32_t i = 0; i < world.hot_count; i++) {
 		size_t at = (size_t)world.hot[i] * UNIT;
 
-		memcpy(base + at, world.image + at, UNIT);
+		memcpy(world_at(at), world.image + at, UNIT);
 		memcpy(world.shadow + at, world.image + at, UNIT);
 	}
 	for (int i = 0; i < saved_count; i++)

@@ -10,12 +10,20 @@
 #include "region/region.h"
 #include "schedule.h"
 
-enum { WORLD_COLD = 0, WORLD_HOT = 1, WORLD_BEACON = 2 };
+enum { WORLD_COLD = 0, WORLD_HOT = 1, WORLD_BEACON = 2, AREAS_MAX = 6 };
+
+/* Memory that processes share, each by a mapping of its own; the last one is that of who verifies,
+ * by which it can be written. NULL: that process does not have it. */
+struct area {
+	size_t off, size;
+	unsigned char *base[SCHED_PROCS + 1];
+};
 
 struct world {
 	struct tarn_region *region[SCHED_PROCS + 1];
-	unsigned char *base[SCHED_PROCS + 1];
-	size_t size;
+	struct area areas[AREAS_MAX]; /* the region, and what lies beside it */
+	int area_count;
+	size_t size;           /* of all areas: offsets are below it */
 	uint8_t *heat;         /* of each unit of 8 bytes */
 	unsigned char *shadow; /* what the hash was made of */
 	unsigned char *image;  /* at the start of each execution */
@@ -37,6 +45,11 @@ void world_close(void);
 /* The process is about to store here, or the scheduler has: the hash follows at the next flush. */
 void world_touch(size_t off, size_t size);
 void world_flush(void);
+/* Where process @p finds what it has at @at; what is in no area has a number of its own, beyond
+ * size. */
+size_t world_offset(int p, const void *at);
+/* What is there, to be written. */
+unsigned char *world_at(size_t off);
 uint64_t world_ghosts(void);
 /* What @off is called, for traces. */
 const char *world_name(size_t off);
