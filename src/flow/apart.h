@@ -50,7 +50,9 @@
  *
  * After a crash: the kernel closes the sockets and tells the other side; a publisher's messages go
  * with the last who has them mapped. The socket's name stays, until somebody finds that nobody
- * listens there, and removes it; no other ever has that name.
+ * listens there, and removes it; no other ever has that name. Before others are to see it, it
+ * begins with a dot; one that is left so is removed by who is asked to, a minute later
+ * (apart_look.c).
  */
 #ifndef TARN_FLOW_APART_H
 #define TARN_FLOW_APART_H

@@ -422,13 +422,15 @@ static int try_listen(struct door *door, uint32_t mode)
 	return r;
 }
 
-/* Another may be in the way of a name, on purpose: then by another one. */
+/* Another may be in the way of a name, on purpose, or have removed one while we were stopped: then
+ * by another name. */
 static int listen_there(struct door *door, uint32_t mode, struct tarn_diag *diag)
 {
 	int r = -EEXIST;
 
-	for (int tries = 0;
-	     tries < NAMES_TRIED && (r == -EEXIST || r == -EADDRINUSE || r == -EPERM); tries++)
+	for (int tries = 0; tries < NAMES_TRIED &&
+			    (r == -EEXIST || r == -EADDRINUSE || r == -EPERM || r == -ENOENT);
+	     tries++)
 		r = try_listen(door, mode);
 	if (r >= 0)
 		return 0;

@@ -13,6 +13,8 @@
 #include "flow/apart.h"
 
 #define ANSWER_NS INT64_C(100000000) /* who has not answered by then does not */
+#define HIDDEN_NS                                                                                  \
+	INT64_C(60000000000) /* for so long a publisher may take to let its name be seen */
 
 enum {
 	AT_ONCE = 32,    /* so many are asked, then heard */
@@ -21,7 +23,8 @@ enum {
 
 struct socket_entry {
 	char name[TARN_TOPIC_NAME_MAX + 1];
-	int sock; /* -1: it was not reached, and said.state says why */
+	bool hidden; /* its publisher was killed before others were to see it, or is not yet */
+	int sock;    /* -1: it was not reached, and said.state says why */
 	struct shown shown;
 	struct tarn_topic_socket said;
 };
@@ -58,6 +61,13 @@ static uint32_t state_of(int error)
 	}
 }
 
+static bool is_old(const struct stat *st)
+{
+	int64_t made = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+
+	return tarn__plat_realtime() - made > HIDDEN_NS;
+}
+
 static bool is_ours(int error)
 {
 	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS;
@@ -70,8 +80,9 @@ static int ask(const struct look *look, struct socket_entry *entry)
 	char path[APART_PATH_MAX];
 	struct stat st;
 
-	tarn__apart_path(path, look->dir, entry->name, said->token, false);
-	if (tarn__plat_stat(path, false, &st) < 0 || !S_ISSOCK(st.st_mode))
+	tarn__apart_path(path, look->dir, entry->name, said->token, entry->hidden);
+	if (tarn__plat_stat(path, false, &st) < 0 || !S_ISSOCK(st.st_mode) ||
+	    (entry->hidden && !is_old(&st)))
 		return 0;
 	said->who.uid = st.st_uid; /* of its name, while no more is known */
 	said->who.gid = st.st_gid;
@@ -81,8 +92,14 @@ static int ask(const struct look *look, struct socket_entry *entry)
 			return entry->sock;
 		said->state = state_of(entry->sock);
 		entry->sock = -1;
+		if (entry->hidden && said->state != TARN_SOCKET_DEAD)
+			said->state = 0;
 		said->removed = said->state == TARN_SOCKET_DEAD && look->removes &&
 				tarn__plat_unlink(path) == 0;
+		return 0;
+	}
+	if (entry->hidden) { /* it may yet be seen */
+		tarn__apart_hang_up(&entry->sock);
 		return 0;
 	}
 	said->state = TARN_SOCKET_SILENT;
@@ -215,12 +232,13 @@ static int find(const char *text, void *arg)
 {
 	struct look *look = arg;
 	struct socket_entry *entry = &look->entries[look->count];
-	const char *colon = strchr(text, ':');
+	bool hidden = text[0] == '.';
+	const char *colon = strchr(text += hidden, ':');
 	size_t size = colon != NULL ? (size_t)(colon - text) : 0;
 
 	if (size == 0 || size > TARN_TOPIC_NAME_MAX || text[0] == '.')
 		return 0;
-	*entry = (struct socket_entry){ .sock = -1 };
+	*entry = (struct socket_entry){ .sock = -1, .hidden = hidden };
 	memcpy(entry->name, text, size);
 	if ((look->name != NULL && strcmp(look->name, entry->name) != 0) ||
 	    !tarn__apart_token(text, entry->name, &entry->said.token))

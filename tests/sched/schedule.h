@@ -8,8 +8,10 @@
  * made, and the scheduler (engine.c) decides there who goes on, and who dies.
  *
  * A "process" is a coroutine with a member's handle of its own, and a mapping of its own, of one
- * region. Only one runs at a time, so what is explored is every interleaving in which each access
- * takes effect at once: orders that a weak processor adds are the models' business (tests/model).
+ * region; what has no region shares memory beside it, and its threads are real ones, which sleep
+ * while processes run (apart.c). Only one runs at a time, so what is explored is every interleaving
+ * in which each access takes effect at once: orders that a weak processor adds are the models'
+ * business (tests/model).
  *
  * What may happen instead of going on, at each access to shared memory and each call of the kernel:
  *   switch   another process that could run runs: costs one preemption

@@ -19,7 +19,7 @@
 
 enum { ROUNDS = 8000, LIVES = 40, EACH = 25, WORDS = 16 };
 
-static char dir[64] = "/tmp/tarn-tsan.XXXXXX";
+static char dir[] = "apart.XXXXXX"; /* below where it is run, which is swept */
 static struct tarn_topic_opts opts = { .socket_dir = dir,
 				       .lane_size = 4096,
 				       .patience_ns = TARN_FOREVER };

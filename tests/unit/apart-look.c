@@ -185,6 +185,38 @@ static void names_of_the_dead_stay_unless_asked(void **state)
 	assert_int_equal(seen[0].said.state, TARN_SOCKET_ANSWERS);
 }
 
+/* A socket at @path whose listener is no more. */
+static void leave_socket(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	assert_int_equal(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	close(listener);
+}
+
+/* Killed between two calls, a minute ago. */
+static void names_that_nobody_was_to_see_yet_are_left_alone_for_a_minute(void **state)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT } };
+	char path[128];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/.news:00000000deadbeef", dir);
+	leave_socket(path);
+	(void)look_at_all(NULL, TARN_SOCKETS_REMOVE_DEAD, 0);
+	assert_int_equal(clock_gettime(CLOCK_REALTIME, &times[1]), 0);
+	times[1].tv_sec -= 61;
+	assert_int_equal(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW), 0);
+	(void)look_at_all("olds", TARN_SOCKETS_REMOVE_DEAD, 0);
+	assert_int_equal(look()->state, TARN_SOCKET_DEAD);
+	assert_int_equal(access(path, F_OK), 0);
+	(void)look_at_all("news", TARN_SOCKETS_REMOVE_DEAD, 1);
+	assert_true(seen[0].said.removed);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 /* A child that publishes, until it is killed. */
 static pid_t publish_in_child(void)
 {
@@ -401,6 +433,7 @@ int main(void)
 		TEST(its_type_is_told),
 		TEST(who_sleeps_for_want_of_room_is_told),
 		TEST(names_of_the_dead_stay_unless_asked),
+		TEST(names_that_nobody_was_to_see_yet_are_left_alone_for_a_minute),
 		TEST(one_that_is_stopped_is_silent),
 		TEST(who_lets_whom_in_is_told),
 		TEST(one_that_is_no_publisher_is_damaged),
