@@ -17,7 +17,7 @@
 
 enum { TRIES = 100 }; /* lost to others in a row; a hostile peer could go on for ever */
 
-void tarn__ring_copy_pieces(void *to, const void *from, size_t size)
+void tarn__copy_pieces(void *to, const void *from, size_t size)
 {
 	for (size_t done = 0, piece; done < size; done += piece) {
 		piece = size - done < COPY_PIECE ? size - done : COPY_PIECE;

@@ -69,6 +69,7 @@
 
 #include "base/bits.h"
 #include "base/diag.h"
+#include "flow/copy.h"
 #include "region/region.h"
 
 #define RING_MAGIC   0x676e6952u /* "Ring" */
@@ -201,7 +202,6 @@ struct tarn_ring {
 
 enum {
 	LINE_UNITS = TARN__CACHE_LINE / RING_UNIT,
-	SMALL = 64,   /* bytes of a payload that is copied without a call */
 	LARGE = 1024, /* bytes from which on a record takes what is left up to */
 	LARGE_AT = 3, /* this unit of a line: the payload of the next one is aligned to 32 */
 };
@@ -320,77 +320,6 @@ static inline uint32_t units_at(uint32_t pos, uint32_t word)
 static inline bool takes_size(const struct tarn_ring *ring, size_t size)
 {
 	return size - ring->size_min <= ring->size_span;
-}
-
-struct half_word {
-	uint32_t bytes;
-};
-struct word {
-	uint64_t bytes;
-};
-struct two_words {
-	uint64_t bytes[2];
-};
-
-/* The first bytes and the last ones, which overlap, or are the same, where there are less than two
- * of the kind. */
-#define COPY_ENDS(kind, to, from, size)                                                            \
-	do {                                                                                       \
-		struct kind first_, last_;                                                         \
-		memcpy(&first_, (from), sizeof(first_));                                           \
-		memcpy(&last_, (from) + (size) - sizeof(last_), sizeof(last_));                    \
-		memcpy((to), &first_, sizeof(first_));                                             \
-		memcpy((to) + (size) - sizeof(last_), &last_, sizeof(last_));                      \
-	} while (0)
-
-static TARN__ALWAYS_INLINE void copy_small(unsigned char *to, const unsigned char *from,
-					   size_t size)
-{
-	if (size > 32) {
-		COPY_ENDS(two_words, to, from, size);
-		COPY_ENDS(two_words, to + 16, from + 16, size - 32);
-	} else if (size >= 16) {
-		COPY_ENDS(two_words, to, from, size);
-	} else if (size >= 8) {
-		COPY_ENDS(word, to, from, size);
-	} else if (size >= 4) {
-		COPY_ENDS(half_word, to, from, size);
-	} else if (size > 0) {
-		to[0] = from[0];
-		to[size / 2] = from[size / 2];
-		to[size - 1] = from[size - 1];
-	}
-}
-
-/* From 2 KiB on memcpy() is one string instruction, which AMD's processors make twenty times as
- * slow where the target lies so little further on in its page than the source in its own (Zen 3
- * and 4; glibc's bug 30994). In pieces it is not. */
-enum {
-	COPY_BY_STRING = 2048,
-	COPY_PAGE = 4096,
-	COPY_SLOW_FROM = 1,
-	COPY_SLOW_TO = 31,
-	COPY_PIECE = 1024,
-};
-
-static inline bool copies_slowly(const void *to, const void *from, size_t size)
-{
-	uintptr_t ahead = ((uintptr_t)to - (uintptr_t)from) % COPY_PAGE;
-
-	return TARN__UNLIKELY(size >= COPY_BY_STRING) &&
-	       ahead - COPY_SLOW_FROM <= COPY_SLOW_TO - COPY_SLOW_FROM;
-}
-
-void tarn__ring_copy_pieces(void *to, const void *from, size_t size);
-
-static TARN__ALWAYS_INLINE void copy(void *to, const void *from, size_t size)
-{
-	if (TARN__LIKELY(size <= SMALL))
-		copy_small(to, from, size);
-	else if (TARN__LIKELY(!copies_slowly(to, from, size)))
-		memcpy(to, from, size);
-	else
-		tarn__ring_copy_pieces(to, from, size);
 }
 
 /* --- ring.c -------------------------------------------------------------------------------- */

@@ -105,7 +105,7 @@ static inline void advance(struct tarn_ring *ring, uint32_t end)
 /* A small record was tested: the next one is mostly like it. */
 static inline void remember(struct tarn_ring *ring, uint32_t size)
 {
-	if (size > SMALL || ring->special != 0)
+	if (size > COPY_SMALL || ring->special != 0)
 		return;
 	ring->like_size = size;
 	ring->like_units = units_of(size);

@@ -158,7 +158,7 @@ static TARN__ALWAYS_INLINE int publish(struct tarn_ring *ring, struct place firs
 	ring->reserved = false;
 	/* release: for a successor, in the order in which it was done */
 	atomic_store_explicit(&ring->my_pos->pos, end, memory_order_release);
-	if (size <= SMALL)
+	if (size <= COPY_SMALL)
 		return published_slowly(ring);
 	notify(ring);
 	prepare_large(ring, size);
@@ -232,7 +232,7 @@ __attribute__((noinline)) static int push_unlike(struct tarn_ring *ring, const v
 {
 	uint32_t units = units_of((uint32_t)size), run = ring->run;
 
-	if (size > SMALL || units > run || !takes_size(ring, size))
+	if (size > COPY_SMALL || units > run || !takes_size(ring, size))
 		return push_slowly(ring, data, size);
 	ring->like_size = (uint32_t)size;
 	ring->like_units = units;
@@ -305,7 +305,7 @@ static size_t push_more(struct tarn_ring *ring, const struct tarn_buf *bufs, siz
 	while (done < count && takes_size(ring, bufs[done].size)) {
 		uint32_t size = (uint32_t)bufs[done].size, units = units_of(size), next;
 
-		if (TARN__LIKELY(size <= SMALL) && TARN__LIKELY(units <= run)) {
+		if (TARN__LIKELY(size <= COPY_SMALL) && TARN__LIKELY(units <= run)) {
 			const struct tarn_buf *rest = bufs + done;
 			size_t alike =
 				size == 8    ? push_alike(ring, pos, run, rest, count - done, 8)
