@@ -236,6 +236,26 @@ static inline void take(struct tarn_subscriber *subscriber)
 	check(tarn_subscriber_take(subscriber, mine, sizeof(mine), &message));
 }
 
+static struct tarn_buf values[BATCH];
+
+static inline void publish_batch(struct tarn_publisher *publisher)
+{
+	size_t done;
+
+	check(tarn_publisher_publish_batch(publisher, values, BATCH, &done));
+	check(done == BATCH ? 0 : -EIO);
+}
+
+static inline void take_batch(struct tarn_subscriber *subscriber)
+{
+	static unsigned char room[BATCH * 64];
+	struct tarn_message messages[BATCH];
+	size_t done;
+
+	check(tarn_subscriber_take_batch(subscriber, room, sizeof(room), messages, BATCH, &done));
+	check(done == BATCH ? 0 : -EIO);
+}
+
 /* --- what is counted --------------------------------------------------------------------- */
 
 /* Name, what it is, what one pass is, messages or operations of a pass. In this order: what pushes
@@ -275,7 +295,11 @@ static inline void take(struct tarn_subscriber *subscriber)
 	ROW(topic_publish, "topic: publish 64 B", publish(at.bare), 1)                             \
 	ROW(topic_take, "topic: take 64 B", take(at.of_bare), 1)                                   \
 	ROW(topic_publish_timed, "topic: publish 64 B with the time", publish(at.timed), 1)        \
-	ROW(topic_take_timed, "topic: take 64 B with the time", take(at.of_timed), 1)
+	ROW(topic_take_timed, "topic: take 64 B with the time", take(at.of_timed), 1)              \
+	ROW(topic_publish_batch, "topic: publish in batches of 64, 64 B, each",                    \
+	    publish_batch(at.bare), BATCH)                                                         \
+	ROW(topic_take_batch, "topic: take in batches of 64, 64 B, each", take_batch(at.of_bare),  \
+	    BATCH)
 
 #define ROW(name, what, pass, each)                                                                \
 	static __attribute__((noinline, used)) void count_##name(uint64_t n)                       \
@@ -370,6 +394,8 @@ static void open_all(void)
 	open_values(at.region);
 	for (size_t i = 0; i < BATCH; i++)
 		bufs[i] = (struct tarn_buf){ mine, 8 };
+	for (size_t i = 0; i < BATCH; i++)
+		values[i] = (struct tarn_buf){ mine, 64 };
 }
 
 int main(void)

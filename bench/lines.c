@@ -105,6 +105,28 @@ static int take(size_t size)
 	return tarn_subscriber_take(subscriber, theirs, sizeof(theirs), &message);
 }
 
+static void publish_many(size_t size)
+{
+	struct tarn_buf bufs[STREAM];
+	size_t done;
+
+	for (size_t i = 0; i < STREAM; i++)
+		bufs[i] = (struct tarn_buf){ mine + i * size, size };
+	for (size_t all = 0; all < STREAM; all += done) /* none goes past the end of the lane */
+		must("publish",
+		     tarn_publisher_publish_batch(publisher, bufs + all, STREAM - all, &done));
+}
+
+static int take_many(size_t size)
+{
+	struct tarn_message messages[STREAM];
+	size_t done;
+	int r = tarn_subscriber_take_batch(subscriber, theirs, STREAM * size, messages, STREAM,
+					   &done);
+
+	return r == 0 && done != STREAM ? -EIO : r;
+}
+
 static void write_value(size_t size)
 {
 	must("write", tarn_latest_write(written, mine, size, TARN_FOREVER, NULL));
@@ -221,6 +243,8 @@ int main(void)
 	count("ring_64_batch", "ring: 64 B, a batch of 64", push_many, pop_many, 64, 1, STREAM);
 	count("topic_64", "topic: 64 B, the other side waits", publish, take, 64, 1, 1);
 	count("topic_64_stream", "topic: 64 B, 64 one by one", publish, take, 64, STREAM, 1);
+	count("topic_64_batch", "topic: 64 B, a batch of 64", publish_many, take_many, 64, 1,
+	      STREAM);
 	count("latest_64", "latest value: 64 B, the other side waits", write_value, read_value, 64,
 	      1, 1);
 	return 0;

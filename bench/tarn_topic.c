@@ -305,15 +305,24 @@ BENCH_INLINE uint64_t publish_many(struct bench *b, unsigned channel, size_t siz
 	return done;
 }
 
-BENCH_INLINE uint64_t take_one(struct bench *b, unsigned channel, size_t size, uint64_t number,
-			       uint64_t count)
+BENCH_INLINE uint64_t take_many(struct bench *b, unsigned channel, size_t size, uint64_t number,
+				uint64_t count)
 {
-	(void)count;
-	take(b, channel, size, number);
-	return 1;
+	static _Alignas(64) unsigned char room[64 << 10]; /* of one of the largest */
+	struct tarn_message messages[BENCH_MANY];
+	size_t want = count < BENCH_MANY ? count : BENCH_MANY, done;
+	int r;
+
+	while ((r = tarn_subscriber_take_batch(subscribers[channel], room, sizeof(room), messages,
+					       want, &done)) == -EAGAIN)
+		bench_pause(b);
+	tarn_must(b, "tarn_subscriber_take_batch", r);
+	for (size_t k = 0; k < done; k++)
+		check(b, messages[k].data, size, messages[k].size, number + k);
+	return done;
 }
 
-BENCH_BATCH_LOOPS(batch_run, publish_many, take_one)
+BENCH_BATCH_LOOPS(batch_run, publish_many, take_many)
 
 /* --- with the time ---------------------------------------------------------------------------- */
 

@@ -130,7 +130,7 @@ struct tarn_topic_opts {
 
 /* A message, as its subscriber sees it. */
 struct tarn_message {
-	const void *data; /* in place: of tarn_subscriber_hold(); else NULL */
+	const void *data; /* of a hold: in place; of a batch: in its buffer; else NULL */
 	size_t size;      /* bytes */
 	uint64_t number;  /* of this publisher's messages, counted from 1 */
 	uint64_t missed;  /* how many of this publisher's were lost between the last one and this */
@@ -346,6 +346,27 @@ TARN_API TARN_NODISCARD int tarn_subscriber_take(struct tarn_subscriber *subscri
 TARN_API TARN_NODISCARD int tarn_subscriber_take_wait(struct tarn_subscriber *subscriber, void *buf,
 						      size_t buf_size, int64_t deadline,
 						      struct tarn_message *ret_message);
+
+/**
+ * tarn_subscriber_take_batch - copy as many of the next messages as there are and as fit, up to
+ * @count: of one publisher all that are there, then of the next one, each by turns. So what is
+ * done once a call is done once a batch.
+ * @buf:          they lie one behind another, each at the next multiple of 8 bytes from here on:
+ *                those of a type whose size is one are an array of it
+ * @ret_messages: @count of them, of which *@ret_count are filled, in the order in which they lie;
+ *                data is where. On -ENOBUFS the first one is: what it says does not fit
+ * @ret_count:    how many, at least 1; untouched on failure
+ *
+ * A subscriber for the newest alone gets one of each publisher at most.
+ *
+ * Return: as tarn_subscriber_take(), of the first; -EINVAL if @count is 0. What would fail behind
+ *   one that was taken ends the batch, and is what the next call begins with.
+ * Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_subscriber_take_batch(struct tarn_subscriber *subscriber,
+						       void *buf, size_t buf_size,
+						       struct tarn_message *ret_messages,
+						       size_t count, size_t *ret_count);
 
 /**
  * tarn_subscriber_hold - the next message of any publisher, in place, for as long as one likes.

@@ -387,26 +387,6 @@ void tarn__lane_close(struct topic *topic, struct lane *lane)
 	lane->shm = NULL;
 }
 
-int tarn__message_see(const struct lane *lane, uint64_t pos, struct sight *ret_sight)
-{
-	const struct message_shm *message = message_at(lane, pos);
-	/* T2 <- T1 in make_visible() */
-	uint64_t number = atomic_load_explicit(&message->number, memory_order_acquire);
-	/* acquire: who is not guarded looks at oldest afterwards */
-	uint32_t size = atomic_load_explicit(&message->size, memory_order_acquire);
-	uint64_t left = lane->capacity - (pos & lane->mask);
-
-	ret_sight->number = number & ~NUMBER_SKIP;
-	ret_sight->size = size;
-	ret_sight->skip = (number & NUMBER_SKIP) != 0;
-	ret_sight->end = pos + (ret_sight->skip ? left : bytes_of(size));
-	/* a skip leads on: there is none at the beginning of the lane */
-	return number == 0 || (ret_sight->number != 0 && ret_sight->end - pos <= left &&
-			       !(ret_sight->skip && left == lane->capacity))
-		       ? 0
-		       : -EUCLEAN;
-}
-
 /* --- who is there -------------------------------------------------------------------------- */
 
 void tarn__raise32(_Atomic uint32_t *word, uint32_t value)

@@ -338,6 +338,35 @@ static inline uint64_t bytes_of(uint64_t size)
 	       ~(uint64_t)(MESSAGE_UNIT - 1);
 }
 
+/* What a look finds at a position. */
+struct sight {
+	uint64_t number; /* 0: nothing is there yet */
+	uint32_t size;
+	uint64_t end; /* of a message; of a skip the beginning of the next lap */
+	bool skip;
+};
+
+/* 0, or -EUCLEAN: what is there cannot be a message. */
+static inline int tarn__message_see(const struct lane *lane, uint64_t pos, struct sight *ret_sight)
+{
+	const struct message_shm *message = message_at(lane, pos);
+	/* T2 <- T1 in make_visible() */
+	uint64_t number = atomic_load_explicit(&message->number, memory_order_acquire);
+	/* acquire: who is not guarded looks at oldest afterwards */
+	uint32_t size = atomic_load_explicit(&message->size, memory_order_acquire);
+	uint64_t left = lane->capacity - (pos & lane->mask);
+
+	ret_sight->number = number & ~NUMBER_SKIP;
+	ret_sight->size = size;
+	ret_sight->skip = (number & NUMBER_SKIP) != 0;
+	ret_sight->end = pos + (ret_sight->skip ? left : bytes_of(size));
+	/* a skip leads on: there is none at the beginning of the lane */
+	return number == 0 || (ret_sight->number != 0 && ret_sight->end - pos <= left &&
+			       !(ret_sight->skip && left == lane->capacity))
+		       ? 0
+		       : -EUCLEAN;
+}
+
 /* Any two of them fit a lane, with a header behind. */
 static inline uint64_t size_max_of(uint64_t capacity)
 {
@@ -391,15 +420,6 @@ void tarn__raise32(_Atomic uint32_t *word, uint32_t value);
 /* Its subscribers that are there, and have come. */
 uint32_t tarn__topic_subscribers(struct topic *topic);
 uint32_t tarn__topic_publishers(struct topic *topic);
-/* What a look finds at a position. */
-struct sight {
-	uint64_t number; /* 0: nothing is there yet */
-	uint32_t size;
-	uint64_t end; /* of a message; of a skip the beginning of the next lap */
-	bool skip;
-};
-/* 0, or -EUCLEAN: what is there cannot be a message. */
-int tarn__message_see(const struct lane *lane, uint64_t pos, struct sight *ret_sight);
 
 /* Where is it? 0: in @region; 1: in a directory of sockets, apart.h; -EINVAL. */
 int tarn__topic_where(const struct tarn_region *region, const char *name,

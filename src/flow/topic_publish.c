@@ -132,11 +132,30 @@ static void set_limit(struct tarn_publisher *publisher)
 
 /* --- publish ------------------------------------------------------------------------------- */
 
+/* What is small by whole words, and over what it is padded with. */
+static TARN__ALWAYS_INLINE void store_words(unsigned char *to, const unsigned char *from,
+					    size_t size)
+{
+	uint64_t word;
+
+	for (; size >= sizeof(word); size -= sizeof(word)) {
+		memcpy(&word, from, sizeof(word));
+		tarn__store_word(to, /* code= */ 3, word);
+		to += sizeof(word);
+		from += sizeof(word);
+	}
+	if (size == 0)
+		return;
+	word = 0;
+	memcpy(&word, from, size);
+	tarn__store_word(to, /* code= */ 3, word);
+}
+
 static inline void store_payload(void *to, const void *from, size_t size)
 {
 	/* Who copies without a hold copies small ones alone, and looks afterwards. */
 	if (size <= SMALL)
-		tarn__store_bytes(to, from, size);
+		store_words(to, from, size);
 	else
 		memcpy(to, from, size);
 }

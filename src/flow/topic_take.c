@@ -13,12 +13,14 @@
 #include <stdlib.h>
 
 #include "flow/apart.h"
+#include "flow/copy.h"
 
 enum {
-	SMALL = 256,  /* bytes that are copied without a hold, as topic_publish.c stores them */
-	RAISES = 32,  /* of low, a lap */
-	TRIES = 1000, /* to find a message in a lane that is written over all the while */
-	LOOKS = 512,  /* at lanes: a few microseconds, before one prepares to sleep */
+	SMALL = 256,    /* bytes that are copied without a hold, as topic_publish.c stores them */
+	RAISES = 32,    /* of low, a lap */
+	BATCH_UNIT = 8, /* bytes: messages of a batch begin at a multiple of it */
+	TRIES = 1000,   /* to find a message in a lane that is written over all the while */
+	LOOKS = 512,    /* at lanes: a few microseconds, before one prepares to sleep */
 };
 #define NAP_NS INT64_C(1000000)
 
@@ -93,8 +95,9 @@ static inline void go_to_last(struct reader *reader)
 	}
 }
 
-/* The next message of the lane. 0, -EAGAIN: none now, -EUCLEAN. */
-static int look(struct tarn_subscriber *subscriber, struct reader *reader, struct sight *ret_sight)
+/* The next message of the lane, whatever it takes. */
+__attribute__((noinline)) static int look_again(struct tarn_subscriber *subscriber,
+						struct reader *reader, struct sight *ret_sight)
 {
 	for (int tries = 0; tries < TRIES; tries++) {
 		int r;
@@ -123,13 +126,32 @@ static int look(struct tarn_subscriber *subscriber, struct reader *reader, struc
 	return -EAGAIN;
 }
 
-static int notice_lanes(struct tarn_subscriber *subscriber)
+/* The next message of the lane: how far it may be read is decided here, for take, batch and hold.
+ * 0, -EAGAIN: none now, -EUCLEAN. What is not as it mostly is, or amiss, is looked at again. */
+static TARN__ALWAYS_INLINE int look(struct tarn_subscriber *subscriber, struct reader *reader,
+				    struct sight *ret_sight)
+{
+	if (TARN__LIKELY(guarded(subscriber)) &&
+	    TARN__LIKELY(tarn__message_see(&reader->lane, reader->pos, ret_sight) == 0)) {
+		if (ret_sight->number == 0)
+			return -EAGAIN;
+		if (TARN__LIKELY(ret_sight->number == reader->number && !ret_sight->skip))
+			return 0;
+	}
+	return look_again(subscriber, reader, ret_sight);
+}
+
+/* Have publishers come, or left? */
+static inline bool has_news(const struct tarn_subscriber *subscriber)
 {
 	/* acquire: as in add_readers() */
-	if (TARN__LIKELY(atomic_load_explicit(subscriber->topic.comings, memory_order_acquire) ==
-			 subscriber->comings))
-		return 0;
-	return tarn__subscriber_lanes(subscriber);
+	return TARN__UNLIKELY(atomic_load_explicit(subscriber->topic.comings,
+						   memory_order_acquire) != subscriber->comings);
+}
+
+static int notice_lanes(struct tarn_subscriber *subscriber)
+{
+	return has_news(subscriber) ? tarn__subscriber_lanes(subscriber) : 0;
 }
 
 /* Nothing is there: say so to those who wait for room, too. */
@@ -144,23 +166,22 @@ static int nothing(struct tarn_subscriber *subscriber)
 	return topic_damaged(&subscriber->topic) ? -EIO : -EAGAIN;
 }
 
-/* The next message of any lane, each by turns. 0, -EAGAIN, -EUCLEAN. */
-static int find(struct tarn_subscriber *subscriber, struct reader **ret_reader,
-		struct sight *ret_sight)
+/* The next message of the next *@left lanes, each by turns: whose it is, is decided here. *@left
+ * is how many are left behind that one. 0, -EAGAIN, -EUCLEAN: of *@ret_reader. */
+static TARN__ALWAYS_INLINE int find_next(struct tarn_subscriber *subscriber, uint32_t *left,
+					 struct reader **ret_reader, struct sight *ret_sight)
 {
-	uint32_t count, at;
-	int r = TARN__UNLIKELY(subscriber->topic.stale) ? -EBUSY : notice_lanes(subscriber);
+	uint32_t count = subscriber->reader_count, at = subscriber->turn;
 
-	if (TARN__UNLIKELY(r < 0))
-		return r;
-	count = subscriber->reader_count;
-	at = subscriber->turn;
-	for (uint32_t i = 0; i < count; i++, at++) {
+	*ret_reader = NULL; /* nobody uses it; the compiler cannot know */
+	for (; *left > 0; at++) {
 		struct reader *reader;
+		int r;
 
+		--*left;
 		if (at >= count)
 			at = 0;
-		reader = &subscriber->readers[at];
+		reader = *ret_reader = &subscriber->readers[at];
 		if (TARN__UNLIKELY(reader->damaged)) {
 			if (!reader->untold && reader->leaves && reader->held_count == 0)
 				tarn__subscriber_part(subscriber, reader);
@@ -181,29 +202,78 @@ static int find(struct tarn_subscriber *subscriber, struct reader **ret_reader,
 				raise_low(subscriber, reader);
 			continue;
 		}
+		/* One that came meanwhile, and said so before it published, may have to wait. */
+		if (r == 0 && has_news(subscriber))
+			return -EAGAIN;
 		subscriber->turn = at + 1;
-		*ret_reader = reader;
 		return r;
+	}
+	return -EAGAIN;
+}
+
+/* The next message of any lane, each by turns. 0, -EAGAIN, -EUCLEAN. */
+static TARN__ALWAYS_INLINE int find(struct tarn_subscriber *subscriber, uint32_t *ret_left,
+				    struct reader **ret_reader, struct sight *ret_sight)
+{
+	for (int tries = 0; tries < PRIM_TRIES; tries++) {
+		int r = TARN__UNLIKELY(subscriber->topic.stale) ? -EBUSY : notice_lanes(subscriber);
+
+		if (TARN__UNLIKELY(r < 0))
+			return r;
+		*ret_left = subscriber->reader_count;
+		r = find_next(subscriber, ret_left, ret_reader, ret_sight);
+		if (TARN__LIKELY(r == 0) || r == -EUCLEAN)
+			return r;
+		if (!has_news(subscriber))
+			break;
 	}
 	return nothing(subscriber);
 }
 
-/* What is said of it in its header. */
-static void fill(const struct tarn_subscriber *subscriber, const struct reader *reader,
-		 const struct sight *sight, struct tarn_message *ret_message)
+/* What the rest of its header says. */
+struct said {
+	uint32_t size;
+	uint32_t member;
+	int64_t time;
+};
+
+static inline struct said hear(const struct tarn_subscriber *subscriber,
+			       const struct message_shm *message, uint32_t size)
 {
-	const struct message_shm *message = message_at(&reader->lane, reader->pos);
 	uint32_t most = subscriber->topic.most;
 
-	*ret_message = (struct tarn_message){
-		.size = sight->size < most ? sight->size : most,
-		.number = sight->number,
-		.missed = reader->number != 0 ? sight->number - reader->number : 0,
-		/* acquire: who is not guarded looks at oldest afterwards */
-		.time_ns = (int64_t)atomic_load_explicit(&message->time, memory_order_acquire),
-		.publisher = (uint32_t)(reader - subscriber->readers),
+	return (struct said){
+		.size = size < most ? size : most,
+		/* acquire, both: who is not guarded looks at oldest afterwards */
 		.member = atomic_load_explicit(&message->member, memory_order_acquire),
+		.time = (int64_t)atomic_load_explicit(&message->time, memory_order_acquire),
 	};
+}
+
+/* Each field by itself: a struct that is copied is loaded in larger pieces than it was stored in,
+ * and waits for that. */
+static TARN__ALWAYS_INLINE void tell(struct tarn_message *ret_message, const void *data,
+				     struct said said, uint64_t number, uint64_t missed,
+				     uint32_t place)
+{
+	ret_message->data = data;
+	ret_message->size = said.size;
+	ret_message->number = number;
+	ret_message->missed = missed;
+	ret_message->time_ns = said.time;
+	ret_message->publisher = place;
+	ret_message->member = said.member;
+}
+
+static inline uint64_t missed_before(const struct reader *reader, const struct sight *sight)
+{
+	return reader->number != 0 ? sight->number - reader->number : 0;
+}
+
+static inline uint32_t at_place(const struct tarn_subscriber *subscriber,
+				const struct reader *reader)
+{
+	return (uint32_t)(reader - subscriber->readers);
 }
 
 /* Say how many were missed, for the eye. */
@@ -216,14 +286,14 @@ static void note_missed(struct tarn_subscriber *subscriber, struct reader *reade
 }
 
 static inline void step(struct tarn_subscriber *subscriber, struct reader *reader,
-			const struct sight *sight, const struct tarn_message *message)
+			const struct sight *sight, uint64_t missed)
 {
 	reader->pos = sight->end;
 	reader->number = sight->number + 1;
 	reader->loose = false;
 	subscriber->taken++;
-	if (TARN__UNLIKELY(message->missed != 0))
-		note_missed(subscriber, reader, message->missed);
+	if (TARN__UNLIKELY(missed != 0))
+		note_missed(subscriber, reader, missed);
 }
 
 /* Hold what lies at pos: nothing from there on is written over. False: it is too late. */
@@ -250,16 +320,12 @@ static void let_go(struct tarn_subscriber *subscriber, struct reader *reader)
 
 /* --- take ---------------------------------------------------------------------------------- */
 
-/* Copy the message at pos. False: it was written over meanwhile. */
-static bool copy(struct tarn_subscriber *subscriber, struct reader *reader, void *buf, size_t size)
+/* Copy what is not guarded. False: it was written over meanwhile. */
+__attribute__((noinline)) static bool copy_beside(struct tarn_subscriber *subscriber,
+						  struct reader *reader, void *buf, size_t size)
 {
 	const unsigned char *from = message_at(&reader->lane, reader->pos)->payload;
 
-	if (guarded(subscriber)) {
-		if (size != 0) /* there may be no buffer then */
-			memcpy(buf, from, size);
-		return true;
-	}
 	if (size > SMALL && reader->low != NULL) {
 		bool there = take_hold(subscriber, reader);
 
@@ -277,34 +343,196 @@ static bool copy(struct tarn_subscriber *subscriber, struct reader *reader, void
 	return oldest_of(reader) <= reader->pos;
 }
 
+/* Copy the message that @sight is of. 0, -ENOBUFS, -EAGAIN: it was written over meanwhile. */
+static TARN__ALWAYS_INLINE int take_seen(struct tarn_subscriber *subscriber, struct reader *reader,
+					 const struct sight *sight, void *buf, size_t buf_size,
+					 struct tarn_message *ret_message)
+{
+	const struct message_shm *message = message_at(&reader->lane, reader->pos);
+	struct said said = hear(subscriber, message, sight->size);
+	uint64_t missed = missed_before(reader, sight);
+	int r = 0;
+
+	if (TARN__UNLIKELY(said.size > buf_size))
+		r = still_there(subscriber, reader) ? -ENOBUFS : -EAGAIN;
+	else if (TARN__LIKELY(guarded(subscriber)))
+		copy(buf, message->payload, said.size);
+	else if (!copy_beside(subscriber, reader, buf, said.size))
+		r = -EAGAIN;
+	if (TARN__UNLIKELY(r == -EAGAIN))
+		return r;
+	tell(ret_message, NULL, said, sight->number, missed, at_place(subscriber, reader));
+	if (TARN__LIKELY(r == 0))
+		step(subscriber, reader, sight, missed);
+	return r;
+}
+
 int tarn_subscriber_take(struct tarn_subscriber *subscriber, void *buf, size_t buf_size,
 			 struct tarn_message *ret_message)
 {
 	for (int tries = 0; tries < TRIES; tries++) {
-		struct tarn_message message;
 		struct reader *reader;
 		struct sight sight;
-		int r = find(subscriber, &reader, &sight);
+		uint32_t left;
+		int r = find(subscriber, &left, &reader, &sight);
 
 		if (r < 0)
 			return r;
-		fill(subscriber, reader, &sight, &message);
-		if (TARN__UNLIKELY(message.size > buf_size)) {
-			if (!still_there(subscriber, reader))
-				continue;
-			/* It is the next one still; of publishers that trust nobody, of its own. */
-			if (subscriber->scout == NULL)
-				subscriber->turn = message.publisher;
-			*ret_message = message;
-			return -ENOBUFS;
-		}
-		if (TARN__UNLIKELY(!copy(subscriber, reader, buf, message.size)))
+		r = take_seen(subscriber, reader, &sight, buf, buf_size, ret_message);
+		if (TARN__UNLIKELY(r == -EAGAIN))
 			continue;
-		step(subscriber, reader, &sight, &message);
+		/* It is the next one still; of publishers that trust nobody, of its own. */
+		if (TARN__UNLIKELY(r == -ENOBUFS) && subscriber->scout == NULL)
+			subscriber->turn = ret_message->publisher;
+		else if (takes_all(subscriber))
+			raise_low(subscriber, reader);
+		return r;
+	}
+	return -EAGAIN;
+}
+
+/* --- batches ------------------------------------------------------------------------------- */
+
+/* What is taken at once: messages, one behind another, and what is said of each. */
+struct batch {
+	unsigned char *at; /* of the next one */
+	size_t room;       /* bytes from there on */
+	struct tarn_message *messages;
+	size_t count, done; /* that are wanted, that there are */
+};
+
+static inline void add(struct batch *batch, size_t size)
+{
+	size_t bytes = (size + BATCH_UNIT - 1) & ~(size_t)(BATCH_UNIT - 1);
+
+	bytes = bytes < batch->room ? bytes : batch->room;
+	batch->at += bytes;
+	batch->room -= bytes;
+	batch->done++;
+}
+
+/* Up to here a batch goes on without a look. */
+static inline uint64_t until_of(const struct reader *reader)
+{
+	return reader->pos + reader->lane.capacity / RAISES;
+}
+
+/* From pos on, below @until: what is there, and as it mostly is. All else is for look(). */
+static TARN__ALWAYS_INLINE void take_more(struct tarn_subscriber *subscriber, struct reader *reader,
+					  uint64_t until, struct batch *batch, bool guarded)
+{
+	const uint64_t mask = reader->lane.mask, capacity = reader->lane.capacity;
+	const uint32_t place = at_place(subscriber, reader), least = subscriber->topic.least;
+	uint32_t most = guarded ? UINT32_MAX : SMALL;
+	uint64_t pos = reader->pos, number = reader->number;
+	struct batch b = *batch;
+
+	most = subscriber->topic.most < most ? subscriber->topic.most : most;
+	while (b.done < b.count && pos < until) {
+		const struct message_shm *message = message_at(&reader->lane, pos);
+		struct said said;
+		uint32_t size;
+
+		/* T2 <- T1 in make_visible() */
+		if (atomic_load_explicit(&message->number, memory_order_acquire) != number ||
+		    has_news(subscriber))
+			break;
+		/* acquire: as in tarn__message_see() */
+		size = atomic_load_explicit(&message->size, memory_order_acquire);
+		if (TARN__UNLIKELY(size > b.room || size < least || size > most) ||
+		    TARN__UNLIKELY(bytes_of(size) > capacity - (pos & mask)))
+			break;
+		said = hear(subscriber, message, size);
+		if (guarded)
+			copy(b.at, message->payload, size);
+		else
+			tarn__load_bytes(b.at, message->payload, size);
+		if (!guarded && TARN__UNLIKELY(oldest_of(reader) > pos))
+			break;
+		tell(&b.messages[b.done], b.at, said, number, 0, place);
+		pos += bytes_of(size);
+		number++;
+		add(&b, size);
+	}
+	subscriber->taken += b.done - batch->done;
+	reader->pos = pos;
+	reader->number = number;
+	*batch = b;
+}
+
+/* What is to be told of @reader is for the next call, since there are messages. */
+static void tell_later(struct tarn_subscriber *subscriber, struct reader *reader)
+{
+	reader->untold = true;
+	subscriber->turn = at_place(subscriber, reader);
+}
+
+/* Its next message is of who came later: find_next() says whether it waits. */
+static inline bool is_of_later(const struct reader *reader)
+{
+	return TARN__UNLIKELY(reader->waits) && reader->number > reader->waits_above;
+}
+
+/* Of @reader what is there, from the message that @sight is of on. 0: room is left, perhaps;
+ * -ENOBUFS; -EUCLEAN: it was damaged, behind what was taken. */
+static TARN__ALWAYS_INLINE int take_run(struct tarn_subscriber *subscriber, struct reader *reader,
+					struct sight *sight, struct batch *batch)
+{
+	size_t before = batch->done;
+	int r;
+
+	do {
+		struct tarn_message *message = &batch->messages[batch->done];
+
+		r = take_seen(subscriber, reader, sight, batch->at, batch->room, message);
+		if (r < 0)
+			break;
+		message->data = batch->at;
+		add(batch, message->size);
+		if (guarded(subscriber) && !reader->waits)
+			take_more(subscriber, reader, until_of(reader), batch, true);
+		else if (!subscriber->latest && !reader->waits)
+			take_more(subscriber, reader, until_of(reader), batch, false);
 		if (takes_all(subscriber))
 			raise_low(subscriber, reader);
-		*ret_message = message;
-		return 0;
+		if (batch->done == batch->count || subscriber->latest || is_of_later(reader))
+			break;
+		r = look(subscriber, reader, sight);
+	} while (r == 0 && !has_news(subscriber));
+	/* If it is the first one of its lane, it is the first one of the next batch, lest it never
+	 * be; alone, as in tarn_subscriber_take(). */
+	if (r == -ENOBUFS && batch->done == before && (subscriber->scout == NULL || before != 0))
+		subscriber->turn = at_place(subscriber, reader);
+	return r == -EAGAIN ? 0 : r;
+}
+
+int tarn_subscriber_take_batch(struct tarn_subscriber *subscriber, void *buf, size_t buf_size,
+			       struct tarn_message *ret_messages, size_t count, size_t *ret_count)
+{
+	struct batch batch = { buf, buf_size, ret_messages, count, 0 };
+
+	if (count == 0)
+		return -EINVAL;
+	for (int tries = 0; tries < TRIES; tries++) {
+		struct reader *reader;
+		struct sight sight;
+		uint32_t left;
+		int r = find(subscriber, &left, &reader, &sight);
+
+		if (r < 0)
+			return r;
+		do
+			r = take_run(subscriber, reader, &sight, &batch);
+		while (r == 0 && batch.done < count &&
+		       (r = find_next(subscriber, &left, &reader, &sight)) == 0);
+		if (r == -EUCLEAN)
+			tell_later(subscriber, reader);
+		if (r == -ENOBUFS && batch.done == 0)
+			return r;
+		if (batch.done != 0) {
+			*ret_count = batch.done;
+			return 0;
+		}
 	}
 	return -EAGAIN;
 }
@@ -331,9 +559,12 @@ int tarn_subscriber_hold(struct tarn_subscriber *subscriber, struct tarn_message
 	if (looks_on(subscriber))
 		return -EPERM;
 	for (int tries = 0; tries < TRIES; tries++) {
+		const struct message_shm *message;
 		struct reader *reader;
 		struct sight sight;
-		int r = find(subscriber, &reader, &sight);
+		uint64_t missed;
+		uint32_t left;
+		int r = find(subscriber, &left, &reader, &sight);
 
 		if (r == 0)
 			r = make_room(reader);
@@ -342,12 +573,14 @@ int tarn_subscriber_hold(struct tarn_subscriber *subscriber, struct tarn_message
 		if (!take_hold(subscriber, reader))
 			continue;
 		/* once more, since it was not guarded when it was looked at */
-		fill(subscriber, reader, &sight, ret_message);
-		ret_message->data = message_at(&reader->lane, reader->pos)->payload;
+		message = message_at(&reader->lane, reader->pos);
+		missed = missed_before(reader, &sight);
+		tell(ret_message, message->payload, hear(subscriber, message, sight.size),
+		     sight.number, missed, at_place(subscriber, reader));
 		reader->held[reader->held_count++] =
 			(struct held){ .pos = reader->pos, .number = sight.number };
 		subscriber->held++;
-		step(subscriber, reader, &sight, ret_message);
+		step(subscriber, reader, &sight, missed);
 		if (takes_all(subscriber))
 			raise_low(subscriber, reader);
 		return 0;

@@ -82,6 +82,26 @@ static void publish(struct victim *v, struct tarn_publisher *publisher, uint64_t
 	}
 }
 
+static void take_batch(struct victim *v, struct tarn_subscriber *subscriber, size_t size)
+{
+	static unsigned char bytes[4 * MOST];
+	struct tarn_message messages[4];
+	size_t count = 0, end;
+
+	if (CALL(v, tarn_subscriber_take_batch(subscriber, bytes, size, messages, 4, &count),
+		 topic_errors) < 0)
+		return;
+	if (count < 1 || count > 4)
+		hostile_lie(v->arena, "take_batch", "so many of four", (int64_t)count);
+	for (size_t i = 0; i < count && count <= 4; i++) {
+		end = (size_t)((const unsigned char *)messages[i].data - bytes) + messages[i].size;
+		if (end > size)
+			hostile_lie(v->arena, "take_batch", "past the buffer", (int64_t)end);
+		else
+			read_all(v, messages[i].data, messages[i].size);
+	}
+}
+
 static void take(struct victim *v, struct tarn_subscriber *subscriber, uint64_t random)
 {
 	static unsigned char bytes[MOST];
@@ -89,7 +109,7 @@ static void take(struct victim *v, struct tarn_subscriber *subscriber, uint64_t 
 	struct tarn_subscriber_stat stat;
 	struct tarn_message message, second;
 
-	switch (random % 6) {
+	switch (random % 7) {
 	case 0:
 		if (CALL(v,
 			 tarn_subscriber_take_wait(subscriber, bytes, sizeof(bytes), soon,
@@ -117,6 +137,9 @@ static void take(struct victim *v, struct tarn_subscriber *subscriber, uint64_t 
 	case 3:
 		if (CALL(v, tarn_subscriber_stat(subscriber, &stat), topic_errors) == 0)
 			v->sink += stat.taken;
+		break;
+	case 4:
+		take_batch(v, subscriber, (size_t)(random >> 8) % (4 * MOST));
 		break;
 	default:
 		if (CALL(v, tarn_subscriber_take(subscriber, bytes, sizeof(bytes), &message),

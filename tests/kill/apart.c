@@ -119,6 +119,16 @@ static int take(struct kill_world *world, struct harness_report *report)
 	return tarn_subscriber_take(subscriber, buf, sizeof(buf), &message);
 }
 
+static int take_batch(struct kill_world *world, struct harness_report *report)
+{
+	struct tarn_message messages[BATCH];
+	char buf[BATCH * LONG];
+	size_t count;
+
+	(void)world, (void)report;
+	return tarn_subscriber_take_batch(subscriber, buf, sizeof(buf), messages, BATCH, &count);
+}
+
 static int hold(struct kill_world *world, struct harness_report *report)
 {
 	(void)world, (void)report;
@@ -159,6 +169,7 @@ static const struct op ops[] = {
 	{ "grow", true, false, 0, grow },
 	{ "take", false, false, 0, take },
 	{ "take-all", false, false, 0, take_all },
+	{ "take-batch", false, false, 0, take_batch },
 	{ "take-wait", false, false, 0, wait_in_vain },
 	{ "hold", false, false, 0, hold },
 	{ "release", false, false, 0, release },

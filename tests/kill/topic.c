@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * topic.c - every operation on topics, killed at each instruction: publishers and subscribers that
- * come, grow and go, publish, batch, loan and commit, take, hold and release; asleep in each wait.
+ * come, grow and go, publish, batch, loan and commit, take, alone and in batches, hold and
+ * release; asleep in each wait.
  *
  * Message n consists of n throughout, so a survivor can tell a whole one. It takes all that is
  * there, goes on where the dead publisher stopped for more than a lap, so that nothing the dead
@@ -358,6 +359,47 @@ OP(take_last)
 	return take_number(state_of(world)->published);
 }
 
+/* Both at once. */
+OP(take_both)
+{
+	struct tarn_message messages[2];
+	unsigned char bytes[2 * LARGE];
+	size_t done = 0;
+	int r = tarn_subscriber_take_batch(subscriber, bytes, sizeof(bytes), messages, 2, &done);
+
+	(void)world;
+	for (size_t i = 0; i < done; i++)
+		if (!whole(messages[i].data, &messages[i], i + 1))
+			return harness_say(report, 1, "message %d of a batch is torn", (int)i);
+	return r == 0 && done != 2 ? harness_say(report, 1, "%d of 2", (int)done) : r;
+}
+
+/* Past the end of the lane; low is raised meanwhile. */
+OP(take_lap)
+{
+	struct tarn_message messages[A_LAP + 1];
+	unsigned char bytes[(A_LAP + 1) * (SIZE + 8)];
+	size_t done = 0;
+	int r = tarn_subscriber_take_batch(subscriber, bytes, sizeof(bytes), messages, A_LAP + 1,
+					   &done);
+
+	if (r == 0 && messages[done - 1].number != state_of(world)->published)
+		return harness_say(report, 1, "%d of a lap", (int)done);
+	return r;
+}
+
+OP(take_last_of_batch)
+{
+	struct tarn_message messages[2];
+	unsigned char bytes[2 * LARGE];
+	size_t done = 0;
+	int r = tarn_subscriber_take_batch(subscriber, bytes, sizeof(bytes), messages, 2, &done);
+
+	if (r == 0 && (done != 1 || messages[0].number != state_of(world)->published))
+		return harness_say(report, 1, "%d, not the newest alone", (int)done);
+	return r;
+}
+
 OP(take_waiting)
 {
 	struct tarn_message message;
@@ -633,6 +675,10 @@ static const struct kill_op ops[] = {
 	SAME("take", with_two, subscribed, take_first),
 	SAME("take-lossy", with_two, subscribed_lossy, take_first),
 	SAME("take-latest", with_two, subscribed_latest, take_last),
+	SAME("take-batch", with_two, subscribed, take_both),
+	SAME("take-batch-laps", laps, subscribed, take_lap),
+	SAME("take-batch-lossy", with_two, subscribed_lossy, take_both),
+	SAME("take-batch-latest", with_two, subscribed_latest, take_last_of_batch),
 	SAME("hold", with_two, subscribed, hold_and_release),
 	SAME("hold-lossy", with_two, subscribed_lossy, hold_and_release),
 	TWICE("hold-lossy-again", with_two, subscribed_lossy, hold_and_release),

@@ -74,6 +74,22 @@ static bool take_one(int me)
 	return r == 0;
 }
 
+/* Up to three. */
+static void take_batch(int me)
+{
+	struct tarn_message messages[3];
+	unsigned char bytes[3][LARGE];
+	uint64_t least = ghost.published;
+	size_t count = 0;
+	int r = tarn_subscriber_take_batch(subscribers[me], bytes, sizeof(bytes), messages, 3,
+					   &count);
+
+	SCHED_CHECK(r == 0 || (r == -EAGAIN && ghost.taken >= least), "P%d: take_batch: %s", me,
+		    strerror(-r));
+	for (size_t i = 0; i < count; i++)
+		check_message(me, messages[i].data, &messages[i]);
+}
+
 static void hold_one(int me)
 {
 	unsigned char first[LARGE];
@@ -102,6 +118,17 @@ static void take_and_publish(int me)
 		else
 			publish_one(0);
 	}
+}
+
+/* The last of them goes where the second of the batch is. */
+static void take_batch_and_publish(int me)
+{
+	if (me == 0) {
+		take_batch(me);
+		return;
+	}
+	for (int i = 0; i < 4; i++)
+		publish_one(0);
 }
 
 static void hold_and_publish(int me)
@@ -251,6 +278,9 @@ const struct sched_scenario sched_topics[] = {
 	{ "topic-lossy", "a lossy one copies twice, one publishes three times", .procs = 2,
 	  .size = ROOM, .setup = small_lossy, .body = take_and_publish, .quick = { 2, 1 },
 	  .full = { { 3, 2 } }, JUDGED },
+	{ "topic-batch", "a lossy one takes up to three at once, one publishes four times",
+	  .procs = 2, .size = ROOM, .setup = small_lossy, .body = take_batch_and_publish,
+	  .quick = { 2, 1 }, .full = { { 3, 2 } }, JUDGED },
 	{ "topic-hold", "a lossy one holds twice, one publishes twice", .procs = 2, .size = ROOM,
 	  .setup = full_lossy, .body = hold_and_publish, .quick = { 2, 1 }, .full = { { 3, 2 } },
 	  JUDGED },

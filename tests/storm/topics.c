@@ -4,9 +4,9 @@
  * killed at random, and every message is accounted for.
  *
  *   publisher    by copies, loans and batches; says in its ledger what it begins, and what is done
- *   subscriber   0, 1 lossless and copying; 2 lossless, several held in place, let go of in any
- *                order; 3 lossless, by a waiter; 4, 5 lossy and copying; 6 lossy, in place; 7 of
- *                the newest alone
+ *   subscriber   0 lossless and copying, 1 in batches; 2 lossless, several held in place, let go
+ *                of in any order; 3 lossless, by a waiter; 4 lossy and copying, 5 in batches; 6
+ *                lossy, in place; 7 of the newest alone
  *
  * What is taken is whole. Of each lane the number that comes is the last one, and what was missed,
  * and one; nothing is missed by who is lossless. At the end, when no publisher is left, each
@@ -232,6 +232,18 @@ static int take_copy(int n)
 	return r;
 }
 
+static int take_batch(int n, uint64_t *seed)
+{
+	static struct parcel parcels[8];
+	size_t size = sizeof(parcels[0]) * (1 + storm_random(seed) % 8), count;
+	struct tarn_message messages[8];
+	int r = tarn_subscriber_take_batch(subscriber, parcels, size, messages, 8, &count);
+
+	for (size_t i = 0; r == 0 && i < count; i++)
+		check(n, &messages[i], messages[i].data);
+	return r;
+}
+
 static int take_hold(int n, uint64_t *seed)
 {
 	int r;
@@ -252,7 +264,9 @@ static int take(int n, uint64_t *seed)
 {
 	int kind = n - PUBLISHERS;
 
-	return kind == 2 || kind == 6 ? take_hold(n, seed) : take_copy(n);
+	if (kind == 2 || kind == 6)
+		return take_hold(n, seed);
+	return kind == 1 || kind == 5 ? take_batch(n, seed) : take_copy(n);
 }
 
 static void subscribe(int n)

@@ -2,11 +2,12 @@
 /* A topic that one thread publishes and another takes, holds, or waits for among other things. */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 
 #include "duet.h"
 
-enum { ROUNDS = 4000, WORDS = 16 };
+enum { ROUNDS = 4000, WORDS = 16, MANY = 8 };
 
 static struct tarn_publisher *publisher;
 static struct tarn_subscriber *subscriber;
@@ -47,6 +48,27 @@ static void *take_copies(void *arg)
 		must("take", tarn_subscriber_take_wait(subscriber, words, sizeof(words),
 						       TARN_FOREVER, &message));
 		check(words, message.size, n);
+	}
+	return arg;
+}
+
+static void *take_batches(void *arg)
+{
+	struct tarn_message messages[MANY];
+	uint64_t words[MANY * WORDS], n = 0;
+	size_t count;
+
+	while (n < ROUNDS) {
+		int r = tarn_subscriber_take_batch(subscriber, words, sizeof(words), messages, MANY,
+						   &count);
+
+		if (r == -EAGAIN) {
+			sched_yield();
+			continue;
+		}
+		must("take_batch", r);
+		for (size_t i = 0; i < count; i++)
+			check(messages[i].data, messages[i].size, n++);
 	}
 	return arg;
 }
@@ -140,6 +162,7 @@ static const struct duet duets[] = {
 	{ "messages in place", publish_loans, hold_each },
 	{ "a waiter, of a topic and a ring", send_both, wait_for_both },
 	{ "a waiter's descriptor", send_both, poll_for_both },
+	{ "messages in batches", publish_copies, take_batches },
 };
 
 int main(int argc, char **argv)
