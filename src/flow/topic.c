@@ -311,6 +311,7 @@ int tarn__lane_at(const struct tarn__object *object, struct lane *ret_lane)
 				   .messages = shm->messages,
 				   .capacity = capacity,
 				   .mask = capacity - 1,
+				   .part_shift = (uint32_t)__builtin_ctzll(capacity) - PART_BITS,
 				   .object = *object };
 	return 0;
 }
@@ -337,7 +338,7 @@ static int open_entered(struct topic *topic, uint32_t place, uint64_t capacity,
 	if (r < 0) {
 		tarn__object_drop(region, &object);
 		return tarn__diag(diag, r,
-				  r == -EPROTO ? "lane %s: its version is not 1"
+				  r == -EPROTO ? "lane %s: its version is not 2"
 					       : "lane %s: its header is damaged",
 				  name);
 	}

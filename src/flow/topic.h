@@ -35,7 +35,8 @@
  *     size u32     bytes of payload
  *     back u32     bytes from the beginning of the message before to here; 0: there was none
  *     time u64     nanoseconds of CLOCK_MONOTONIC, or 0
- *     member u32, flags u32
+ *     member u32
+ *     came u32     when its publisher did, by count: the larger the later
  *     payload, padded to 32 bytes
  *
  * The number is the publication. That of the header behind the newest message is 0, so a subscriber
@@ -44,8 +45,7 @@
  * Who writes what:
  *   seat.id               by exchange: 0 or a dead member's id -> own; own -> 0
  *   seat.value, token     who sits there. value: how it subscribes; token: how often it woke a
- *                         publisher that sleeps on it. Of a publisher token: when it came, the
- *                         larger the later; value: the number of its first message there
+ *                         publisher that sleeps on it.
  *   comings, lanes        publishers that come, by atomic addition, and upwards alone
  *   seats, fence          subscribers that come, the same
  *   last, counted, oldest, waits, messages   who has the publisher's seat
@@ -98,7 +98,7 @@
 
 #define TOPIC_MAGIC  0x69706f54u /* "Topi" */
 #define LANE_MAGIC   0x656e614cu /* "Lane" */
-#define LANE_VERSION 1u
+#define LANE_VERSION 2u
 
 #define LANE_SIZE_MIN     UINT64_C(4096)
 #define LANE_SIZE_MAX     (UINT64_C(1) << 31)
@@ -107,7 +107,8 @@
 enum {
 	TOPIC_SEATS = TARN_TOPIC_PUBLISHERS_MAX + TARN_TOPIC_SUBSCRIBERS_MAX,
 	MESSAGE_UNIT = 32,
-	PARTS = 16, /* of a lane, for which a publisher asks at a time */
+	PART_BITS = 4,
+	PARTS = 1 << PART_BITS, /* of a lane, for which a publisher asks at a time */
 };
 
 /* No lane ever comes so far: a position beyond is none. */
@@ -167,7 +168,7 @@ struct message_shm {
 	_Atomic uint32_t back;
 	_Atomic uint64_t time;
 	_Atomic uint32_t member;
-	_Atomic uint32_t flags; /* 0 */
+	_Atomic uint32_t came; /* when its publisher did */
 	unsigned char payload[];
 };
 
@@ -193,7 +194,7 @@ static_assert(offsetof(struct message_shm, size) == 8, "layout");
 static_assert(offsetof(struct message_shm, back) == 12, "layout");
 static_assert(offsetof(struct message_shm, time) == 16, "layout");
 static_assert(offsetof(struct message_shm, member) == 24, "layout");
-static_assert(offsetof(struct message_shm, flags) == 28, "layout");
+static_assert(offsetof(struct message_shm, came) == 28, "layout");
 static_assert(offsetof(struct message_shm, payload) == MESSAGE_UNIT, "layout");
 static_assert(TOPIC_SEATS <= PRIM_SEATS, "seats of a primitive");
 
@@ -223,6 +224,7 @@ struct lane {
 	struct lane_shm *shm; /* NULL: none */
 	unsigned char *messages;
 	uint64_t capacity, mask;
+	uint32_t part_shift; /* bytes of a part are 1 << this */
 	struct tarn__object object;
 };
 
@@ -234,6 +236,7 @@ struct tarn_publisher {
 	uint64_t number; /* of the next message */
 	uint32_t back;   /* bytes of the message before it */
 	uint32_t id;     /* this member's */
+	uint32_t came;   /* as its messages say; with no region 0 */
 	uint32_t size_max;
 	bool timed;
 
@@ -272,12 +275,10 @@ struct reader {
 	bool damaged; /* nothing is taken from it any more ... */
 	bool untold;  /* ... which nobody was told yet */
 	bool leaves;  /* its publisher is gone, and it goes with the last message */
-	/* Who came later waits for what was there before: see tarn__held_back(). */
-	bool waits;
-	uint32_t came;  /* the larger the later; of those with another owner it says nothing */
+	/* For the order of those that come while one subscribes: see tarn__held_back(). */
+	uint32_t came;  /* with no region: when it was found */
 	uint32_t owner; /* with no region: the user whose publisher it is */
-	uint64_t waits_above; /* the number up to which all is of who published there before */
-	uint64_t until;       /* later ones wait for it up to here; 0: there are none */
+	uint64_t until; /* up to here it was there when the last one came */
 };
 
 struct tarn_subscriber {
@@ -287,6 +288,7 @@ struct tarn_subscriber {
 	uint32_t comings; /* of the topic, as of when readers were looked up last */
 	uint32_t turn;    /* the lane to begin with */
 	uint32_t came;    /* with no region: so many publishers */
+	bool orders;      /* some came, and not all is taken that was there before */
 	uint32_t how;     /* LOSSLESS, LOSSY */
 	bool guarded;     /* what it has not released is not written over */
 	bool latest;
@@ -430,7 +432,7 @@ int tarn__topic_where(const struct tarn_region *region, const char *name,
 /* The first message at or behind the beginning of each part up to that of @start is @start. */
 static inline void tarn__note_start(struct tarn_publisher *publisher, uint64_t start)
 {
-	uint64_t part_size = publisher->lane.capacity / PARTS, part = start / part_size;
+	uint64_t part = start >> publisher->lane.part_shift;
 
 	if (part < publisher->part) /* of a batch behind a skip it is known before */
 		return;
@@ -464,8 +466,8 @@ void tarn__topic_wake(_Atomic uint32_t *token, int count);
 int tarn__subscriber_lanes(struct tarn_subscriber *subscriber);
 /* With no region: the publisher is gone, and all was taken. */
 void tarn__subscriber_part(struct tarn_subscriber *subscriber, struct reader *reader);
-/* @reader waits: is anything left of what was published before its publisher came? That may be the
- * same one, in another lane (tarn_publisher_grow()). */
+/* Some have come: is anything left, elsewhere, of who came before the publisher of @reader's next
+ * message did? That may be the same one, in another lane (tarn_publisher_grow()). */
 bool tarn__held_back(struct tarn_subscriber *subscriber, struct reader *reader);
 
 /* --- topic_take.c -------------------------------------------------------------------------- */

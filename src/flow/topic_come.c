@@ -159,66 +159,72 @@ static void sit_in(struct tarn_subscriber *subscriber, struct reader *reader)
 /* --- who came later ------------------------------------------------------------------------ *
  *
  * One that goes on in another lane has published in the first one before it came to the second; so
- * whoever comes waits, by what each subscriber does by itself, until all that was there is taken
- * that was published before. Of peers that trust nobody only those of one user wait for one
- * another. It is for who comes while one subscribes; those that were there before have no order.
+ * when somebody comes, each subscriber by itself takes what is there then in the order in which
+ * its publishers came, and nothing that is later than what is left of it. Of peers that trust
+ * nobody only those of one user wait for one another.
  */
 
-/* Is anything left of @reader that was there when the publisher of @later came? */
-static bool is_left(const struct tarn_subscriber *subscriber, const struct reader *reader,
-		    const struct reader *later)
+static const struct message_shm *next_of(const struct reader *reader)
 {
-	/* relaxed: the order of comings says which is looked at */
-	bool came_before = (int32_t)(later->came - reader->came) > 0;
-	uint64_t until = reader->until;
+	return message_at(&reader->lane, reader->pos);
+}
 
-	if (!came_before && until > reader->waits_above)
-		until = reader->waits_above;
-	if (reader->lane.shm == NULL || reader->damaged || reader->owner != later->owner ||
-	    reader->number > until)
-		return false;
-	/* relaxed, both: the take looks again */
-	return atomic_load_explicit(&message_at(&reader->lane, reader->pos)->number,
-				    memory_order_relaxed) != 0 ||
-	       (!guarded(subscriber) && atomic_load_explicit(&reader->lane.shm->oldest,
-							     memory_order_relaxed) > reader->pos);
+/* When did the publisher of its next message come? */
+static uint32_t came_of(const struct tarn_subscriber *subscriber, const struct reader *reader)
+{
+	return subscriber->scout != NULL
+		       ? reader->came /* relaxed: its number was seen */
+		       : atomic_load_explicit(&next_of(reader)->came, memory_order_relaxed);
+}
+
+/* Was its next message written over? */
+static bool is_gone(const struct tarn_subscriber *subscriber, const struct reader *reader)
+{
+	return !guarded(subscriber) && oldest_of(reader) > reader->pos;
+}
+
+static bool has_next(const struct tarn_subscriber *subscriber, const struct reader *reader)
+{
+	return reader->lane.shm != NULL && !reader->damaged &&
+	       /* acquire: what else it says is whole */
+	       (atomic_load_explicit(&next_of(reader)->number, memory_order_acquire) != 0 ||
+		is_gone(subscriber, reader));
 }
 
 bool tarn__held_back(struct tarn_subscriber *subscriber, struct reader *reader)
 {
-	if (reader->number != 0 && reader->number <= reader->waits_above)
-		return false;
-	for (uint32_t i = 0; i < subscriber->reader_count; i++)
-		if (&subscriber->readers[i] != reader &&
-		    is_left(subscriber, &subscriber->readers[i], reader))
+	uint32_t came = came_of(subscriber, reader);
+	bool some = false;
+
+	if (is_gone(subscriber, reader)) /* until its next one is found, where that is not known */
+		return true;
+	for (uint32_t i = 0; i < subscriber->reader_count; i++) {
+		struct reader *other = &subscriber->readers[i];
+		uint32_t others;
+
+		if (other->number > other->until || !has_next(subscriber, other))
+			continue;
+		others = came_of(subscriber, other);
+		some = true;
+		if (other != reader && other->owner == reader->owner &&
+		    (is_gone(subscriber, other) || (int32_t)(came - others) > 0))
 			return true;
-	reader->waits = false;
+	}
+	subscriber->orders = some;
 	return false;
 }
 
-static uint64_t counted(const struct reader *reader)
-{
-	/* acquire: what it counts is there */
-	return reader->lane.shm == NULL || reader->damaged
-		       ? 0
-		       : atomic_load_explicit(&reader->lane.shm->counted, memory_order_acquire);
-}
-
-/* A publisher has come to @reader's lane while we subscribe; its first message is number @first,
- * the lower half of it. */
-static void wait_for_others(struct reader *reader, uint32_t first)
-{
-	uint64_t next = counted(reader) + 1;
-
-	reader->waits = true;
-	reader->waits_above = next - (uint64_t)(int32_t)((uint32_t)next - first) - 1;
-}
-
-/* Some have come: they wait for what is there now. */
+/* Some have come. */
 static void note_what_is_there(struct tarn_subscriber *subscriber)
 {
-	for (uint32_t i = 0; i < subscriber->reader_count; i++)
-		subscriber->readers[i].until = counted(&subscriber->readers[i]);
+	for (uint32_t i = 0; i < subscriber->reader_count; i++) {
+		struct reader *reader = &subscriber->readers[i];
+
+		if (reader->lane.shm != NULL) /* acquire: what it counts is there */
+			reader->until = atomic_load_explicit(&reader->lane.shm->counted,
+							     memory_order_acquire);
+	}
+	subscriber->orders = true;
 }
 
 /* --- lanes ---------------------------------------------------------------------------------- */
@@ -240,8 +246,6 @@ static bool look_apart(struct tarn_subscriber *subscriber, uint32_t place, bool 
 		reader->owner = who.uid;
 		reader->came = ++subscriber->came;
 		comes = !coming;
-		if (comes)
-			wait_for_others(reader, 1);
 		/* seq_cst: where it begins is stored before */
 		atomic_store_explicit(&ack->how, subscriber->how, memory_order_seq_cst);
 		tarn__topic_wake(reader->token, 1); /* who was held up by its coming */
@@ -283,17 +287,11 @@ static int add_readers(struct tarn_subscriber *subscriber, bool coming, uint32_t
 	uint32_t comings = atomic_load_explicit(&topic->shm->comings, memory_order_acquire);
 	uint32_t lanes = atomic_load_explicit(&topic->shm->lanes, memory_order_acquire);
 	int grown = grow_readers(subscriber, lanes);
-	bool some = false;
 
 	if (grown < 0)
 		return grown;
 	for (uint32_t place = 0; place < subscriber->reader_count; place++) {
 		struct reader *reader = &subscriber->readers[place];
-		struct seat_shm *seat = publisher_seat(topic, place);
-		/* acquire: what its publisher did elsewhere was before */
-		uint32_t came = atomic_load_explicit(&seat->token, memory_order_acquire);
-		/* relaxed: published with it; of the next one, if that comes now, who waits less */
-		uint32_t first = atomic_load_explicit(&seat->value, memory_order_relaxed);
 		int r = 0;
 
 		if (reader->lane.shm == NULL) {
@@ -308,14 +306,8 @@ static int add_readers(struct tarn_subscriber *subscriber, bool coming, uint32_t
 		/* One that was removed is no more; of one that is damaged the next take tells. */
 		if (r < 0 && r != -ENOENT && !reader->untold)
 			return r;
-		if (reader->lane.shm == NULL || reader->came == came)
-			continue;
-		reader->came = came;
-		if (!coming)
-			wait_for_others(reader, first);
-		some |= !coming;
 	}
-	if (some)
+	if (!coming)
 		note_what_is_there(subscriber);
 	subscriber->comings = comings;
 	return 0;
@@ -480,4 +472,21 @@ int tarn_subscriber_describe(struct tarn_subscriber *subscriber, uint32_t publis
 {
 	return subscriber->scout == NULL ? tarn__topic_describe(&subscriber->topic, ret_type)
 					 : tarn__scout_describe(subscriber, publisher, ret_type);
+}
+
+int tarn_subscriber_stat(struct tarn_subscriber *subscriber, struct tarn_subscriber_stat *ret_stat)
+{
+	*ret_stat = (struct tarn_subscriber_stat){
+		.taken = subscriber->taken,
+		.missed = subscriber->missed,
+		.subscriber = subscriber->topic.seat == UINT32_MAX
+				      ? UINT32_MAX
+				      : subscriber->topic.seat - TARN_TOPIC_PUBLISHERS_MAX,
+		.publishers = subscriber->scout != NULL
+				      ? tarn__scout_publishers(subscriber)
+				      : tarn__topic_publishers(&subscriber->topic),
+		.lanes = subscriber->reader_count,
+		.held = subscriber->held,
+	};
+	return 0;
 }

@@ -70,13 +70,13 @@ static bool nobody_needs(struct tarn_publisher *publisher, uint64_t oldest)
 static int claim(struct tarn_publisher *publisher, uint64_t end)
 {
 	struct lane *lane = &publisher->lane;
-	uint64_t part_size = lane->capacity / PARTS;
+	uint64_t part_size = UINT64_C(1) << lane->part_shift;
 	uint64_t to = (end + part_size - 1) & ~(part_size - 1), pos = publisher->pos;
 	uint64_t gone, part, oldest = publisher->oldest;
 
 	to = to - pos > lane->capacity ? pos + lane->capacity : to;
 	gone = to - lane->capacity;
-	part = gone / part_size;
+	part = gone >> lane->part_shift;
 	/* At pos the header says 0, so whoever comes there waits. */
 	if (gone > oldest)
 		oldest = gone == pos || part > publisher->part ? pos
@@ -122,11 +122,11 @@ __attribute__((noinline)) static int find_room(struct tarn_publisher *publisher,
 /* From @pos on: up to where is no other thought needed? */
 static void set_limit(struct tarn_publisher *publisher)
 {
-	uint64_t part_size = publisher->lane.capacity / PARTS;
-	uint64_t part_end = (publisher->pos / part_size + 1) * part_size;
+	uint32_t shift = publisher->lane.part_shift;
+	uint64_t part = publisher->pos >> shift, part_end = (part + 1) << shift;
 
 	publisher->topic.limit = part_end < publisher->free_to ? part_end : publisher->free_to;
-	if (publisher->pos / part_size != publisher->part)
+	if (part != publisher->part)
 		publisher->topic.limit = publisher->pos; /* its start is to be noted */
 }
 
@@ -169,7 +169,7 @@ static inline void store_header(struct tarn_publisher *publisher, struct message
 	atomic_store_explicit(&message->back, publisher->back, memory_order_relaxed);
 	atomic_store_explicit(&message->time, (uint64_t)time, memory_order_relaxed);
 	atomic_store_explicit(&message->member, publisher->id, memory_order_relaxed);
-	atomic_store_explicit(&message->flags, 0, memory_order_relaxed);
+	atomic_store_explicit(&message->came, publisher->came, memory_order_relaxed);
 }
 
 void tarn__publisher_fence(struct tarn_publisher *publisher)
@@ -213,6 +213,7 @@ static inline void make_visible(struct tarn_publisher *publisher, uint64_t start
 		atomic_store_explicit(&message_at(lane, start)->number, number,
 				      memory_order_relaxed);
 		atomic_store_explicit(&skip->size, 0, memory_order_relaxed);
+		atomic_store_explicit(&skip->came, publisher->came, memory_order_relaxed);
 		number |= NUMBER_SKIP;
 	}
 	/* T1 -> T2 in tarn__message_see() */

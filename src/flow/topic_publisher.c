@@ -56,7 +56,7 @@ static int find_end(struct tarn_publisher *publisher)
 
 	if (!is_position(lane, oldest))
 		return -EUCLEAN;
-	publisher->part = oldest / (lane->capacity / PARTS) - 1;
+	publisher->part = (oldest >> lane->part_shift) - 1;
 	tarn__note_start(publisher, oldest);
 	while (pos - oldest <= lane->capacity) {
 		struct sight sight;
@@ -161,17 +161,12 @@ static int find_place(struct tarn_publisher *publisher, uint64_t asked, struct t
 static void say_come(struct tarn_publisher *publisher)
 {
 	struct topic *topic = &publisher->topic;
-	struct seat_shm *seat = &topic->prim.seats[topic->seat];
-	/* relaxed: two who come at once may have the same number */
-	uint32_t came = atomic_load_explicit(&topic->shm->comings, memory_order_relaxed) + 1;
 
-	/* relaxed: published by the next store */
-	atomic_store_explicit(&seat->value, (uint32_t)publisher->number, memory_order_relaxed);
-	/* release: what this publisher has published elsewhere was before */
-	atomic_store_explicit(&seat->token, came, memory_order_release);
 	tarn__raise32(&topic->shm->lanes, topic->seat + 1);
-	/* seq_cst: before it is looked who sleeps; the lane was there before */
-	atomic_fetch_add_explicit(&topic->shm->comings, 1, memory_order_seq_cst);
+	/* seq_cst: the lane was there before, and what it has published elsewhere; then it is
+	 * looked who sleeps */
+	publisher->came =
+		atomic_fetch_add_explicit(&topic->shm->comings, 1, memory_order_seq_cst) + 1;
 	tarn__prim_ring(&topic->prim, INT32_MAX);
 }
 

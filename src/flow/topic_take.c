@@ -83,6 +83,15 @@ static inline bool is_next(const struct reader *reader, const struct sight *sigh
 	       (reader->loose && sight->number >= reader->number);
 }
 
+/* Nothing is there yet. A message may end in the next line: have that come, too, by when its number
+ * is seen, or the two come one after the other. */
+static inline void fetch_rest(const struct reader *reader)
+{
+	const unsigned char *next = reader->lane.messages + (reader->pos & reader->lane.mask);
+
+	__builtin_prefetch(next + TARN__CACHE_LINE);
+}
+
 /* To the newest message, over all others. */
 static inline void go_to_last(struct reader *reader)
 {
@@ -133,8 +142,10 @@ static TARN__ALWAYS_INLINE int look(struct tarn_subscriber *subscriber, struct r
 {
 	if (TARN__LIKELY(guarded(subscriber)) &&
 	    TARN__LIKELY(tarn__message_see(&reader->lane, reader->pos, ret_sight) == 0)) {
-		if (ret_sight->number == 0)
+		if (ret_sight->number == 0) {
+			fetch_rest(reader);
 			return -EAGAIN;
+		}
 		if (TARN__LIKELY(ret_sight->number == reader->number && !ret_sight->skip))
 			return 0;
 	}
@@ -192,8 +203,6 @@ static TARN__ALWAYS_INLINE int find_next(struct tarn_subscriber *subscriber, uin
 		}
 		if (TARN__UNLIKELY(reader->lane.shm == NULL))
 			continue; /* with no region: nobody is there now */
-		if (TARN__UNLIKELY(reader->waits) && tarn__held_back(subscriber, reader))
-			continue;
 		r = look(subscriber, reader, ret_sight);
 		if (r == -EAGAIN) {
 			if (TARN__UNLIKELY(reader->leaves) && reader->held_count == 0)
@@ -205,10 +214,25 @@ static TARN__ALWAYS_INLINE int find_next(struct tarn_subscriber *subscriber, uin
 		/* One that came meanwhile, and said so before it published, may have to wait. */
 		if (r == 0 && has_news(subscriber))
 			return -EAGAIN;
+		if (TARN__UNLIKELY(subscriber->orders) && r == 0 &&
+		    tarn__held_back(subscriber, reader))
+			continue;
 		subscriber->turn = at + 1;
 		return r;
 	}
 	return -EAGAIN;
+}
+
+/* Go on behind what was written over: see tarn__held_back(). */
+__attribute__((noinline)) static void catch_up(struct tarn_subscriber *subscriber)
+{
+	for (uint32_t i = 0; i < subscriber->reader_count; i++) {
+		struct reader *reader = &subscriber->readers[i];
+		struct sight sight;
+
+		if (reader->lane.shm != NULL && !reader->damaged)
+			reader->untold |= look_again(subscriber, reader, &sight) == -EUCLEAN;
+	}
 }
 
 /* The next message of any lane, each by turns. 0, -EAGAIN, -EUCLEAN. */
@@ -220,6 +244,8 @@ static TARN__ALWAYS_INLINE int find(struct tarn_subscriber *subscriber, uint32_t
 
 		if (TARN__UNLIKELY(r < 0))
 			return r;
+		if (TARN__UNLIKELY(subscriber->orders))
+			catch_up(subscriber);
 		*ret_left = subscriber->reader_count;
 		r = find_next(subscriber, ret_left, ret_reader, ret_sight);
 		if (TARN__LIKELY(r == 0) || r == -EUCLEAN)
@@ -467,12 +493,6 @@ static void tell_later(struct tarn_subscriber *subscriber, struct reader *reader
 	subscriber->turn = at_place(subscriber, reader);
 }
 
-/* Its next message is of who came later: find_next() says whether it waits. */
-static inline bool is_of_later(const struct reader *reader)
-{
-	return TARN__UNLIKELY(reader->waits) && reader->number > reader->waits_above;
-}
-
 /* Of @reader what is there, from the message that @sight is of on. 0: room is left, perhaps;
  * -ENOBUFS; -EUCLEAN: it was damaged, behind what was taken. */
 static TARN__ALWAYS_INLINE int take_run(struct tarn_subscriber *subscriber, struct reader *reader,
@@ -489,16 +509,17 @@ static TARN__ALWAYS_INLINE int take_run(struct tarn_subscriber *subscriber, stru
 			break;
 		message->data = batch->at;
 		add(batch, message->size);
-		if (guarded(subscriber) && !reader->waits)
+		if (guarded(subscriber) && !subscriber->orders)
 			take_more(subscriber, reader, until_of(reader), batch, true);
-		else if (!subscriber->latest && !reader->waits)
+		else if (!subscriber->latest && !subscriber->orders)
 			take_more(subscriber, reader, until_of(reader), batch, false);
 		if (takes_all(subscriber))
 			raise_low(subscriber, reader);
-		if (batch->done == batch->count || subscriber->latest || is_of_later(reader))
+		if (batch->done == batch->count || subscriber->latest)
 			break;
 		r = look(subscriber, reader, sight);
-	} while (r == 0 && !has_news(subscriber));
+	} while (r == 0 && !has_news(subscriber) &&
+		 !(subscriber->orders && tarn__held_back(subscriber, reader)));
 	/* If it is the first one of its lane, it is the first one of the next batch, lest it never
 	 * be; alone, as in tarn_subscriber_take(). */
 	if (r == -ENOBUFS && batch->done == before && (subscriber->scout == NULL || before != 0))
@@ -766,21 +787,4 @@ int tarn_subscriber_hold_wait(struct tarn_subscriber *subscriber, int64_t deadli
 		if (r < 0)
 			return r;
 	}
-}
-
-int tarn_subscriber_stat(struct tarn_subscriber *subscriber, struct tarn_subscriber_stat *ret_stat)
-{
-	*ret_stat = (struct tarn_subscriber_stat){
-		.taken = subscriber->taken,
-		.missed = subscriber->missed,
-		.subscriber = subscriber->topic.seat == UINT32_MAX
-				      ? UINT32_MAX
-				      : subscriber->topic.seat - TARN_TOPIC_PUBLISHERS_MAX,
-		.publishers = subscriber->scout != NULL
-				      ? tarn__scout_publishers(subscriber)
-				      : tarn__topic_publishers(&subscriber->topic),
-		.lanes = subscriber->reader_count,
-		.held = subscriber->held,
-	};
-	return 0;
 }

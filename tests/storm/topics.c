@@ -3,13 +3,15 @@
  * A topic in a storm: four processes publish, eight subscribe, each in its own way; any of them is
  * killed at random, and every message is accounted for.
  *
- *   publisher    by copies, loans and batches; says in its ledger what it begins, and what is done
+ *   publisher    by copies, loans and batches; grows now and then; says in its ledger what it
+ *                begins, and what is done
  *   subscriber   0 lossless and copying, 1 in batches; 2 lossless, several held in place, let go
  *                of in any order; 3 lossless, by a waiter; 4 lossy and copying, 5 in batches; 6
  *                lossy, in place; 7 of the newest alone
  *
  * What is taken is whole. Of each lane the number that comes is the last one, and what was missed,
- * and one; nothing is missed by who is lossless. At the end, when no publisher is left, each
+ * and one; nothing is missed by who is lossless; what one publisher publishes comes in that order,
+ * also if it grows meanwhile. At the end, when no publisher is left, each
  * subscriber takes what there is, and so knows the number of the last message of each lane; who
  * comes afterwards, and asks for history, finds the same. All these numbers together are the
  * messages that were ever there: no fewer than were done, and no more than were begun, since what a
@@ -29,6 +31,7 @@ enum {
 	SUBSCRIBERS = 8,
 	LANES = TARN_TOPIC_PUBLISHERS_MAX,
 	LANE_SIZE = 65536,
+	LANE_MAX = 524288,
 	PARCEL_MAX = 1600,
 	BATCH = 3,
 	HELD = 4,
@@ -41,6 +44,7 @@ static const char *const mutant_names[] = { "none", "lost", "torn", "let-go", "p
 struct parcel {
 	uint32_t publisher;
 	uint32_t size;
+	uint64_t life;  /* of all publishers that there were; in one of them counts rise */
 	uint64_t count; /* what its ledger says that it had begun */
 	unsigned char filling[PARCEL_MAX];
 };
@@ -57,6 +61,11 @@ static struct tarn_publisher *publisher;
 static struct tarn_subscriber *subscriber;
 static struct tarn_waiter *waiter;
 static uint64_t last[LANES]; /* number of the last message of each lane; 0: none yet */
+static uint64_t life;        /* of the publisher */
+static bool settling;
+static struct {
+	uint64_t life, count;
+} newest[PUBLISHERS]; /* what was taken last of each */
 static struct tarn_message held[HELD];
 static int held_count;
 
@@ -67,7 +76,7 @@ static int64_t patience(void)
 
 static void make(void)
 {
-	const struct tarn_region_opts opts = { .size = 1 << 20, .max_size = 64 << 20 };
+	const struct tarn_region_opts opts = { .size = 16 << 20, .max_size = 64 << 20 };
 	const struct tarn_topic_opts topic_opts = { .lane_size = LANE_SIZE };
 
 	board = harness_shared(sizeof(*board));
@@ -91,7 +100,9 @@ static size_t wrap(struct parcel *parcel, int n, uint64_t count)
 	uint32_t size =
 		(uint32_t)offsetof(struct parcel, filling) + (uint32_t)(count * 7919 % PARCEL_MAX);
 
-	*parcel = (struct parcel){ .publisher = (uint32_t)n, .size = size, .count = count };
+	*parcel = (struct parcel){
+		.publisher = (uint32_t)n, .size = size, .life = life, .count = count
+	};
 	for (size_t i = offsetof(struct parcel, filling); i < size; i++)
 		((unsigned char *)parcel)[i] = (unsigned char)(count + i);
 	return size;
@@ -135,6 +146,15 @@ static void publish_batch(int n)
 	}
 }
 
+static void grow(void)
+{
+	struct tarn_publisher_stat stat;
+
+	crowd_must("stat", tarn_publisher_stat(publisher, &stat));
+	if (stat.lane_size < LANE_MAX)
+		crowd_must("grow", tarn_publisher_grow(publisher, stat.size_max + 1, NULL));
+}
+
 static void publish(int n, uint64_t *seed)
 {
 	const struct tarn_topic_opts opts = { .lane_size = LANE_SIZE };
@@ -144,7 +164,7 @@ static void publish(int n, uint64_t *seed)
 	void *data;
 
 	if (publisher == NULL) {
-		atomic_fetch_add(&board->lives, 1);
+		life = atomic_fetch_add(&board->lives, 1) + 1;
 		crowd_must("publisher", tarn_publisher_open(region, "news", &opts, &publisher));
 	}
 	if (how == 0) {
@@ -155,6 +175,10 @@ static void publish(int n, uint64_t *seed)
 		crowd_must("loan", tarn_publisher_loan_wait(publisher, 100, patience(), &data));
 		memset(data, 0xee, 100);
 		tarn_publisher_abort(publisher);
+		return;
+	}
+	if (how == 2) {
+		grow();
 		return;
 	}
 	if (how < 12) {
@@ -194,11 +218,26 @@ static void check_parcel(const void *data, size_t size)
 		}
 }
 
+/* Within a life counts rise, whichever lane it is. */
+static void check_order(const struct parcel *parcel)
+{
+	uint32_t by = parcel->publisher;
+
+	if (by >= PUBLISHERS || settling) /* said before; history has no order */
+		return;
+	if (parcel->life == newest[by].life && parcel->count <= newest[by].count)
+		crowd_violation("a message that is older than the one before",
+				(int64_t)parcel->count, (int64_t)newest[by].count);
+	newest[by].life = parcel->life;
+	newest[by].count = parcel->count;
+}
+
 static void check(int n, const struct tarn_message *message, const void *data)
 {
 	uint64_t *seen = &last[message->publisher];
 
 	check_parcel(data, message->size);
+	check_order(data);
 	if (is_lossless(n) && message->missed != 0)
 		crowd_violation("a lossless one misses", (int64_t)message->missed, n);
 	if (*seen != 0 && message->number != *seen + 1 + message->missed)
@@ -368,6 +407,7 @@ static uint64_t settle(void)
 	uint64_t total = 0, begun = 0, final = 0;
 
 	join();
+	settling = true;
 	crowd_must("subscriber", tarn_subscriber_open(region, "news", &opts, &subscriber));
 	while (take_copy(PUBLISHERS + 4) == 0)
 		;

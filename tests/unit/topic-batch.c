@@ -241,9 +241,15 @@ static void who_came_later_waits(void **state)
 	}
 }
 
-/* In a lane, behind what another has left there, which waits for nobody. */
+/* In a lane, behind what another has left there, which waits for who came before that, too. */
 static void who_took_a_lane_over_waits(void **state)
 {
+	static const struct {
+		uint64_t value;
+		uint32_t place;
+		uint64_t number;
+	} order[5] = { { 2, 0, 1 }, { 3, 0, 2 }, { 4, 0, 3 }, { 1, 2, 1 }, { 5, 2, 2 } };
+
 	(void)state;
 	open_publishers(2);
 	assert_int_equal(tarn_publisher_grow(publishers[1], 10000, NULL), 0);
@@ -259,12 +265,13 @@ static void who_took_a_lane_over_waits(void **state)
 		assert_int_equal(publish(0, n), 0);
 	assert_int_equal(tarn_publisher_grow(publishers[0], 10000, NULL), 0);
 	assert_int_equal(publish(0, 5), 0);
-	assert_int_equal(take_up_to(sizeof(room), MANY), 4);
-	is(0, 1, 2, 1, 0);
-	for (int k = 1; k < 4; k++)
-		is(k, (uint64_t)k + 1, 0, (uint64_t)k, 0);
-	assert_int_equal(take_up_to(sizeof(room), MANY), 1);
-	is(0, 5, 2, 2, 0);
+	for (int i = 0; i < 5;) {
+		int done = take_up_to(sizeof(room), MANY);
+
+		assert_in_range(done, 1, 5 - i);
+		for (int k = 0; k < done; k++, i++)
+			is(k, order[i].value, order[i].place, order[i].number, 0);
+	}
 }
 
 /* There is always something before it, and never room for it behind that. */
