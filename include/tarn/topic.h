@@ -262,7 +262,8 @@ TARN_API void tarn_publisher_abort(struct tarn_publisher *publisher);
  * publisher that left, or a new one. What it has published stays where it is, for those that have
  * not taken it yet, who do so before they get anything from the new lane, and for those that come
  * late. A loan is dropped. With socket_dir subscribers have to connect anew; up to 100 ms are
- * waited for, until as many have connected as there were.
+ * waited for, until as many have connected as there were. One that has not by then, while the
+ * publisher grows again, gets the two lanes in the order in which it finds them.
  *
  * Return: 0, or the publisher is as it was, and
  *   -EMSGSIZE  there can be no lane that is large enough (one of 2^31 bytes takes 2^30 - 64), or

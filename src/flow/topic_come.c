@@ -172,9 +172,10 @@ static const struct message_shm *next_of(const struct reader *reader)
 /* When did the publisher of its next message come? */
 static uint32_t came_of(const struct tarn_subscriber *subscriber, const struct reader *reader)
 {
-	return subscriber->scout != NULL
-		       ? reader->came /* relaxed: its number was seen */
-		       : atomic_load_explicit(&next_of(reader)->came, memory_order_relaxed);
+	if (subscriber->scout != NULL)
+		return reader->came;
+	/* relaxed: its number was seen */
+	return atomic_load_explicit(&next_of(reader)->came, memory_order_relaxed);
 }
 
 /* Was its next message written over? */

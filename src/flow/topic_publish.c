@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * topic_publish.c - the publisher's side. See topic.h.
+ * topic_publish.c - a publisher publishes, and finds room. See topic.h.
  *
  * A message is written from the back: the header behind it gets number 0, payload and header are
  * stored, and last its number, which publishes it. If it does not fit before the end of the lane it
