@@ -141,6 +141,8 @@ const char *look_kind(uint32_t kind)
 		return "topic";
 	case TARN_OBJECT_LANE:
 		return "lane";
+	case TARN_OBJECT_COUNTERS:
+		return "counters";
 	}
 	return "unknown";
 }

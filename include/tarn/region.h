@@ -79,9 +79,10 @@ enum tarn_object_kind {
 	TARN_OBJECT_ONCE = 15,
 	TARN_OBJECT_SPIN = 16,
 	TARN_OBJECT_SEQLOCK = 17,
-	TARN_OBJECT_LATEST = 18, /* the newest whole value: tarn/latest.h */
-	TARN_OBJECT_TOPIC = 19,  /* messages: tarn/topic.h */
-	TARN_OBJECT_LANE = 20,   /* those of one of its publishers */
+	TARN_OBJECT_LATEST = 18,   /* the newest whole value: tarn/latest.h */
+	TARN_OBJECT_TOPIC = 19,    /* messages: tarn/topic.h */
+	TARN_OBJECT_LANE = 20,     /* those of one of its publishers */
+	TARN_OBJECT_COUNTERS = 21, /* figures: tarn/counters.h */
 };
 
 struct tarn_region_stat {

@@ -9,6 +9,7 @@
 #include <tarn/base.h>
 #include <tarn/changes.h>
 #include <tarn/cond.h>
+#include <tarn/counters.h>
 #include <tarn/event.h>
 #include <tarn/host.h>
 #include <tarn/latest.h>

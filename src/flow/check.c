@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "arena/arena.h"
+#include "flow/counters.h"
 #include "flow/latest.h"
 #include "flow/ring.h"
 #include "flow/topic.h"
@@ -56,6 +57,9 @@ static int check_object(struct tarn_region *region, const struct entry *entry,
 	case TARN_OBJECT_LANE:
 		snprintf(where, sizeof(where), "lane %s", entry->name);
 		return tarn__lane_check(object, where, fn, arg);
+	case TARN_OBJECT_COUNTERS:
+		snprintf(where, sizeof(where), "counters %s", entry->name);
+		return tarn__counters_check(region, object, where, fn, arg);
 	case TARN_OBJECT_STRUCT:
 		snprintf(where, sizeof(where), "struct %s", entry->name);
 		return tarn__struct_check(region, object, where, fn, arg);

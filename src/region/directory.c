@@ -485,6 +485,7 @@ const char *tarn__kind_words(uint32_t kind)
 		[TARN_OBJECT_LATEST] = "a latest value",
 		[TARN_OBJECT_TOPIC] = "a topic",
 		[TARN_OBJECT_LANE] = "a lane of a topic",
+		[TARN_OBJECT_COUNTERS] = "counters",
 	};
 
 	return kind < sizeof(words) / sizeof(words[0]) && words[kind] != NULL

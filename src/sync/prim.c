@@ -32,6 +32,7 @@ const char *tarn__prim_noun(uint32_t kind)
 		[TARN_OBJECT_SEQLOCK] = "sequence lock",
 		[TARN_OBJECT_LATEST] = "latest value",
 		[TARN_OBJECT_TOPIC] = "topic",
+		[TARN_OBJECT_COUNTERS] = "counters",
 	};
 
 	return kind < sizeof(nouns) / sizeof(nouns[0]) ? nouns[kind] : NULL;
@@ -204,11 +205,12 @@ static const char *flag_words(uint32_t kind, uint32_t flags)
 /* What a seat is for. */
 static const char *seat_words(uint32_t kind)
 {
-	return kind == TARN_OBJECT_RWLOCK    ? "readers"
-	       : kind == TARN_OBJECT_SEM     ? "permits"
-	       : kind == TARN_OBJECT_BARRIER ? "parties"
-	       : kind == TARN_OBJECT_LATEST  ? "holders"
-					     : "waiters";
+	return kind == TARN_OBJECT_RWLOCK     ? "readers"
+	       : kind == TARN_OBJECT_SEM      ? "permits"
+	       : kind == TARN_OBJECT_BARRIER  ? "parties"
+	       : kind == TARN_OBJECT_LATEST   ? "holders"
+	       : kind == TARN_OBJECT_COUNTERS ? "handles that add"
+					      : "waiters";
 }
 
 static int check_same(const struct prim *prim, const struct prim_want *want)

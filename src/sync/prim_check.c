@@ -40,6 +40,12 @@ static bool may_be_aside(uint32_t kind)
 	return kind == TARN_OBJECT_COND || kind == TARN_OBJECT_BARRIER;
 }
 
+/* May a seat be that of a member which has left it to others, as bit 0 says? */
+static bool may_have_left(uint32_t kind)
+{
+	return kind == TARN_OBJECT_COUNTERS;
+}
+
 /* The invariants of cond.c and barrier.c. */
 static bool value_fits(const struct prim *prim, uint32_t at, uint32_t id)
 {
@@ -59,7 +65,8 @@ static void check_seats(struct tarn__audit *a, const struct prim *prim)
 
 		if (id == LOCK_ASIDE && may_be_aside(prim->kind))
 			continue;
-		if (!is_member(prim, id) || (id & TARN__ID_FLAG) != 0) { /* I2 */
+		if (!is_member(prim, id) ||
+		    ((id & TARN__ID_FLAG) != 0 && !may_have_left(prim->kind))) { /* I2 */
 			(tarn__seats_mendable(prim->kind) ? tarn__audit_mendable
 							  : tarn__audit_report)(
 				a, "seat", "names a member slot", tarn__id_slot(id),
@@ -127,7 +134,8 @@ static uint32_t role_of(const struct prim *prim, uint32_t value)
 		return TARN_LOCK_WAITS;
 	case TARN_OBJECT_LATEST: /* 2: it holds a value */
 		return (value & 3) == 2 ? TARN_LOCK_SHARES : TARN_LOCK_SITS;
-	case TARN_OBJECT_TOPIC: /* a publisher or a subscriber */
+	case TARN_OBJECT_TOPIC:    /* a publisher or a subscriber */
+	case TARN_OBJECT_COUNTERS: /* who adds */
 		return TARN_LOCK_SITS;
 	case TARN_OBJECT_BARRIER:
 		return (value & 2) != 0 && value >> 12 == round >> 12 ? TARN_LOCK_WAITS
@@ -148,6 +156,8 @@ static void add_seats(struct list *list, struct prim *prim, struct tarn_lock_sta
 			stat->value += prim->kind == TARN_OBJECT_SEM;
 			continue;
 		}
+		if ((id & TARN__ID_FLAG) != 0 && may_have_left(prim->kind))
+			continue;
 		tarn__section_who(&prim->sec, id, tid, &who);
 		add(list, &who, role_of(prim, load(&prim->seats[at].value)));
 	}
