@@ -143,6 +143,10 @@ const char *look_kind(uint32_t kind)
 		return "lane";
 	case TARN_OBJECT_COUNTERS:
 		return "counters";
+	case TARN_OBJECT_SERVICE:
+		return "service";
+	case TARN_OBJECT_BUNDLE:
+		return "bundle";
 	}
 	return "unknown";
 }

@@ -83,6 +83,8 @@ enum tarn_object_kind {
 	TARN_OBJECT_TOPIC = 19,    /* messages: tarn/topic.h */
 	TARN_OBJECT_LANE = 20,     /* those of one of its publishers */
 	TARN_OBJECT_COUNTERS = 21, /* figures: tarn/counters.h */
+	TARN_OBJECT_SERVICE = 22,  /* who calls and who answers: tarn/call.h */
+	TARN_OBJECT_BUNDLE = 23,   /* rings between one of its servers and some clients */
 };
 
 struct tarn_region_stat {

@@ -7,6 +7,7 @@
 #include <tarn/atomic.h>
 #include <tarn/barrier.h>
 #include <tarn/base.h>
+#include <tarn/call.h>
 #include <tarn/changes.h>
 #include <tarn/cond.h>
 #include <tarn/counters.h>

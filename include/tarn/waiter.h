@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tarn/waiter.h - wait for any number of subscribers, latest values, rings and events at once.
+ * tarn/waiter.h - wait for any number of subscribers, latest values, rings, events, services and
+ * clients at once.
  *
  *     r = tarn_waiter_open(NULL, &waiter);
  *     r = tarn_waiter_add_subscriber(waiter, news, news);
@@ -19,6 +20,9 @@
  *   a ring, as producer      a quarter of it is free, and what there was no room for last has some;
  *                            or its consumer is dead
  *   an event                 it is set
+ *   a service                there is a request, or a client has come or left
+ *   a client                 a take of any answer would not be -EAGAIN: one has come, or who owes
+ *                            it is gone. Not while it awaits none
  *
  * tarn_waiter_fd() gives one descriptor for all of it, for poll(), epoll, io_uring and the loops
  * that are built upon them: libevent, libuv, asyncio. It is readable when something may be ready,
@@ -47,6 +51,7 @@
 #include <stddef.h>
 
 #include <tarn/base.h>
+#include <tarn/call.h>
 #include <tarn/event.h>
 #include <tarn/latest.h>
 #include <tarn/ring.h>
@@ -133,6 +138,20 @@ TARN_API TARN_NODISCARD int tarn_waiter_add_ring(struct tarn_waiter *waiter, str
  */
 TARN_API TARN_NODISCARD int tarn_waiter_add_event(struct tarn_waiter *waiter,
 						  struct tarn_event *event, void *tag);
+
+/**
+ * tarn_waiter_add_service - wait for requests, too.
+ * Return: as tarn_waiter_add_subscriber(). Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_waiter_add_service(struct tarn_waiter *waiter,
+						    struct tarn_service *service, void *tag);
+
+/**
+ * tarn_waiter_add_client - wait for answers, too, and for the deaths of those who owe them.
+ * Return: as tarn_waiter_add_subscriber(). Since: 0.1
+ */
+TARN_API TARN_NODISCARD int tarn_waiter_add_client(struct tarn_waiter *waiter,
+						   struct tarn_client *client, void *tag);
 
 /**
  * tarn_waiter_remove - wait for it no longer. Before its handle is closed.

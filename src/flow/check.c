@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "arena/arena.h"
+#include "flow/call.h"
 #include "flow/counters.h"
 #include "flow/latest.h"
 #include "flow/ring.h"
@@ -60,6 +61,12 @@ static int check_object(struct tarn_region *region, const struct entry *entry,
 	case TARN_OBJECT_COUNTERS:
 		snprintf(where, sizeof(where), "counters %s", entry->name);
 		return tarn__counters_check(region, object, where, fn, arg);
+	case TARN_OBJECT_SERVICE:
+		snprintf(where, sizeof(where), "service %s", entry->name);
+		return tarn__service_check(region, object, where, fn, arg);
+	case TARN_OBJECT_BUNDLE:
+		snprintf(where, sizeof(where), "rings %s", entry->name);
+		return tarn__bundle_check(object, where, fn, arg);
 	case TARN_OBJECT_STRUCT:
 		snprintf(where, sizeof(where), "struct %s", entry->name);
 		return tarn__struct_check(region, object, where, fn, arg);

@@ -25,7 +25,7 @@ void tarn__copy_pieces(void *to, const void *from, size_t size)
 	}
 }
 
-static uint32_t record_max_of(uint64_t capacity)
+uint32_t tarn__ring_record_max(uint64_t capacity)
 {
 	/* Half of the ring less a header, and what a large record is padded with: fits behind any
 	 * position, whatever must be skipped. */
@@ -44,11 +44,11 @@ static int check_opts(const struct tarn_ring_opts *opts, uint64_t *ret_capacity)
 				  "capacity %" PRIu64 ": a power of two from %" PRIu64
 				  " to %" PRIu64 " is needed",
 				  capacity, CAPACITY_MIN, CAPACITY_MAX);
-	if (opts->record_size > record_max_of(capacity)) {
+	if (opts->record_size > tarn__ring_record_max(capacity)) {
 		tarn__diag(opts->diag, -EINVAL,
 			   "record_size %" PRIu32 ": a ring of %" PRIu64
 			   " bytes takes records of up to %" PRIu32,
-			   opts->record_size, capacity, record_max_of(capacity));
+			   opts->record_size, capacity, tarn__ring_record_max(capacity));
 		tarn__diag_hint(opts->diag, "ask for a larger capacity");
 		return -EINVAL;
 	}
@@ -85,7 +85,7 @@ static void init_ring(unsigned char *base, uint64_t size, void *arg)
 	shm->version = RING_VERSION;
 	shm->capacity = (uint32_t)(want->capacity / RING_UNIT);
 	shm->record_size = want->record_size;
-	shm->record_max = record_max_of(want->capacity);
+	shm->record_max = tarn__ring_record_max(want->capacity);
 	shm->check = tarn__ring_header_check(shm);
 }
 
@@ -206,12 +206,10 @@ static int find_tail(struct tarn_ring *ring)
 	return 0;
 }
 
-static int take_role(struct tarn_ring *ring)
+int tarn__ring_go_on(struct tarn_ring *ring)
 {
-	int r = claim(ring);
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	if (ring->role == TARN_RING_PRODUCER) {
 		r = find_tail(ring);
 	} else {
@@ -221,6 +219,16 @@ static int take_role(struct tarn_ring *ring)
 	}
 	make_plain(ring, SPECIAL_REST);
 	ring->rested_at = ring->pos;
+	return r;
+}
+
+static int take_role(struct tarn_ring *ring)
+{
+	int r = claim(ring);
+
+	if (r < 0)
+		return r;
+	r = tarn__ring_go_on(ring);
 	if (r < 0) /* release: nothing was done in the role */
 		atomic_store_explicit(&ring->mine->owner, 0, memory_order_release);
 	return r;
@@ -234,7 +242,7 @@ static void ring_forked(struct tarn__forkable *self)
 	make_special(ring, SPECIAL_STALE);
 }
 
-static void set_fence(struct tarn_ring *ring)
+void tarn__ring_set_fence(struct tarn_ring *ring)
 {
 	if (tarn__plat_membarrier_register() < 0)
 		make_special(ring, SPECIAL_FENCE);
@@ -251,7 +259,7 @@ int tarn__ring_reclaim(struct tarn_ring *ring)
 	uint32_t state = atomic_load_explicit(&ring->region->directory[ring->object.index].state,
 					      memory_order_seq_cst);
 
-	set_fence(ring);
+	tarn__ring_set_fence(ring);
 	make_plain(ring, SPECIAL_STALE);
 	r = (state & ~3u) == (ring->object.state & ~3u) ? take_role(ring) : -EUCLEAN;
 	if (r < 0)
@@ -261,31 +269,32 @@ int tarn__ring_reclaim(struct tarn_ring *ring)
 }
 
 /*
- * Is it worth asking the kernel whether @owner lives? A poll that finds nothing should cost no
- * system call: what the member's slot and beacon say is in the cache, and the kernel is asked now
- * and then in case they are wrong, the more seldom the more they can be relied on.
+ * Is it worth asking the kernel whether @owner lives, @looks being how often that was asked? A poll
+ * that finds nothing should cost no system call: what the member's slot and beacon say is in the
+ * cache, and the kernel is asked now and then in case they are wrong, the more seldom the more they
+ * can be relied on.
  */
-static bool worth_probing(struct tarn_ring *ring, uint32_t owner)
+bool tarn__ring_worth_probing(struct tarn_region *region, uint32_t owner, uint32_t *looks)
 {
 	enum { ARMED_EVERY = 1 << 16, UNARMED_EVERY = 1 << 12, FIRED_EVERY = 1 << 6 };
 	uint32_t slot = tarn__id_slot(owner);
 	uint32_t every = UNARMED_EVERY;
 
-	if (slot >= ring->region->member_max)
+	if (slot >= region->member_max)
 		return true;
 	/* relaxed: hints */
-	if (atomic_load_explicit(&tarn__member_at(ring->region, slot)->state,
-				 memory_order_relaxed) != (owner | TARN__ID_FLAG))
+	if (atomic_load_explicit(&tarn__member_at(region, slot)->state, memory_order_relaxed) !=
+	    (owner | TARN__ID_FLAG))
 		return true;
 
 	uint32_t beacon =
-		atomic_load_explicit(tarn__member_beacon(ring->region, slot), memory_order_relaxed);
+		atomic_load_explicit(tarn__member_beacon(region, slot), memory_order_relaxed);
 
 	if ((beacon & FUTEX_OWNER_DIED) != 0)
 		every = FIRED_EVERY;
 	else if ((beacon & FUTEX_TID_MASK) != 0)
 		every = ARMED_EVERY;
-	return ring->empty_count++ % every == 0;
+	return (*looks)++ % every == 0;
 }
 
 static enum tarn_ring_peer peer_of(struct tarn_ring *ring, struct ring_side_shm *side, bool probe)
@@ -299,7 +308,7 @@ static enum tarn_ring_peer peer_of(struct tarn_ring *ring, struct ring_side_shm 
 		return TARN_PEER_FINISHED;
 	if (owner == 0)
 		return state == SIDE_NONE ? TARN_PEER_NONE : TARN_PEER_LEFT;
-	if (!probe && !worth_probing(ring, owner))
+	if (!probe && !tarn__ring_worth_probing(ring->region, owner, &ring->empty_count))
 		return TARN_PEER_ALIVE;
 	return tarn__member_alive(ring->region, owner) ? TARN_PEER_ALIVE : TARN_PEER_DEAD;
 }
@@ -325,36 +334,52 @@ int tarn__ring_idle(struct tarn_ring *ring, bool probe)
 
 /* --- open and close ------------------------------------------------------------------------ */
 
+void tarn__ring_of(struct tarn_ring *ring, struct tarn_region *region,
+		   const struct ring_parts *parts, enum tarn_ring_role role)
+{
+	bool producer = role != TARN_RING_CONSUMER;
+
+	memset(ring, 0, sizeof(*ring));
+	ring->region = region;
+	ring->role = role;
+	ring->records = parts->records;
+	ring->my_pos = producer ? parts->tail : parts->head;
+	ring->their_pos = producer ? parts->head : parts->tail;
+	ring->mine = producer ? parts->producer : parts->consumer;
+	ring->theirs = producer ? parts->consumer : parts->producer;
+	ring->capacity = parts->capacity;
+	ring->mask = parts->capacity - 1;
+	ring->record_size = parts->record_size;
+	ring->record_max = parts->record_max;
+	ring->size_min = ring->record_size;
+	ring->size_span = ring->record_size != 0 ? 0 : ring->record_max;
+	ring->like_units = UINT32_MAX;
+	ring->like_last = -1;
+	ring->spin_ns = 20000;
+}
+
 static struct tarn_ring *new_handle(struct tarn_region *region, enum tarn_ring_role role,
 				    const struct tarn__object *object)
 {
-	struct tarn_ring *ring = calloc(1, sizeof(*ring));
+	struct tarn_ring *ring = malloc(sizeof(*ring));
 
 	if (ring == NULL)
 		return NULL;
 
 	struct ring_shm *shm = (struct ring_shm *)(void *)object->base;
-	bool producer = role != TARN_RING_CONSUMER;
+	const struct ring_parts parts = { .records = shm->records,
+					  .capacity = shm->capacity,
+					  .record_size = shm->record_size,
+					  .record_max = shm->record_max,
+					  .tail = &shm->tail,
+					  .head = &shm->head,
+					  .producer = &shm->producer,
+					  .consumer = &shm->consumer };
 
-	ring->region = region;
+	tarn__ring_of(ring, region, &parts, role);
 	ring->object = *object;
-	ring->role = role;
 	ring->shm = shm;
-	ring->records = shm->records;
-	ring->my_pos = producer ? &shm->tail : &shm->head;
-	ring->their_pos = producer ? &shm->head : &shm->tail;
-	ring->mine = producer ? &shm->producer : &shm->consumer;
-	ring->theirs = producer ? &shm->consumer : &shm->producer;
-	ring->capacity = shm->capacity;
-	ring->mask = shm->capacity - 1;
-	ring->record_size = shm->record_size;
-	ring->record_max = shm->record_max;
-	ring->size_min = ring->record_size;
-	ring->size_span = ring->record_size != 0 ? 0 : ring->record_max;
-	ring->like_units = UINT32_MAX;
-	ring->like_last = -1;
 	ring->forkable.forked = ring_forked;
-	ring->spin_ns = 20000;
 	return ring;
 }
 
@@ -376,7 +401,7 @@ static bool handle_sound(const struct tarn_ring *ring)
 	return tarn__is_pow2(ring->capacity) && ring->capacity >= CAPACITY_MIN / RING_UNIT &&
 	       (uint64_t)ring->capacity * RING_UNIT + sizeof(struct ring_shm) <=
 		       ring->object.size &&
-	       ring->record_max == record_max_of((uint64_t)ring->capacity * RING_UNIT) &&
+	       ring->record_max == tarn__ring_record_max((uint64_t)ring->capacity * RING_UNIT) &&
 	       ring->record_size <= ring->record_max;
 }
 
@@ -407,7 +432,7 @@ static int open_entered(struct tarn_region *region, const char *name, enum tarn_
 					 name);
 	}
 	if (r == 0 && role != TARN_RING_OBSERVER) {
-		set_fence(ring);
+		tarn__ring_set_fence(ring);
 		r = take_role(ring);
 		if (r == -EBUSY)
 			tarn__diag(diag, r, "ring %s already has a %s that is alive", name,

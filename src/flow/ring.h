@@ -324,6 +324,26 @@ static inline bool takes_size(const struct tarn_ring *ring, size_t size)
 
 /* --- ring.c -------------------------------------------------------------------------------- */
 
+/* Where the parts of a ring lie: in a struct ring_shm, or each where its writer wants it. */
+struct ring_parts {
+	unsigned char *records; /* at a line */
+	uint32_t capacity;      /* units */
+	uint32_t record_size;
+	uint32_t record_max;
+	struct ring_pos_shm *tail, *head;
+	struct ring_side_shm *producer, *consumer;
+};
+
+/* The largest record that a ring of @capacity bytes takes. */
+uint32_t tarn__ring_record_max(uint64_t capacity);
+/* A handle of these parts, which are checked; the role is the caller's to claim. */
+void tarn__ring_of(struct tarn_ring *ring, struct tarn_region *region,
+		   const struct ring_parts *parts, enum tarn_ring_role role);
+/* The role is ours: go on where the last one stopped. 0, -EUCLEAN. */
+int tarn__ring_go_on(struct tarn_ring *ring);
+void tarn__ring_set_fence(struct tarn_ring *ring);
+bool tarn__ring_worth_probing(struct tarn_region *region, uint32_t owner, uint32_t *looks);
+
 /* Take the role again after a fork. 0, -EBUSY, -EUCLEAN or what joining returns. */
 int tarn__ring_reclaim(struct tarn_ring *ring);
 /* What the other side is. @probe: ask the kernel even if nothing hints at a death. */
@@ -352,6 +372,12 @@ int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t
 /* For who waits for more than this ring. Would a pop not be -EAGAIN; or is a quarter of it free,
  * and room for what there was none for last? @probe: ask the kernel whether the peer lives. */
 bool tarn__ring_there(struct tarn_ring *ring, bool probe);
+/* This side sleeps, and wants to be woken when there is something; a producer when the head is at
+ * @wake_at. Then comes the barrier, and another look. */
+void tarn__side_sleeps(struct ring_side_shm *side, uint32_t wake_at);
+/* There is no membarrier here: the other side is to fence. The value to sleep on. */
+uint32_t tarn__side_fence(struct ring_side_shm *side);
+void tarn__side_awake(struct ring_side_shm *side);
 /* Say that this side sleeps: on which word and value; and which member's death is to wake it. */
 _Atomic uint32_t *tarn__ring_sleeps(struct tarn_ring *ring, uint32_t *ret_value,
 				    uint32_t *ret_peer);
@@ -377,10 +403,22 @@ static inline void notify(struct tarn_ring *ring)
 		tarn__ring_notify(ring, waiting);
 }
 
+/* --- ring_push.c --------------------------------------------------------------------------- */
+
+enum { RING_FRAME = 24 };
+
+/* Copy a record of RING_FRAME bytes at @frame and @size at @data. As tarn_ring_push(). */
+int tarn__ring_push_framed(struct tarn_ring *ring, const void *frame, const void *data,
+			   size_t size);
+/* Spin, then sleep once, for room for @size bytes. As tarn__ring_wait(). */
+int tarn__ring_wait_room(struct tarn_ring *ring, size_t size, int64_t deadline);
+
 /* --- ring_check.c -------------------------------------------------------------------------- */
 
 int tarn__ring_check(struct tarn_region *region, const struct tarn__object *object,
 		     const char *where, tarn_report_fn *fn, void *arg);
+/* Where it lies, @record_max apart, which does not matter here: I2, I3, I5. */
+void tarn__ring_check_parts(struct tarn__audit *audit, const struct ring_parts *parts);
 /* The field of the header that breaks I1, or NULL. @size: of the object. */
 const char *tarn__ring_fault(const struct ring_shm *shm, uint64_t size);
 uint32_t tarn__ring_header_check(const struct ring_shm *shm);

@@ -35,22 +35,22 @@ static uint32_t load(const _Atomic uint32_t *word)
 }
 
 /* Walk [head, tail): I3, I5. Stops where the consumer has moved on. */
-static void check_records(struct tarn__audit *a, struct ring_shm *shm, uint32_t capacity,
-			  uint32_t head, uint32_t tail)
+static void check_records(struct tarn__audit *a, const struct ring_parts *parts, uint32_t head,
+			  uint32_t tail)
 {
-	const struct tarn_ring ring = { .records = shm->records,
-					.capacity = capacity,
-					.mask = capacity - 1 };
+	const struct tarn_ring ring = { .records = parts->records,
+					.capacity = parts->capacity,
+					.mask = parts->capacity - 1 };
 
 	for (uint32_t pos = head; pos != tail;) {
 		struct record_shm *record = record_at(&ring, pos);
 		uint32_t word = load(&record->word);
 		uint32_t mark = load(&record->mark);
-		uint32_t left = capacity - (pos & ring.mask);
+		uint32_t left = ring.capacity - (pos & ring.mask);
 		uint32_t units = units_at(pos, word);
 		bool skip = (word & 3u) == RECORD_SKIP;
 
-		if (load(&shm->head.pos) != head)
+		if (load(&parts->head->pos) != head)
 			return; /* units before the new head may be anything by now */
 		if (!skip && (word & 3u) != RECORD_DATA) {
 			tarn__audit_report(a, "word", "has the kind of a record", word & 3u,
@@ -66,11 +66,29 @@ static void check_records(struct tarn__audit *a, struct ring_shm *shm, uint32_t 
 					   left);
 			return;
 		}
-		if (!skip && shm->record_size != 0 && word >> 2 != shm->record_size)
+		if (!skip && parts->record_size != 0 && word >> 2 != parts->record_size)
 			tarn__audit_report(a, "word", "has the ring's record size", word >> 2,
-					   shm->record_size);
+					   parts->record_size);
 		pos += units;
 	}
+}
+
+void tarn__ring_check_parts(struct tarn__audit *audit, const struct ring_parts *parts)
+{
+	uint32_t capacity = parts->capacity;
+	uint32_t head = load(&parts->head->pos);
+	uint32_t tail = load(&parts->tail->pos);
+	uint32_t head_again = load(&parts->head->pos);
+
+	if (tail - head >= capacity && head_again == head) { /* I2 */
+		/* A consumer may have passed a tail that its producer is just about to store. */
+		if ((int32_t)(head - tail) <= 0 || head - tail >= capacity)
+			tarn__audit_report(audit, "tail", "is less than a capacity ahead of head",
+					   tail - head, capacity - 1);
+		return;
+	}
+	if (head_again == head)
+		check_records(audit, parts, head, tail);
 }
 
 int tarn__ring_check(struct tarn_region *region, const struct tarn__object *object,
@@ -90,18 +108,12 @@ int tarn__ring_check(struct tarn_region *region, const struct tarn__object *obje
 		return audit.r;
 	}
 
-	uint32_t head = load(&shm->head.pos);
-	uint32_t tail = load(&shm->tail.pos);
-	uint32_t head_again = load(&shm->head.pos);
+	const struct ring_parts parts = { .records = shm->records,
+					  .capacity = capacity,
+					  .record_size = shm->record_size,
+					  .tail = &shm->tail,
+					  .head = &shm->head };
 
-	if (tail - head >= capacity && head_again == head) { /* I2 */
-		/* A consumer may have passed a tail that its producer is just about to store. */
-		if ((int32_t)(head - tail) <= 0 || head - tail >= capacity)
-			tarn__audit_report(&audit, "tail", "is less than a capacity ahead of head",
-					   tail - head, capacity - 1);
-		return audit.r;
-	}
-	if (head_again == head)
-		check_records(&audit, shm, capacity, head, tail);
+	tarn__ring_check_parts(&audit, &parts);
 	return audit.r;
 }

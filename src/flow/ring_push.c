@@ -205,6 +205,20 @@ __attribute__((noinline)) static int push_slowly(struct tarn_ring *ring, const v
 	return publish(ring, place, (uint32_t)size, place.end);
 }
 
+int tarn__ring_push_framed(struct tarn_ring *ring, const void *frame, const void *data, size_t size)
+{
+	struct place place;
+	int r = find_place(ring, RING_FRAME + size, &place);
+	unsigned char *payload;
+
+	if (r < 0)
+		return r;
+	payload = record_at(ring, place.pos)->payload;
+	copy_small(payload, frame, RING_FRAME);
+	copy(payload + RING_FRAME, data, size);
+	return publish(ring, place, (uint32_t)(RING_FRAME + size), place.end);
+}
+
 /* The short way, of a small record that @run has room for. */
 static TARN__ALWAYS_INLINE int push_small(struct tarn_ring *ring, const void *data, size_t size,
 					  uint32_t units, uint32_t run)
@@ -403,7 +417,7 @@ static bool room_there(struct tarn_ring *ring)
  * would do nothing but sleep and wake, so it asks to be woken when a quarter is free; where the
  * consumer is slower than that, the end of the slice wakes it.
  */
-static int wait_room(struct tarn_ring *ring, size_t size, int64_t deadline)
+int tarn__ring_wait_room(struct tarn_ring *ring, size_t size, int64_t deadline)
 {
 	struct place place = place_at(ring, ring->pos, (uint32_t)size);
 	uint32_t need = place.end + 1 - ring->capacity;
@@ -422,7 +436,7 @@ int tarn_ring_reserve_wait(struct tarn_ring *ring, size_t size, int64_t deadline
 
 		if (r != -EAGAIN)
 			return r;
-		r = wait_room(ring, size, deadline);
+		r = tarn__ring_wait_room(ring, size, deadline);
 		if (r < 0)
 			return r;
 	}
@@ -435,7 +449,7 @@ int tarn_ring_push_wait(struct tarn_ring *ring, const void *data, size_t size, i
 
 		if (r != -EAGAIN)
 			return r;
-		r = wait_room(ring, size, deadline);
+		r = tarn__ring_wait_room(ring, size, deadline);
 		if (r < 0)
 			return r;
 	}

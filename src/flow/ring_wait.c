@@ -108,29 +108,45 @@ static void sit_out(struct tarn_ring *ring, int64_t deadline)
 		tarn__plat_pause();
 }
 
-static _Atomic uint32_t *says_asleep(struct tarn_ring *ring, uint32_t wake_at)
+void tarn__side_sleeps(struct ring_side_shm *side, uint32_t wake_at)
 {
 	/* relaxed: published by the next store */
-	atomic_store_explicit(&ring->mine->wake_at, wake_at, memory_order_relaxed);
+	atomic_store_explicit(&side->wake_at, wake_at, memory_order_relaxed);
 	/* W4 <> R4 in notify() */
-	atomic_store_explicit(&ring->mine->waiting, WAIT_ASLEEP, memory_order_seq_cst);
+	atomic_store_explicit(&side->waiting, WAIT_ASLEEP, memory_order_seq_cst);
+}
+
+static _Atomic uint32_t *says_asleep(struct tarn_ring *ring, uint32_t wake_at)
+{
+	tarn__side_sleeps(ring->mine, wake_at);
 	return &ring->mine->waiting;
+}
+
+uint32_t tarn__side_fence(struct ring_side_shm *side)
+{
+	const uint32_t value = WAIT_ASLEEP | WAIT_FENCE;
+
+	/* seq_cst: as in tarn__side_sleeps() */
+	atomic_store_explicit(&side->waiting, value, memory_order_seq_cst);
+	return value;
 }
 
 uint32_t tarn__ring_fence(struct tarn_ring *ring)
 {
-	const uint32_t value = WAIT_ASLEEP | WAIT_FENCE;
+	return tarn__side_fence(ring->mine);
+}
 
-	atomic_store_explicit(&ring->mine->waiting, value, memory_order_seq_cst);
-	return value;
+void tarn__side_awake(struct ring_side_shm *side)
+{
+	/* relaxed: nobody is owed a wake any more; FENCE stays for the other side to find */
+	uint32_t value = atomic_load_explicit(&side->waiting, memory_order_relaxed);
+
+	atomic_store_explicit(&side->waiting, value & WAIT_FENCE, memory_order_relaxed);
 }
 
 void tarn__ring_awake(struct tarn_ring *ring)
 {
-	/* relaxed: nobody is owed a wake any more; FENCE stays for the other side to find */
-	uint32_t value = atomic_load_explicit(&ring->mine->waiting, memory_order_relaxed);
-
-	atomic_store_explicit(&ring->mine->waiting, value & WAIT_FENCE, memory_order_relaxed);
+	tarn__side_awake(ring->mine);
 }
 
 int tarn__ring_wait(struct tarn_ring *ring, tarn__ring_ready_fn *ready, uint32_t wake_at,

@@ -7,6 +7,7 @@
 
 #include "base/diag.h"
 #include "flow/apart.h"
+#include "flow/call.h"
 #include "flow/latest.h"
 #include "flow/ring.h"
 #include "flow/waiter.h"
@@ -29,10 +30,10 @@ struct source_kind {
 	void (*fence)(struct source *source);
 	/* The sleep, if it was one, is over. NULL: nothing to do */
 	void (*awake)(struct source *source);
-	/* What to sleep on in place of word, @room words at most; how many. False: these do not
-	 * tell all. NULL: word it is */
-	bool (*words)(const struct source *source, struct tarn__futex *words, unsigned room,
-		      unsigned *ret_count);
+	/* What to sleep on in place of word, @room words at most; how many, and which of them are
+	 * beacons. How long to sleep at most; 0: until one of these changes. NULL: word it is */
+	int64_t (*words)(const struct source *source, struct tarn__futex *words, bool *beacons,
+			 unsigned room, unsigned *ret_count);
 };
 
 /* --- sources ------------------------------------------------------------------------------- */
@@ -91,13 +92,14 @@ static void awake_apart(struct source *source)
 	tarn__scout_awake(source->handle);
 }
 
-static bool words_apart(const struct source *source, struct tarn__futex *words, unsigned room,
-			unsigned *ret_count)
+static int64_t words_apart(const struct source *source, struct tarn__futex *words, bool *beacons,
+			   unsigned room, unsigned *ret_count)
 {
 	bool all;
 
 	*ret_count = tarn__scout_words(source->handle, words, room, &all);
-	return all;
+	memset(beacons, 0, *ret_count * sizeof(*beacons));
+	return all ? 0 : NAP_NS;
 }
 
 static bool latest_there(const struct source *source, bool thorough)
@@ -124,7 +126,7 @@ static void pass_on(struct source *source)
 static int prepare_ring(const struct source *source)
 {
 	(void)source;
-	return 0; /* pop and push take the role anew after a fork, and say so if they cannot */
+	return 0; /* after a fork pop and push take the role anew, or these and take say -EBUSY */
 }
 
 static bool ring_there(const struct source *source, bool thorough)
@@ -145,6 +147,51 @@ static void fence_ring(struct source *source)
 static void awake_ring(struct source *source)
 {
 	tarn__ring_awake(source->handle);
+}
+
+static bool service_there(const struct source *source, bool thorough)
+{
+	(void)thorough;
+	return tarn__service_there(source->handle);
+}
+
+static bool client_there(const struct source *source, bool thorough)
+{
+	return tarn__client_there(source->handle, thorough);
+}
+
+static struct ring_side_shm *party_side(const struct source *source)
+{
+	const struct party *party = source->handle; /* both handles begin with it */
+
+	return &party->me->side;
+}
+
+static void announce_party(struct source *source)
+{
+	const struct party *party = source->handle;
+
+	if (party->stale)
+		return; /* take says that it is */
+	tarn__side_sleeps(party_side(source), 0);
+	source->word = &party_side(source)->waiting;
+	source->value = WAIT_ASLEEP;
+}
+
+static void fence_party(struct source *source)
+{
+	source->value = tarn__side_fence(party_side(source));
+}
+
+static void awake_party(struct source *source)
+{
+	tarn__side_awake(party_side(source));
+}
+
+static int64_t words_client(const struct source *source, struct tarn__futex *words, bool *beacons,
+			    unsigned room, unsigned *ret_count)
+{
+	return tarn__client_words(source->handle, source->value, words, beacons, room, ret_count);
 }
 
 static const struct source_kind subscriber_kind = { .prepare = prepare_subscriber,
@@ -168,6 +215,18 @@ static const struct source_kind ring_kind = { .prepare = prepare_ring,
 					      .announce = announce_ring,
 					      .fence = fence_ring,
 					      .awake = awake_ring };
+
+static const struct source_kind service_kind = { .prepare = prepare_ring,
+						 .there = service_there,
+						 .announce = announce_party,
+						 .fence = fence_party,
+						 .awake = awake_party };
+static const struct source_kind client_kind = { .prepare = prepare_ring,
+						.there = client_there,
+						.announce = announce_party,
+						.fence = fence_party,
+						.awake = awake_party,
+						.words = words_client };
 
 static bool is_damaged(const struct source *source)
 {
@@ -330,6 +389,26 @@ int tarn_waiter_add_event(struct tarn_waiter *waiter, struct tarn_event *event, 
 	return add(waiter, &source);
 }
 
+int tarn_waiter_add_service(struct tarn_waiter *waiter, struct tarn_service *service, void *tag)
+{
+	struct party *party = (struct party *)service; /* its first member */
+	const struct source source = {
+		.kind = &service_kind, .handle = service, .tag = tag, .region = party->region
+	};
+
+	return add(waiter, &source);
+}
+
+int tarn_waiter_add_client(struct tarn_waiter *waiter, struct tarn_client *client, void *tag)
+{
+	struct party *party = (struct party *)client; /* its first member */
+	const struct source source = {
+		.kind = &client_kind, .handle = client, .tag = tag, .region = party->region
+	};
+
+	return add(waiter, &source);
+}
+
 int tarn_waiter_remove(struct tarn_waiter *waiter, const void *handle)
 {
 	size_t i = find(waiter, handle);
@@ -436,12 +515,12 @@ static int64_t add_words(struct source *source, struct waiter_words *sleep)
 	if (source->word == NULL || sleep->count + 2 > TARN__FUTEX_MAX)
 		return NAP_NS;
 	if (source->kind->words != NULL) {
-		bool all = source->kind->words(source, sleep->words + sleep->count,
-					       TARN__FUTEX_MAX - sleep->count, &count);
+		int64_t slice = source->kind->words(source, sleep->words + sleep->count,
+						    sleep->beacon + sleep->count,
+						    TARN__FUTEX_MAX - sleep->count, &count);
 
-		memset(sleep->beacon + sleep->count, 0, count * sizeof(*sleep->beacon));
 		sleep->count += count;
-		return all ? 0 : NAP_NS;
+		return slice;
 	}
 	sleep->beacon[sleep->count] = false;
 	sleep->words[sleep->count++] = tarn__futex_of(source->word, source->value);

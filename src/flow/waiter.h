@@ -9,6 +9,8 @@
  *   subscriber         sleep of the topic          bell of the topic
  *   latest, event      sleep                       bell
  *   ring               waiting of its side         the same word, and the peer's beacon
+ *   service, client    waiting of its place        the same word, and the beacons of servers that
+ *                                                  owe a client answers
  *
  * A wait: look at all; say of all that it sleeps; one barrier on all processors (membarrier); look
  * once more; sleep on all words. So whoever makes something ready behind the last look finds the

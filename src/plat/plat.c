@@ -682,6 +682,11 @@ uint32_t tarn__plat_euid(void)
 	return (uint32_t)geteuid();
 }
 
+uint32_t tarn__plat_egid(void)
+{
+	return (uint32_t)getegid();
+}
+
 int tarn__plat_random(void *buf, size_t size)
 {
 	SEAM(RANDOM);

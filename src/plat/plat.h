@@ -286,6 +286,7 @@ int32_t tarn__plat_pid(void);
 int tarn__plat_pid_there(int32_t pid);
 int32_t tarn__plat_tid(void);
 uint32_t tarn__plat_euid(void);
+uint32_t tarn__plat_egid(void);
 int tarn__plat_random(void *buf, size_t size);
 int tarn__plat_rlimit(int resource, uint64_t *ret_soft);
 

@@ -193,8 +193,7 @@ _Atomic uint32_t *tarn__beacon_watch(struct tarn_region *region, uint32_t peer, 
 	return NULL;
 }
 
-/* Has the thread that armed @peer's beacon ended? */
-static bool fired(struct tarn_region *region, uint32_t peer)
+bool tarn__beacon_fired(struct tarn_region *region, uint32_t peer)
 {
 	uint32_t slot = tarn__id_slot(peer);
 
@@ -211,7 +210,7 @@ static bool fired(struct tarn_region *region, uint32_t peer)
  */
 int64_t tarn__beacon_slice(struct tarn_region *region, uint32_t peer, int64_t *slice)
 {
-	if (!fired(region, peer)) {
+	if (!tarn__beacon_fired(region, peer)) {
 		*slice = 0;
 		return SLICE_NS;
 	}

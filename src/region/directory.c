@@ -486,6 +486,8 @@ const char *tarn__kind_words(uint32_t kind)
 		[TARN_OBJECT_TOPIC] = "a topic",
 		[TARN_OBJECT_LANE] = "a lane of a topic",
 		[TARN_OBJECT_COUNTERS] = "counters",
+		[TARN_OBJECT_SERVICE] = "a service",
+		[TARN_OBJECT_BUNDLE] = "rings of a service",
 	};
 
 	return kind < sizeof(words) / sizeof(words[0]) && words[kind] != NULL
@@ -622,8 +624,17 @@ static void unname(struct tarn_region *region, uint32_t index, uint32_t state)
 	(void)tarn__object_reap(region);
 }
 
-/* The lanes of topic @name, which are named NAME:NUMBER. The lock is held. */
-static void unname_lanes(struct tarn_region *region, const char *name)
+/* What kind of objects those are that go with one of @kind, and are named after it; 0: none. */
+static uint32_t kind_of_parts(uint32_t kind)
+{
+	return kind == TARN_OBJECT_TOPIC     ? TARN_OBJECT_LANE
+	       : kind == TARN_OBJECT_SERVICE ? TARN_OBJECT_BUNDLE
+					     : 0;
+}
+
+/* Objects of @kind that are named NAME:NUMBER: lanes of a topic, rings of a service. The lock is
+ * held. */
+static void unname_parts(struct tarn_region *region, const char *name, uint32_t kind)
 {
 	size_t size = strnlen(name, TARN_OBJECT_NAME_MAX);
 
@@ -631,27 +642,29 @@ static void unname_lanes(struct tarn_region *region, const char *name)
 		struct entry entry;
 		uint32_t state = tarn__entry_read(region, i, &entry);
 
-		if ((state & STATE_MASK) == TARN__ENTRY_LIVE && entry.kind == TARN_OBJECT_LANE &&
+		if ((state & STATE_MASK) == TARN__ENTRY_LIVE && entry.kind == kind &&
 		    memcmp(entry.name, name, size) == 0 && entry.name[size] == ':')
 			unname(region, i, state);
 	}
 }
 
-/* Is it a lane, and its topic there? Then it goes with that alone. The lock is held. */
-static bool goes_with_topic(struct tarn_region *region, const struct entry *lane)
+/* Is it a lane, and its topic there; or rings, and their service? Then it goes with that alone. The
+ * lock is held. */
+static bool goes_with_whole(struct tarn_region *region, const struct entry *part)
 {
 	char name[TARN__NAME_SIZE];
 	uint32_t index, state;
 	struct entry entry;
 	char *end;
 
-	memcpy(name, lane->name, sizeof(name));
+	memcpy(name, part->name, sizeof(name));
 	name[sizeof(name) - 1] = '\0';
 	end = strrchr(name, ':');
-	if (lane->kind != TARN_OBJECT_LANE || end == NULL)
+	if (end == NULL)
 		return false;
 	*end = '\0';
-	return lookup(region, name, &index, &state, &entry) == 0 && entry.kind == TARN_OBJECT_TOPIC;
+	return lookup(region, name, &index, &state, &entry) == 0 &&
+	       kind_of_parts(entry.kind) == part->kind;
 }
 
 int tarn_object_remove(struct tarn_region *region, const char *name)
@@ -667,11 +680,11 @@ int tarn_object_remove(struct tarn_region *region, const char *name)
 	r = tarn__region_lock(region);
 	if (r == 0) {
 		r = lookup(region, name, &index, &state, &entry);
-		if (r == 0 && goes_with_topic(region, &entry)) {
+		if (r == 0 && goes_with_whole(region, &entry)) {
 			r = -EBUSY;
 		} else if (r == 0 || r == -EUCLEAN) { /* a damaged one may go too */
-			if (r == 0 && entry.kind == TARN_OBJECT_TOPIC)
-				unname_lanes(region, name);
+			if (r == 0 && kind_of_parts(entry.kind) != 0)
+				unname_parts(region, name, kind_of_parts(entry.kind));
 			unname(region, index, state);
 			r = 0;
 		}

@@ -136,6 +136,8 @@ void tarn__beacon_forget(struct tarn_region *region);
  * none, or it has fired. Who is woken by one that has fired wakes the next (beacon.c). */
 _Atomic uint32_t *tarn__beacon_watch(struct tarn_region *region, uint32_t peer,
 				     uint32_t *ret_value);
+/* Has the thread ended that armed @peer's? A hint. */
+bool tarn__beacon_fired(struct tarn_region *region, uint32_t peer);
 /* For how long to sleep where there is none: short while a beacon has fired, and the kernel has not
  * said yet that @peer is dead; ever longer, by *@slice, which is 0 at first. */
 int64_t tarn__beacon_slice(struct tarn_region *region, uint32_t peer, int64_t *slice);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* call_service.h - the handle of a server, for call_service.c and call_answer.c. */
+#ifndef TARN_FLOW_CALL_SERVICE_H
+#define TARN_FLOW_CALL_SERVICE_H
+
+#include "flow/call.h"
+
+/* With the client at one place. */
+struct conn {
+	struct wires wires;
+	struct peer peer; /* came 0: nobody is served there */
+	uint32_t index;   /* in the list; UINT32_MAX: not */
+	bool damaged;
+	bool held; /* the oldest request in the ring is in use */
+	uint32_t held_came;
+	uint64_t held_number;
+};
+
+struct tarn_service {
+	struct party party;             /* comes first */
+	struct conn **conns;            /* by place of the client */
+	struct conn **list;             /* those that are served */
+	const _Atomic uint32_t **words; /* of each of these, where its next request shows */
+	uint32_t count;
+	uint32_t turn;
+	uint32_t callers; /* of its place, as of when clients were looked up last */
+	bool behind;      /* one could not be served for want of memory */
+	struct tarn_service_stat stat;
+};
+
+/* --- call_service.c ------------------------------------------------------------------------ */
+
+void tarn__conn_watch(struct tarn_service *service, const struct conn *conn);
+void tarn__conn_damaged(struct tarn_service *service, struct conn *conn);
+/* Does its caller want no answer to @number any more? */
+bool tarn__conn_cancelled(const struct conn *conn, uint64_t number);
+
+#endif /* TARN_FLOW_CALL_SERVICE_H */
