@@ -214,7 +214,7 @@ static void settle_in(struct party *party, struct party_shm *place)
 	atomic_store_explicit(&place->came, party->came, memory_order_relaxed);
 	party->me = place;
 	party->id = party->region->id;
-	/* K1 -> K2 in tarn__peer_at() and tarn__peer_there() */
+	/* Q1 -> Q2 in tarn__peer_at() and tarn__peer_there() */
 	atomic_store_explicit(&place->side.state, SIDE_ACTIVE, memory_order_release);
 }
 
@@ -244,7 +244,7 @@ static int take_place(struct party *party, struct tarn_diag *diag)
 
 void tarn__party_say(struct party *party)
 {
-	/* K7 <> K8 in tarn_client_wait_server(): seq_cst, the place says so before */
+	/* Q7 <> Q8 in tarn_client_wait_server(): seq_cst, the place says so before */
 	atomic_fetch_add_explicit(&party->shm->servings, 1, memory_order_seq_cst);
 	(void)tarn__plat_futex_wake(&party->shm->servings, INT32_MAX);
 }
@@ -263,7 +263,7 @@ static void leave_place(struct party *party)
 
 bool tarn__peer_at(const struct party *party, struct party_shm *place, struct peer *ret_peer)
 {
-	/* K2 <- K1 in settle_in() */
+	/* Q2 <- Q1 in settle_in() */
 	uint32_t state = atomic_load_explicit(&place->side.state, memory_order_acquire);
 
 	/* relaxed, both: of a successor that is just coming they are looked at again */
@@ -279,7 +279,7 @@ bool tarn__peer_at(const struct party *party, struct party_shm *place, struct pe
 bool tarn__peer_there(const struct party *party, struct peer *peer, bool probe)
 {
 	const struct party_shm *place = peer->place;
-	/* K2 <- K1 in settle_in() */
+	/* Q2 <- Q1 in settle_in() */
 	uint32_t state = atomic_load_explicit(&place->side.state, memory_order_acquire);
 
 	/* relaxed, both: they stay as they are while it is there */

@@ -55,11 +55,11 @@
  *                          its server: server, request_head, response_tail, responses
  *
  * Ordering, besides that of ring.h:
- *   K1 -> K2  set_out() stores state behind all else that a place says; whoever goes by it loads it
- *   K3 -> K4  a client has rings with a server, says so, and counts up its callers; the server
+ *   Q1 -> Q2  set_out() stores state behind all else that a place says; whoever goes by it loads it
+ *   Q3 -> Q4  a client has rings with a server, says so, and counts up its callers; the server
  *             loads callers, then looks at the clients' places
- *   K5 -> K6  cancel() stores the number, then counts cancels; who is asked loads cancels first
- *   K7 <> K8  a server comes or leaves, then wakes who sleeps on servings; who waits for one looks
+ *   Q5 -> Q6  cancel() stores the number, then counts cancels; who is asked loads cancels first
+ *   Q7 <> Q8  a server comes or leaves, then wakes who sleeps on servings; who waits for one looks
  *             at servings, then for servers, and sleeps on the value it saw
  *
  * Invariants (tarn__service_check(), tarn__bundle_check(); a peer may break them):

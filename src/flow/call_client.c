@@ -34,7 +34,7 @@ static void tell(struct link *link)
 {
 	struct party_shm *place = link->peer.place;
 
-	/* K3 -> K4 in take_any(): seq_cst, and before it is looked who sleeps */
+	/* Q3 -> Q4 in take_any(): seq_cst, and before it is looked who sleeps */
 	atomic_fetch_add_explicit(&place->callers, 1, memory_order_seq_cst);
 	tarn__ring_wake(&place->side);
 }
@@ -166,7 +166,7 @@ static int look_at(struct tarn_client *client, uint32_t at)
 static int look_around(struct tarn_client *client)
 {
 	struct service_shm *shm = client->party.shm;
-	/* K8 <> K7 in tarn__party_say(): seq_cst, then the places are looked at */
+	/* Q8 <> Q7 in tarn__party_say(): seq_cst, then the places are looked at */
 	uint32_t servings = atomic_load_explicit(&shm->servings, memory_order_seq_cst);
 	/* acquire: a place that counts was raised before it was taken */
 	uint32_t places = atomic_load_explicit(&shm->server_places, memory_order_acquire);
@@ -248,7 +248,7 @@ int tarn_client_wait_server(struct tarn_client *client, int64_t deadline)
 	_Atomic uint32_t *servings = &party->shm->servings;
 
 	for (;;) {
-		/* K8 <> K7 in tarn__party_say() */
+		/* Q8 <> Q7 in tarn__party_say() */
 		uint32_t seen = atomic_load_explicit(servings, memory_order_seq_cst);
 		struct link *link;
 		int r = tarn__client_enter(client);
@@ -486,7 +486,7 @@ static void tell_cancelled(struct link *link, uint64_t number)
 	/* relaxed: published by cancels */
 	atomic_store_explicit(&pair->cancelled[number % TARN_CLIENT_CALLS_MAX], number,
 			      memory_order_relaxed);
-	/* K5 -> K6 in is_cancelled(): release; only this handle writes it, and never 0 */
+	/* Q5 -> Q6 in is_cancelled(): release; only this handle writes it, and never 0 */
 	atomic_store_explicit(
 		&pair->client.cancels,
 		(atomic_load_explicit(&pair->client.cancels, memory_order_relaxed) + 1) | 1,

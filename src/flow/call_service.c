@@ -108,7 +108,7 @@ static int look_at(struct tarn_service *service, uint32_t at)
 	struct peer peer;
 	int r;
 
-	/* relaxed: K4 <- K3 was the look at callers */
+	/* relaxed: Q4 <- Q3 was the look at callers */
 	if ((atomic_load_explicit(&place->connected, memory_order_relaxed) & mine) == 0 ||
 	    !tarn__peer_at(&service->party, place, &peer)) {
 		if (conn != NULL && conn->peer.came != 0)
@@ -134,7 +134,7 @@ static int look_at(struct tarn_service *service, uint32_t at)
 static void look_around(struct tarn_service *service)
 {
 	struct party *party = &service->party;
-	/* K4 <- K3 in tell() */
+	/* Q4 <- Q3 in tell() */
 	uint32_t callers = atomic_load_explicit(&party->me->callers, memory_order_acquire);
 	/* acquire: a place that counts was raised before it was taken */
 	uint32_t places = atomic_load_explicit(&party->shm->client_places, memory_order_acquire);
@@ -216,7 +216,7 @@ bool tarn__conn_cancelled(const struct conn *conn, uint64_t number)
 {
 	const struct pair_shm *pair = conn->wires.pair;
 
-	/* K6 <- K5 in tell_cancelled() */
+	/* Q6 <- Q5 in tell_cancelled() */
 	if (TARN__LIKELY(atomic_load_explicit(&pair->client.cancels, memory_order_acquire) == 0))
 		return false;
 	/* relaxed: counted before */
