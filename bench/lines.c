@@ -105,6 +105,59 @@ static int take(size_t size)
 	return tarn_subscriber_take(subscriber, theirs, sizeof(theirs), &message);
 }
 
+/* In place, the first and the last word alone. */
+static void mark(void *data, size_t size)
+{
+	memcpy(data, mine, sizeof(uint64_t));
+	memcpy((unsigned char *)data + size - sizeof(uint64_t), mine, sizeof(uint64_t));
+}
+
+static void look_at(const void *data, size_t size)
+{
+	memcpy(theirs, data, sizeof(uint64_t));
+	memcpy(theirs, (const unsigned char *)data + size - sizeof(uint64_t), sizeof(uint64_t));
+}
+
+static void reserve(size_t size)
+{
+	void *data;
+
+	must("reserve", tarn_ring_reserve(producer, size, &data));
+	mark(data, size);
+	must("commit", tarn_ring_commit(producer, size));
+}
+
+static int peek(size_t size)
+{
+	const void *data;
+	int r = tarn_ring_peek(consumer, &data, &size);
+
+	if (r < 0)
+		return r;
+	look_at(data, size);
+	return tarn_ring_release(consumer, 1);
+}
+
+static void loan(size_t size)
+{
+	void *data;
+
+	must("loan", tarn_publisher_loan(publisher, size, &data));
+	mark(data, size);
+	must("commit", tarn_publisher_commit(publisher, size));
+}
+
+static int hold(size_t size)
+{
+	struct tarn_message message;
+	int r = tarn_subscriber_hold(subscriber, &message);
+
+	if (r < 0)
+		return r;
+	look_at(message.data, size);
+	return tarn_subscriber_release(subscriber, &message);
+}
+
 static void publish_many(size_t size)
 {
 	struct tarn_buf bufs[STREAM];
@@ -241,10 +294,14 @@ int main(void)
 	count("ring_64", "ring: 64 B, the other side waits", push, pop, 64, 1, 1);
 	count("ring_64_stream", "ring: 64 B, 64 one by one", push, pop, 64, STREAM, 1);
 	count("ring_64_batch", "ring: 64 B, a batch of 64", push_many, pop_many, 64, 1, STREAM);
+	count("ring_in_place", "ring: 2 KiB in place, the other side waits", reserve, peek, 2048, 1,
+	      1);
 	count("topic_64", "topic: 64 B, the other side waits", publish, take, 64, 1, 1);
 	count("topic_64_stream", "topic: 64 B, 64 one by one", publish, take, 64, STREAM, 1);
 	count("topic_64_batch", "topic: 64 B, a batch of 64", publish_many, take_many, 64, 1,
 	      STREAM);
+	count("topic_in_place", "topic: 2 KiB in place, the other side waits", loan, hold, 2048, 1,
+	      1);
 	count("latest_64", "latest value: 64 B, the other side waits", write_value, read_value, 64,
 	      1, 1);
 	return 0;

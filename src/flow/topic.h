@@ -8,7 +8,7 @@
  *     0 +---------------------------------------------+
  *       | magic type_size check                       |  set by the creator, then constant
  *    64 +---------------------------------------------+
- *       | comings lanes seats fence                   |  changes when somebody comes
+ *       | comings lanes seats fence sittings          |  changes when somebody comes
  *   128 +---------------------------------------------+
  *       | description, type_size bytes                |  region/type.h; the creator's, constant
  *       +---------------------------------------------+
@@ -17,10 +17,11 @@
  *
  *     0 +---------------------------------------------+
  *       | magic version capacity check                |  set by who made it, then constant
+ *       | waits                                       |  changes when its publisher sleeps
  *    64 +---------------------------------------------+
  *       | last counted                                |  changes with every message
  *   128 +---------------------------------------------+
- *       | oldest waits                                |  changes seldom
+ *       | oldest                                      |  changes seldom
  *   192 +---------------------------------------------+
  *       | low, a line for each subscriber             |
  *       +---------------------------------------------+
@@ -47,7 +48,7 @@
  *   seat.value, token     who sits there. value: how it subscribes; token: how often it woke a
  *                         publisher that sleeps on it.
  *   comings, lanes        publishers that come, by atomic addition, and upwards alone
- *   seats, fence          subscribers that come, the same
+ *   seats, sittings, fence  subscribers that come, the same
  *   last, counted, oldest, waits, messages   who has the publisher's seat
  *   low, and what it has missed of that lane   who has the subscriber's seat
  *
@@ -98,7 +99,7 @@
 
 #define TOPIC_MAGIC  0x69706f54u /* "Topi" */
 #define LANE_MAGIC   0x656e614cu /* "Lane" */
-#define LANE_VERSION 2u
+#define LANE_VERSION 3u
 
 #define LANE_SIZE_MIN     UINT64_C(4096)
 #define LANE_SIZE_MAX     (UINT64_C(1) << 31)
@@ -133,11 +134,12 @@ struct topic_shm {
 	uint32_t type_size; /* bytes of the description; 0 = it has none */
 	uint32_t check;     /* FNV-1a of the two words before it */
 	uint8_t pad[52];
-	_Atomic uint32_t comings; /* of publishers */
-	_Atomic uint32_t lanes;   /* so many places, from 0 on, have or had one */
-	_Atomic uint32_t seats;   /* so many places of subscribers, from 0 on, are or were taken */
-	_Atomic uint32_t fence;   /* 1: somebody sleeps without membarrier */
-	uint8_t pad2[48];
+	_Atomic uint32_t comings;  /* of publishers */
+	_Atomic uint32_t lanes;    /* so many places, from 0 on, have or had one */
+	_Atomic uint32_t seats;    /* so many places of subscribers, from 0 on, are or were taken */
+	_Atomic uint32_t fence;    /* 1: somebody sleeps without membarrier */
+	_Atomic uint32_t sittings; /* of subscribers: so many came */
+	uint8_t pad2[44];
 };
 
 struct low_shm {
@@ -151,13 +153,15 @@ struct lane_shm {
 	uint32_t version;
 	uint64_t capacity; /* bytes */
 	uint32_t check;    /* FNV-1a of all before it */
-	uint8_t pad[44];
+	/* 1: its publisher sleeps for want of room. Not beside oldest, which changes with each
+	 * message that is larger than a part. */
+	_Atomic uint32_t waits;
+	uint8_t pad[40];
 	_Atomic uint64_t last;    /* position of the newest message that was counted; 0 = none */
 	_Atomic uint64_t counted; /* its number */
 	uint8_t pad2[48];
 	_Atomic uint64_t oldest;
-	_Atomic uint32_t waits; /* 1: its publisher sleeps for want of room */
-	uint8_t pad3[52];
+	uint8_t pad3[56];
 	struct low_shm lows[TARN_TOPIC_SUBSCRIBERS_MAX];
 	unsigned char messages[];
 };
@@ -178,16 +182,17 @@ static_assert(offsetof(struct topic_shm, comings) == 64, "layout");
 static_assert(offsetof(struct topic_shm, lanes) == 68, "layout");
 static_assert(offsetof(struct topic_shm, seats) == 72, "layout");
 static_assert(offsetof(struct topic_shm, fence) == 76, "layout");
+static_assert(offsetof(struct topic_shm, sittings) == 80, "layout");
 static_assert(sizeof(struct topic_shm) == 128, "layout");
 static_assert(offsetof(struct low_shm, missed) == 8, "layout");
 static_assert(sizeof(struct low_shm) == TARN__CACHE_LINE, "layout");
 static_assert(offsetof(struct lane_shm, version) == 4, "layout");
 static_assert(offsetof(struct lane_shm, capacity) == 8, "layout");
 static_assert(offsetof(struct lane_shm, check) == 16, "layout");
+static_assert(offsetof(struct lane_shm, waits) == 20, "layout");
 static_assert(offsetof(struct lane_shm, last) == 64, "layout");
 static_assert(offsetof(struct lane_shm, counted) == 72, "layout");
 static_assert(offsetof(struct lane_shm, oldest) == 128, "layout");
-static_assert(offsetof(struct lane_shm, waits) == 136, "layout");
 static_assert(offsetof(struct lane_shm, lows) == 192, "layout");
 static_assert(offsetof(struct lane_shm, messages) == 192 + 512 * 64, "layout");
 static_assert(offsetof(struct message_shm, size) == 8, "layout");
@@ -209,7 +214,7 @@ struct topic {
 	uint32_t least, most; /* bytes of a message, as this handle knows its type; 0, UINT32_MAX */
 	uint32_t seat;        /* of all; UINT32_MAX: it looks on, and has none */
 	/* Of a publisher: a message that ends below it, and the header behind it, need no thought.
-	 * 0 once it is stale. */
+	 * Of a subscriber: not 0 while nothing is out of the ordinary. 0 once it is stale. */
 	uint64_t limit;
 	bool stale;   /* inherited over fork() */
 	bool fence;   /* this process takes no part in membarrier */
@@ -245,6 +250,9 @@ struct tarn_publisher {
 	uint32_t lent_size;
 	uint64_t free_to;       /* all below is free, or its own */
 	uint64_t oldest;        /* as stored */
+	uint64_t floor;         /* all subscribers are lossless, and need nothing below it; 0: who
+				   knows. True for as long as none has come, */
+	uint32_t sittings;      /* who would have counted here */
 	uint64_t starts[PARTS]; /* the first message at or behind the beginning of each part */
 	uint64_t part;          /* the newest of which that is known, counted as positions are */
 	uint32_t blocker;  /* place of the subscriber that was in the way last; UINT32_MAX: none */
@@ -278,7 +286,7 @@ struct reader {
 	/* For the order of those that come while one subscribes: see tarn__held_back(). */
 	uint32_t came;  /* with no region: when it was found */
 	uint32_t owner; /* with no region: the user whose publisher it is */
-	uint64_t until; /* up to here it was there when the last one came */
+	uint64_t until; /* position: so much was there when the last one came */
 };
 
 struct tarn_subscriber {
@@ -476,6 +484,22 @@ bool tarn__held_back(struct tarn_subscriber *subscriber, struct reader *reader);
 bool tarn__subscriber_there(struct tarn_subscriber *subscriber);
 /* There is no membarrier here: publishers are to fence. Before a last look. */
 void tarn__subscriber_fence(struct tarn_subscriber *subscriber);
+
+/* Nothing is there: say so to those who wait for room, too. -EAGAIN, -EIO. */
+int tarn__subscriber_nothing(struct tarn_subscriber *subscriber);
+
+/* Have publishers come, or left? */
+static inline bool has_news(const struct tarn_subscriber *subscriber)
+{
+	/* acquire: as in add_readers() */
+	return TARN__UNLIKELY(atomic_load_explicit(subscriber->topic.comings,
+						   memory_order_acquire) != subscriber->comings);
+}
+
+static inline int notice_lanes(struct tarn_subscriber *subscriber)
+{
+	return has_news(subscriber) ? tarn__subscriber_lanes(subscriber) : 0;
+}
 
 /* --- topic_look.c -------------------------------------------------------------------------- */
 

@@ -203,7 +203,7 @@ bool tarn__held_back(struct tarn_subscriber *subscriber, struct reader *reader)
 		struct reader *other = &subscriber->readers[i];
 		uint32_t others;
 
-		if (other->number > other->until || !has_next(subscriber, other))
+		if (other->pos > other->until || !has_next(subscriber, other))
 			continue;
 		others = came_of(subscriber, other);
 		some = true;
@@ -215,15 +215,26 @@ bool tarn__held_back(struct tarn_subscriber *subscriber, struct reader *reader)
 	return false;
 }
 
-/* Some have come. */
+/* Some have come. What is there is from pos on: not more than a lane holds, whatever it says. */
 static void note_what_is_there(struct tarn_subscriber *subscriber)
 {
 	for (uint32_t i = 0; i < subscriber->reader_count; i++) {
 		struct reader *reader = &subscriber->readers[i];
+		uint64_t oldest, last;
 
-		if (reader->lane.shm != NULL) /* acquire: what it counts is there */
-			reader->until = atomic_load_explicit(&reader->lane.shm->counted,
-							     memory_order_acquire);
+		if (reader->lane.shm == NULL)
+			continue;
+		oldest = oldest_of(reader);
+		if (!guarded(subscriber) && oldest > reader->pos &&
+		    is_position(&reader->lane, oldest)) {
+			reader->pos = oldest; /* as look_again() does */
+			reader->loose = true;
+		}
+		/* acquire: what it counts is there */
+		last = atomic_load_explicit(&reader->lane.shm->last, memory_order_acquire);
+		reader->until = reader->pos + reader->lane.capacity;
+		if (last < reader->until)
+			reader->until = last;
 	}
 	subscriber->orders = true;
 }
@@ -316,6 +327,7 @@ static int add_readers(struct tarn_subscriber *subscriber, bool coming, uint32_t
 
 int tarn__subscriber_lanes(struct tarn_subscriber *subscriber)
 {
+	subscriber->topic.limit = 0;
 	return subscriber->scout != NULL ? add_apart(subscriber, false)
 					 : add_readers(subscriber, false, 0);
 }
@@ -342,6 +354,8 @@ static int take_seat(struct tarn_subscriber *subscriber, struct tarn_diag *diag)
 							     memory_order_relaxed))
 			continue;
 		topic->seat = TARN_TOPIC_PUBLISHERS_MAX + i;
+		/* T3 <> T4 in nobody_needs(): what is known of those who sat there is of no use */
+		(void)atomic_fetch_add_explicit(&topic->shm->sittings, 1, memory_order_seq_cst);
 		/* T3 <> T4: what a predecessor said of itself holds until here */
 		(void)atomic_exchange_explicit(&seat->value, COMING, memory_order_seq_cst);
 		/* relaxed: for the eye */

@@ -34,6 +34,30 @@ static bool needs_below(struct tarn_publisher *publisher, uint32_t i, uint64_t o
 	return low < oldest && (how == LOSSLESS || (is_lossy(how) && low != 0));
 }
 
+/* Who is lossless, and sits there, only ever raises its low. */
+static void note_floor(struct tarn_publisher *publisher, uint32_t seats, uint32_t sittings)
+{
+	uint64_t floor = UINT64_MAX;
+
+	for (uint32_t i = 0; i < seats && i < TARN_TOPIC_SUBSCRIBERS_MAX; i++) {
+		struct seat_shm *seat = subscriber_seat(&publisher->topic, i);
+		uint64_t low;
+
+		/* acquire: who comes from now on counts, and is seen by that */
+		if (atomic_load_explicit(&seat->id, memory_order_acquire) == 0)
+			continue;
+		/* acquire: T6 <- T5, behind what it says of itself */
+		if (atomic_load_explicit(&seat->value, memory_order_acquire) != LOSSLESS) {
+			floor = 0;
+			break;
+		}
+		low = atomic_load_explicit(&publisher->lane.shm->lows[i].pos, memory_order_acquire);
+		floor = low < floor ? low : floor;
+	}
+	publisher->floor = floor;
+	publisher->sittings = sittings;
+}
+
 /* Does nobody need what lies below @oldest? Who is dead is got up from his seat. */
 static bool nobody_needs(struct tarn_publisher *publisher, uint64_t oldest)
 {
@@ -41,6 +65,13 @@ static bool nobody_needs(struct tarn_publisher *publisher, uint64_t oldest)
 
 	if (publisher->door != NULL)
 		return tarn__door_nobody_needs(publisher, oldest);
+
+	/* T4 <> T3 in take_seat() */
+	uint32_t sittings = atomic_load_explicit(&topic->shm->sittings, memory_order_seq_cst);
+
+	/* the line that a subscriber writes is left to it */
+	if (TARN__LIKELY(oldest <= publisher->floor && sittings == publisher->sittings))
+		return true;
 
 	/* T4 <> T3: raised before the seat is taken */
 	uint32_t seats = atomic_load_explicit(&topic->shm->seats, memory_order_seq_cst);
@@ -63,6 +94,7 @@ static bool nobody_needs(struct tarn_publisher *publisher, uint64_t oldest)
 		i--; /* and look at the seat again */
 	}
 	publisher->blocker = UINT32_MAX;
+	note_floor(publisher, seats, sittings);
 	return true;
 }
 
@@ -132,15 +164,30 @@ static void set_limit(struct tarn_publisher *publisher)
 
 /* --- publish ------------------------------------------------------------------------------- */
 
+static TARN__ALWAYS_INLINE void store_word(unsigned char *to, const unsigned char *from)
+{
+	uint64_t word;
+
+	memcpy(&word, from, sizeof(word));
+	tarn__store_word(to, /* code= */ 3, word);
+}
+
 /* What is small by whole words, and over what it is padded with. */
 static TARN__ALWAYS_INLINE void store_words(unsigned char *to, const unsigned char *from,
 					    size_t size)
 {
 	uint64_t word;
 
+	for (; size >= 4 * sizeof(word); size -= 4 * sizeof(word)) {
+		store_word(to, from);
+		store_word(to + 8, from + 8);
+		store_word(to + 16, from + 16);
+		store_word(to + 24, from + 24);
+		to += 4 * sizeof(word);
+		from += 4 * sizeof(word);
+	}
 	for (; size >= sizeof(word); size -= sizeof(word)) {
-		memcpy(&word, from, sizeof(word));
-		tarn__store_word(to, /* code= */ 3, word);
+		store_word(to, from);
 		to += sizeof(word);
 		from += sizeof(word);
 	}
@@ -198,9 +245,21 @@ static inline void notify(struct tarn_publisher *publisher)
 	(void)tarn__prim_ring(&topic->prim, INT32_MAX);
 }
 
+/* Have the lines come in which the next message will end, if it is as large as the last one, while
+ * nobody waits for it: there the subscriber has read what lay there a lap ago. */
+static inline void fetch_next(const struct tarn_publisher *publisher)
+{
+	const unsigned char *end =
+		publisher->lane.messages +
+		(size_t)((publisher->pos + publisher->back) & publisher->lane.mask);
+
+	__builtin_prefetch(end, /* to be written: */ 1);
+	__builtin_prefetch(end - TARN__CACHE_LINE, 1);
+}
+
 /* What was written from @start to @end is whole: publish it. */
-static inline void make_visible(struct tarn_publisher *publisher, uint64_t start, uint64_t last,
-				uint64_t end, uint64_t number)
+static TARN__ALWAYS_INLINE void make_visible(struct tarn_publisher *publisher, uint64_t start,
+					     uint64_t last, uint64_t end, uint64_t number)
 {
 	struct lane *lane = &publisher->lane;
 	uint64_t pos = publisher->pos;
@@ -223,6 +282,7 @@ static inline void make_visible(struct tarn_publisher *publisher, uint64_t start
 	if (TARN__UNLIKELY(end + sizeof(struct message_shm) >= publisher->topic.limit))
 		set_limit(publisher);
 	notify(publisher);
+	fetch_next(publisher);
 }
 
 /* The header behind @end has number 0 before anything in front of it is published. */
@@ -234,8 +294,7 @@ static inline void terminate(struct tarn_publisher *publisher, uint64_t end)
 
 static inline bool takes_size(const struct tarn_publisher *publisher, size_t size)
 {
-	return size <= publisher->size_max && size >= publisher->topic.least &&
-	       size <= publisher->topic.most;
+	return size <= publisher->size_max && size >= publisher->topic.least;
 }
 
 static inline int64_t stamp(const struct tarn_publisher *publisher)
@@ -250,7 +309,8 @@ static inline void step_back(struct tarn_publisher *publisher, uint64_t start)
 		publisher->back += (uint32_t)(start - publisher->pos);
 }
 
-static int find_start(struct tarn_publisher *publisher, size_t size, uint64_t *ret_start)
+static TARN__ALWAYS_INLINE int find_start(struct tarn_publisher *publisher, size_t size,
+					  uint64_t *ret_start)
 {
 	uint64_t bytes = bytes_of(size);
 
@@ -558,8 +618,7 @@ int tarn_publisher_stat(struct tarn_publisher *publisher, struct tarn_publisher_
 
 	*ret_stat = (struct tarn_publisher_stat){
 		.lane_size = publisher->lane.capacity,
-		.size_max = publisher->size_max < publisher->topic.most ? publisher->size_max
-									: publisher->topic.most,
+		.size_max = publisher->size_max,
 		.number = publisher->number - 1,
 		.publisher = apart ? 0 : publisher->topic.seat,
 		.subscribers = apart ? tarn__door_subscribers(publisher, &coming)

@@ -85,7 +85,10 @@ static int find_end(struct tarn_publisher *publisher)
 	if (last != 0)
 		tarn__note_last(publisher, last, publisher->number - 1);
 	publisher->size_max = (uint32_t)size_max_of(lane->capacity);
+	if (publisher->size_max > publisher->topic.most)
+		publisher->size_max = publisher->topic.most;
 	publisher->blocker = UINT32_MAX;
+	publisher->floor = 0; /* of another lane */
 	return 0;
 }
 

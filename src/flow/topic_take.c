@@ -20,9 +20,7 @@ enum {
 	RAISES = 32,    /* of low, a lap */
 	BATCH_UNIT = 8, /* bytes: messages of a batch begin at a multiple of it */
 	TRIES = 1000,   /* to find a message in a lane that is written over all the while */
-	LOOKS = 512,    /* at lanes: a few microseconds, before one prepares to sleep */
 };
-#define NAP_NS INT64_C(1000000)
 
 /* --- low ----------------------------------------------------------------------------------- */
 
@@ -152,21 +150,7 @@ static TARN__ALWAYS_INLINE int look(struct tarn_subscriber *subscriber, struct r
 	return look_again(subscriber, reader, ret_sight);
 }
 
-/* Have publishers come, or left? */
-static inline bool has_news(const struct tarn_subscriber *subscriber)
-{
-	/* acquire: as in add_readers() */
-	return TARN__UNLIKELY(atomic_load_explicit(subscriber->topic.comings,
-						   memory_order_acquire) != subscriber->comings);
-}
-
-static int notice_lanes(struct tarn_subscriber *subscriber)
-{
-	return has_news(subscriber) ? tarn__subscriber_lanes(subscriber) : 0;
-}
-
-/* Nothing is there: say so to those who wait for room, too. */
-static int nothing(struct tarn_subscriber *subscriber)
+int tarn__subscriber_nothing(struct tarn_subscriber *subscriber)
 {
 	for (uint32_t i = 0; takes_all(subscriber) && i < subscriber->reader_count; i++) {
 		struct reader *reader = &subscriber->readers[i];
@@ -235,6 +219,42 @@ __attribute__((noinline)) static void catch_up(struct tarn_subscriber *subscribe
 	}
 }
 
+/* Is it known that a look at all lanes would find nothing, and nobody is to be told so? */
+static inline bool is_idle(const struct tarn_subscriber *subscriber, const struct reader *reader)
+{
+	return subscriber->reader_count == 1 && floor_of(reader) == reader->raised &&
+	       !has_news(subscriber) && !topic_damaged(&subscriber->topic);
+}
+
+/* A look like most, at the lane whose turn it is, where nothing is out of the ordinary. 0: there is
+ * the message that was expected; -EAGAIN: there is none; 1: find() is to look. */
+static TARN__ALWAYS_INLINE int find_usual(struct tarn_subscriber *subscriber, uint32_t *ret_place,
+					  struct sight *ret_sight)
+{
+	uint32_t at = subscriber->turn < subscriber->reader_count ? subscriber->turn : 0;
+	const struct reader *reader = &subscriber->readers[at];
+	const struct message_shm *message;
+	uint64_t pos;
+
+	if (TARN__UNLIKELY(subscriber->topic.limit == 0) || TARN__UNLIKELY(reader->damaged))
+		return 1;
+	pos = reader->pos;
+	message = message_at(&reader->lane, pos);
+	/* T2 <- T1 in make_visible() */
+	ret_sight->number = atomic_load_explicit(&message->number, memory_order_acquire);
+	if (ret_sight->number == 0) {
+		fetch_rest(reader);
+		return is_idle(subscriber, reader) ? -EAGAIN : 1;
+	}
+	/* acquire: as in tarn__message_see() */
+	ret_sight->size = atomic_load_explicit(&message->size, memory_order_acquire);
+	ret_sight->end = pos + bytes_of(ret_sight->size);
+	*ret_place = at;
+	return TARN__UNLIKELY(ret_sight->number != reader->number) || has_news(subscriber) ||
+	       TARN__UNLIKELY(ret_sight->end - pos >
+			      reader->lane.capacity - (pos & reader->lane.mask));
+}
+
 /* The next message of any lane, each by turns. 0, -EAGAIN, -EUCLEAN. */
 static TARN__ALWAYS_INLINE int find(struct tarn_subscriber *subscriber, uint32_t *ret_left,
 				    struct reader **ret_reader, struct sight *ret_sight)
@@ -248,12 +268,14 @@ static TARN__ALWAYS_INLINE int find(struct tarn_subscriber *subscriber, uint32_t
 			catch_up(subscriber);
 		*ret_left = subscriber->reader_count;
 		r = find_next(subscriber, ret_left, ret_reader, ret_sight);
+		subscriber->topic.limit =
+			guarded(subscriber) && !subscriber->orders && subscriber->reader_count != 0;
 		if (TARN__LIKELY(r == 0) || r == -EUCLEAN)
 			return r;
 		if (!has_news(subscriber))
 			break;
 	}
-	return nothing(subscriber);
+	return tarn__subscriber_nothing(subscriber);
 }
 
 /* What the rest of its header says. */
@@ -393,8 +415,8 @@ static TARN__ALWAYS_INLINE int take_seen(struct tarn_subscriber *subscriber, str
 	return r;
 }
 
-int tarn_subscriber_take(struct tarn_subscriber *subscriber, void *buf, size_t buf_size,
-			 struct tarn_message *ret_message)
+__attribute__((noinline)) static int take_any(struct tarn_subscriber *subscriber, void *buf,
+					      size_t buf_size, struct tarn_message *ret_message)
 {
 	for (int tries = 0; tries < TRIES; tries++) {
 		struct reader *reader;
@@ -415,6 +437,32 @@ int tarn_subscriber_take(struct tarn_subscriber *subscriber, void *buf, size_t b
 		return r;
 	}
 	return -EAGAIN;
+}
+
+int tarn_subscriber_take(struct tarn_subscriber *subscriber, void *buf, size_t buf_size,
+			 struct tarn_message *ret_message)
+{
+	struct sight sight;
+	uint32_t at;
+	int r = find_usual(subscriber, &at, &sight);
+
+	if (r < 0)
+		return r;
+	if (TARN__LIKELY(r == 0)) {
+		struct reader *reader = &subscriber->readers[at];
+		const struct message_shm *message = message_at(&reader->lane, reader->pos);
+		struct said said = hear(subscriber, message, sight.size);
+
+		if (TARN__LIKELY(said.size <= buf_size)) {
+			copy(buf, message->payload, said.size);
+			tell(ret_message, NULL, said, sight.number, 0, at);
+			step(subscriber, reader, &sight, 0);
+			subscriber->turn = at + 1;
+			raise_low(subscriber, reader);
+			return 0;
+		}
+	}
+	return take_any(subscriber, buf, buf_size, ret_message);
 }
 
 /* --- batches ------------------------------------------------------------------------------- */
@@ -575,7 +623,17 @@ static int make_room(struct reader *reader)
 	return 0;
 }
 
-int tarn_subscriber_hold(struct tarn_subscriber *subscriber, struct tarn_message *ret_message)
+static TARN__ALWAYS_INLINE void keep(struct tarn_subscriber *subscriber, struct reader *reader,
+				     const struct sight *sight, uint64_t missed)
+{
+	reader->held[reader->held_count++] =
+		(struct held){ .pos = reader->pos, .number = sight->number };
+	subscriber->held++;
+	step(subscriber, reader, sight, missed);
+}
+
+__attribute__((noinline)) static int hold_any(struct tarn_subscriber *subscriber,
+					      struct tarn_message *ret_message)
 {
 	if (looks_on(subscriber))
 		return -EPERM;
@@ -598,15 +656,36 @@ int tarn_subscriber_hold(struct tarn_subscriber *subscriber, struct tarn_message
 		missed = missed_before(reader, &sight);
 		tell(ret_message, message->payload, hear(subscriber, message, sight.size),
 		     sight.number, missed, at_place(subscriber, reader));
-		reader->held[reader->held_count++] =
-			(struct held){ .pos = reader->pos, .number = sight.number };
-		subscriber->held++;
-		step(subscriber, reader, &sight, missed);
+		keep(subscriber, reader, &sight, missed);
 		if (takes_all(subscriber))
 			raise_low(subscriber, reader);
 		return 0;
 	}
 	return -EAGAIN;
+}
+
+int tarn_subscriber_hold(struct tarn_subscriber *subscriber, struct tarn_message *ret_message)
+{
+	struct sight sight;
+	uint32_t at;
+	int r = find_usual(subscriber, &at, &sight);
+
+	if (r < 0)
+		return r;
+	if (TARN__LIKELY(r == 0)) {
+		struct reader *reader = &subscriber->readers[at];
+		const struct message_shm *message = message_at(&reader->lane, reader->pos);
+
+		if (TARN__LIKELY(reader->held_count < reader->held_room)) {
+			tell(ret_message, message->payload, hear(subscriber, message, sight.size),
+			     sight.number, 0, at);
+			keep(subscriber, reader, &sight, 0);
+			subscriber->turn = at + 1;
+			raise_low(subscriber, reader); /* to what it holds: the rest it has taken */
+			return 0;
+		}
+	}
+	return hold_any(subscriber, ret_message);
 }
 
 /* The messages at the front that were released are held no more. */
@@ -619,7 +698,9 @@ static void drop_released(struct tarn_subscriber *subscriber, struct reader *rea
 	if (gone == 0)
 		return;
 	reader->held_count -= gone;
-	memmove(reader->held, reader->held + gone, reader->held_count * sizeof(*reader->held));
+	if (reader->held_count != 0)
+		memmove(reader->held, reader->held + gone,
+			reader->held_count * sizeof(*reader->held));
 	if (reader->damaged && reader->held_count == 0)
 		store_low(subscriber, reader, takes_all(subscriber) ? LOW_OF_NOBODY : 0);
 	else if (takes_all(subscriber))
@@ -652,139 +733,4 @@ int tarn_subscriber_release(struct tarn_subscriber *subscriber, const struct tar
 		return there || reader->sleep == NULL ? 0 : -ESTALE;
 	}
 	return -EINVAL;
-}
-
-/* --- waiting ------------------------------------------------------------------------------- */
-
-/* Is a look worth it? */
-static bool message_there(const struct tarn_subscriber *subscriber)
-{
-	/* relaxed, all: who finds something looks again */
-	if (atomic_load_explicit(subscriber->topic.comings, memory_order_relaxed) !=
-	    subscriber->comings)
-		return true;
-	for (uint32_t i = 0; i < subscriber->reader_count; i++) {
-		const struct reader *reader = &subscriber->readers[i];
-
-		if ((reader->damaged && !reader->untold) ||
-		    (reader->lane.shm == NULL && !reader->damaged))
-			continue;
-		if (reader->damaged ||
-		    atomic_load_explicit(&message_at(&reader->lane, reader->pos)->number,
-					 memory_order_relaxed) != 0 ||
-		    (!guarded(subscriber) &&
-		     atomic_load_explicit(&reader->lane.shm->oldest, memory_order_relaxed) >
-			     reader->pos))
-			return true;
-	}
-	return false;
-}
-
-static int try_message(struct prim *prim, struct await *w, void *arg)
-{
-	struct tarn_subscriber *subscriber = (struct tarn_subscriber *)prim;
-
-	(void)arg;
-	/* T9 <> T10 in notify() */
-	if (w != NULL && w->announced && tarn__plat_membarrier_sync() < 0)
-		tarn__subscriber_fence(subscriber);
-	return message_there(subscriber);
-}
-
-void tarn__subscriber_fence(struct tarn_subscriber *subscriber)
-{
-	if (subscriber->scout != NULL) {
-		tarn__scout_fence(subscriber);
-		return;
-	}
-	atomic_store_explicit(&subscriber->topic.shm->fence, 1, memory_order_seq_cst);
-}
-
-/* Nothing is there, and of those that are gone nothing will be: their places are for others, also
- * while one sleeps. */
-static void part_with_the_gone(struct tarn_subscriber *subscriber)
-{
-	for (uint32_t i = 0; i < subscriber->reader_count; i++) {
-		struct reader *reader = &subscriber->readers[i];
-
-		if (TARN__UNLIKELY(reader->leaves) && reader->held_count == 0)
-			tarn__subscriber_part(subscriber, reader);
-	}
-}
-
-bool tarn__subscriber_there(struct tarn_subscriber *subscriber)
-{
-	if (TARN__UNLIKELY(subscriber->topic.stale) || notice_lanes(subscriber) < 0 ||
-	    message_there(subscriber))
-		return true;
-	part_with_the_gone(subscriber);
-	return nothing(subscriber) != -EAGAIN;
-}
-
-/* Who may not say that it sleeps looks again and again. */
-static int wait_outside(struct tarn_subscriber *subscriber, int64_t deadline)
-{
-	_Atomic uint32_t word = 0;
-	int64_t now = tarn__plat_now(), nap = now + NAP_NS;
-
-	if (now >= deadline)
-		return -ETIMEDOUT;
-	(void)tarn__plat_futex_wait(&word, 0, nap < deadline ? nap : deadline);
-	return topic_damaged(&subscriber->topic) ? -EIO : 0;
-}
-
-/* A publisher that is awake has the next message there that soon. */
-static bool comes_soon(const struct tarn_subscriber *subscriber)
-{
-	uint32_t lanes = subscriber->reader_count, looks = LOOKS / (lanes + 1);
-
-	for (uint32_t i = 0; i < looks; i++) {
-		if (message_there(subscriber))
-			return true;
-		tarn__plat_pause();
-	}
-	return false;
-}
-
-static int wait_message(struct tarn_subscriber *subscriber, int64_t deadline)
-{
-	if (looks_on(subscriber))
-		return wait_outside(subscriber, deadline);
-	if (comes_soon(subscriber))
-		return 0;
-	if (subscriber->scout != NULL)
-		return tarn__scout_wait(subscriber, deadline);
-	return tarn__prim_await(&subscriber->topic.prim, deadline, try_message, NULL);
-}
-
-int tarn_subscriber_take_wait(struct tarn_subscriber *subscriber, void *buf, size_t buf_size,
-			      int64_t deadline, struct tarn_message *ret_message)
-{
-	for (bool vain = false;; vain = true) {
-		int r = tarn_subscriber_take(subscriber, buf, buf_size, ret_message);
-
-		if (r == -EAGAIN && vain && tarn__plat_now() >= deadline)
-			r = -ETIMEDOUT; /* whatever a peer makes us look for */
-		if (r != -EAGAIN)
-			return r;
-		r = wait_message(subscriber, deadline);
-		if (r < 0)
-			return r;
-	}
-}
-
-int tarn_subscriber_hold_wait(struct tarn_subscriber *subscriber, int64_t deadline,
-			      struct tarn_message *ret_message)
-{
-	for (bool vain = false;; vain = true) {
-		int r = tarn_subscriber_hold(subscriber, ret_message);
-
-		if (r == -EAGAIN && vain && tarn__plat_now() >= deadline)
-			r = -ETIMEDOUT; /* whatever a peer makes us look for */
-		if (r != -EAGAIN)
-			return r;
-		r = wait_message(subscriber, deadline);
-		if (r < 0)
-			return r;
-	}
 }

@@ -471,6 +471,60 @@ static void what_a_publisher_writes_harms_itself(void **state)
 		close(lie.fds[i]);
 }
 
+/* Message @number, which has nothing but a header, in a lane of 4096 bytes. */
+static void publish_by_hand(struct lane_shm *lane, uint64_t number)
+{
+	uint64_t pos = 4096 + (number - 1) * MESSAGE_UNIT, next = pos + MESSAGE_UNIT;
+	struct message_shm *message = (void *)(lane->messages + pos % 4096);
+	struct message_shm *behind = (void *)(lane->messages + next % 4096);
+
+	if (next > 2 * 4096)
+		atomic_store(&lane->oldest, next + MESSAGE_UNIT - 4096);
+	atomic_store(&behind->number, 0);
+	atomic_store(&message->size, 0);
+	atomic_store(&message->number, number);
+}
+
+static void who_says_that_much_is_there_keeps_others_for_a_lap(void **state)
+{
+	const size_t bytes = sizeof(struct lane_shm) + 4096;
+	struct lie lie = sound_lie();
+	struct tarn_message message;
+	struct lane_shm *lane;
+	pthread_t teller;
+	uint64_t got = 0, count = 0;
+	void *sock;
+
+	(void)state;
+	close(lie.fds[0]);
+	lie.fds[0] = memfd_create("liar", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(fallocate(lie.fds[0], 0, 0, (off_t)bytes), 0);
+	lane = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, lie.fds[0], 0);
+	assert_true(lane != MAP_FAILED);
+	tarn__lane_init((unsigned char *)lane, 4096);
+	assert_int_equal(fcntl(lie.fds[0], F_ADD_SEALS, SIZE_SEALS | FUTURE), 0);
+	listen_bare();
+	assert_int_equal(pthread_create(&teller, NULL, tell_lie, &lie), 0);
+	open_subscriber(0, 0);
+	pthread_join(teller, &sock);
+	atomic_store(&lane->last, UINT64_C(1) << 40); /* and so it has come before all others */
+	atomic_store(&lane->counted, UINT64_C(1) << 35);
+	open_publisher();
+	wait_subscribers(1);
+	assert_int_equal(publish(7), 0);
+	while (got != 7 && count < 1000) {
+		publish_by_hand(lane, ++count);
+		assert_int_equal(tarn_subscriber_take(subscriber, &got, sizeof(got), &message), 0);
+	}
+	assert_int_equal(got, 7);
+	assert_in_range(count, 2,
+			4096 / MESSAGE_UNIT + 2); /* it may claim to be first, for a lap */
+	munmap(lane, bytes);
+	close((int)(intptr_t)sock);
+	drop_lie(&lie);
+	unlisten();
+}
+
 static void a_directory_full_of_names_is_no_matter(void **state)
 {
 	char path[128];
@@ -553,6 +607,7 @@ int main(void)
 		TEST(who_does_not_answer_is_not_waited_for),
 		TEST(what_a_publisher_sends_along_keeps_nobody),
 		TEST(what_a_publisher_writes_harms_itself),
+		TEST(who_says_that_much_is_there_keeps_others_for_a_lap),
 		TEST(a_directory_full_of_names_is_no_matter),
 		TEST(a_look_withdraws_and_believes_no_more_than_a_subscriber),
 		TEST(a_sleeper_says_so),
