@@ -53,6 +53,14 @@ extern const struct bench_contestant bench_tarn_rwlock_write;
 extern const struct bench_contestant bench_tarn_rwlock_read;
 extern const struct bench_contestant bench_tarn_seqlock_write;
 extern const struct bench_contestant bench_tarn_seqlock_read;
+extern const struct bench_contestant bench_own_add; /* tarn_counters.c */
+extern const struct bench_contestant bench_shared_add;
+extern const struct bench_contestant bench_shared_add_8;
+extern const struct bench_contestant bench_tarn_counter_add;
+extern const struct bench_contestant bench_tarn_counter_add_8;
+extern const struct bench_contestant bench_tarn_histogram;
+extern const struct bench_contestant bench_tarn_counters_read;
+extern const struct bench_contestant bench_tarn_counters_read_8;
 extern const struct bench_contestant bench_hand; /* hand_queue.c */
 
 #endif /* BENCH_CONTESTANTS_H */

@@ -41,6 +41,8 @@
 #ifndef TARN_COUNTERS_H
 #define TARN_COUNTERS_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <tarn/atomic.h>
@@ -103,9 +105,9 @@ struct tarn_counters_place {
  * made in line, and are part of the binary interface.
  */
 struct tarn_counters {
-	uint64_t *cells; /* of its slot */
+	uint64_t *cells; /* of its slot; NULL: it has none */
 	const struct tarn_counters_place *places;
-	uint32_t ready; /* metrics that may be added to in line; 0: it has no slot */
+	uint32_t ready; /* metrics that may be added to in line; 0: the same */
 	uint32_t pad;
 };
 
@@ -168,11 +170,11 @@ TARN_API TARN_NODISCARD int tarn_counters_join(struct tarn_counters *counters,
  */
 TARN_API uint64_t *tarn_counters_slot(struct tarn_counters *counters, uint32_t metric);
 
-static inline uint64_t *tarn__counters_cells(struct tarn_counters *counters, uint32_t metric)
+/* Has the handle a slot, and is there such a metric? Of a constant it is not asked, since those are
+ * of the table that the counters were opened with: it is a comparison more. */
+static inline bool tarn__counters_ready(const struct tarn_counters *counters, uint32_t metric)
 {
-	if (__builtin_expect(metric >= counters->ready, 0))
-		return tarn_counters_slot(counters, metric);
-	return counters->cells;
+	return __builtin_constant_p(metric) ? counters->cells != NULL : metric < counters->ready;
 }
 
 /* Nobody else writes there: no exchange is needed. */
@@ -183,22 +185,30 @@ static inline void tarn__counters_raise(uint64_t *cell, uint64_t by)
 
 /**
  * tarn_counter_add - count @by more. Of a metric of another kind than counter the figure is wrong.
- * @metric: its place among the metrics of the opening
+ * @metric: its place among the metrics of the opening; one that is no constant is compared with
+ *   their number, and there being none is an assertion
  * Since: 0.1
  */
 static inline void tarn_counter_add(struct tarn_counters *counters, uint32_t metric, uint64_t by)
 {
-	uint64_t *cells = tarn__counters_cells(counters, metric);
+	uint64_t *cells;
 
-	if (__builtin_expect(cells != NULL, 1))
+	if (__builtin_expect(tarn__counters_ready(counters, metric), 1)) {
+		tarn__counters_raise(&counters->cells[metric], by);
+		return;
+	}
+	cells = tarn_counters_slot(counters, metric);
+	if (cells != NULL)
 		tarn__counters_raise(&cells[metric], by);
 }
 
 /** tarn_gauge_set - what this handle has of a gauge is @value now. Since: 0.1 */
 static inline void tarn_gauge_set(struct tarn_counters *counters, uint32_t metric, int64_t value)
 {
-	uint64_t *cells = tarn__counters_cells(counters, metric);
+	uint64_t *cells = counters->cells;
 
+	if (__builtin_expect(!tarn__counters_ready(counters, metric), 0))
+		cells = tarn_counters_slot(counters, metric);
 	if (__builtin_expect(cells != NULL, 1))
 		tarn_atomic_store_relaxed64(&cells[metric], (uint64_t)value);
 }
@@ -217,10 +227,12 @@ static inline void tarn_gauge_add(struct tarn_counters *counters, uint32_t metri
 static inline void tarn_histogram_record(struct tarn_counters *counters, uint32_t metric,
 					 uint64_t value)
 {
-	uint64_t *cells = tarn__counters_cells(counters, metric), rest;
 	const struct tarn_counters_place *place;
+	uint64_t *cells = counters->cells, rest;
 	uint32_t exponent, shift;
 
+	if (__builtin_expect(!tarn__counters_ready(counters, metric), 0))
+		cells = tarn_counters_slot(counters, metric);
 	if (__builtin_expect(cells == NULL, 0))
 		return;
 	place = &counters->places[metric];

@@ -261,6 +261,7 @@ void tarn__counters_leave(struct counters *c)
 	if (!c->seated)
 		return;
 	c->pub.ready = 0;
+	c->pub.cells = NULL;
 	c->seated = false;
 	/* K7 -> K8: seq_cst, as all that changes a seat */
 	if (id != 0)

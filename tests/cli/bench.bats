@@ -14,6 +14,8 @@ small() { tarn bench run --rounds 1 --size 8 "$@" 2>err; }
 	for name in ring section mutex recursive-mutex semaphore owned-semaphore rwlock rwlock-shared \
 		seqlock seqlock-read seqlock-write spin-lock once event event-manual cond cond-section barrier \
 		topic topic-timed topic-lossy topic-newest latest latest-read latest-write latest-hold \
+		own-add shared-add shared-add-8 counter-add counter-add-8 histogram-record \
+		counters-read counters-read-8 \
 		ring-stream ring-asleep pipe unix-stream unix-datagram unix-seqpacket tcp mqueue sysv \
 		vm-readv vmsplice io-uring eventfd futex; do
 		grep -qx " *$name *" <<<"$output" || { echo "no $name"; return 1; }
