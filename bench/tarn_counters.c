@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tarn_counters.c - counters: to add to one, beside a word of one's own that is added to without an
- * exchange, and to read a thousand. A pass is 16 adds to the same, since one is less than clocks can
- * tell; or one read of all. Those named -8 are measured beside seven processes on the other processor
- * that add all the time, each in a slot of its own, to all counters by turns; or, without Tarn, all
- * to the same word.
+ * exchange, and to read a thousand. A pass is 16 adds to the same, since one is less than clocks
+ * can tell; or one read of all. Those named -8 are measured beside seven processes on the other
+ * processor that add all the time, each in a slot of its own, to all counters by turns; or, without
+ * Tarn, all to the same word.
  */
 #include <signal.h>
 #include <stdio.h>
