@@ -305,9 +305,9 @@ uint64_t fault_sweep(const struct fault_case *c, bool quiet, struct fault_total 
 
 void fault_begin(char **argv)
 {
-	/* glibc's per-thread cache counts what is free as used */
+	/* glibc's per-thread cache counts what is free as used, and each thread has an arena */
 	if (getenv("GLIBC_TUNABLES") == NULL) {
-		setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1);
+		setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0:glibc.malloc.arena_max=1", 1);
 		execv("/proc/self/exe", argv);
 	}
 	if (!harness_isolate())
