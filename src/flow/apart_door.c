@@ -511,7 +511,6 @@ int tarn__door_open(struct tarn_publisher *publisher, const char *name, uint64_t
 			remove_socket(door);
 		give_up(door);
 		free_door(door);
-		publisher->lane.shm = NULL; /* it was the door's */
 		return r;
 	}
 	publisher->door = door;

@@ -191,6 +191,7 @@ static int open_apart(const char *name, const struct tarn_topic_opts *opts,
 	if (r == 0)
 		r = find_end(publisher); /* it is the beginning */
 	if (r < 0) {
+		publisher->lane.shm = NULL; /* it is the door's, or was */
 		tarn_publisher_close(publisher);
 		return r;
 	}

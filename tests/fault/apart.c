@@ -53,7 +53,7 @@ static int made(struct harness_report *report)
 	keep_stacks();
 	publisher = NULL;
 	subscriber = NULL;
-	strcpy(dir + sizeof(dir) - 7, "XXXXXX");
+	memcpy(dir + sizeof(dir) - 7, "XXXXXX", 6);
 	return mkdtemp(dir) != NULL ? 0 : harness_say(report, -1, "setup: no directory");
 }
 
@@ -120,7 +120,7 @@ static void close_subscriber(void)
 {
 	tarn_subscriber_close(subscriber);
 	subscriber = NULL;
-	usleep(2000);
+	harness_sleep_us(2000);
 }
 
 /* While something fails it is not waited for long. */
