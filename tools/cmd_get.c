@@ -13,6 +13,7 @@
 
 #include "cli.h"
 #include "cmds.h"
+#include "figures.h"
 #include "out.h"
 #include "typed.h"
 #include "value.h"
@@ -235,6 +236,147 @@ static int put_fields(struct get *get, const char *name, const char *path)
 	return r < 0 ? cli_fail(get->cli, name, r) : CLI_OK;
 }
 
+/* --- counters ------------------------------------------------------------------------------ */
+
+struct figure {
+	struct get *get;
+	const char *path; /* "": all */
+	int count;
+	bool rows;
+};
+
+/* Is FIELD, of metric @name with @more behind it, asked for? */
+static bool is_asked(const struct figure *f, const char *name, const char *more)
+{
+	size_t length = strlen(name);
+
+	return *f->path == '\0' ||
+	       (strncmp(f->path, name, length) == 0 &&
+		(f->path[length] == '\0' || strcmp(f->path + length, more) == 0));
+}
+
+static void put_figure(struct figure *f, const struct tarn_metric *metric, const char *more,
+		       const char *unit, const char *value)
+{
+	char field[TARN_METRIC_NAME_MAX + 8];
+	struct out *out = &f->get->out;
+
+	if (!is_asked(f, metric->name, more))
+		return;
+	f->count++;
+	snprintf(field, sizeof(field), "%.63s%.7s", metric->name, more);
+	if (!f->rows) {
+		if (f->get->plain)
+			fprintf(out->to, "%s\n", value);
+		return;
+	}
+	out_row(out);
+	out_text(out, "field", field);
+	out_value(out, "value", value, true);
+	out_text(out, "unit", unit[0] != '\0' ? unit : NULL);
+	out_text(out, "help", metric->help[0] != '\0' ? metric->help : NULL);
+	out_text(out, "kind", figures_kind(metric));
+}
+
+static void put_metric(struct figure *f, const struct figures_set *set, uint32_t number)
+{
+	static const struct {
+		const char *more;
+		double q;
+	} quantiles[] = { { ".p50", 0.5 }, { ".p99", 0.99 }, { ".p999", 0.999 }, { ".max", 1 } };
+	const struct tarn_metric *metric = tarn_counters_describe(set->counters, number);
+	uint64_t value = tarn_sample_value(set->now, number);
+	char text[40];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	if (metric->kind == TARN_METRIC_GAUGE)
+		snprintf(text, sizeof(text), "%" PRId64, (int64_t)value);
+	if (metric->kind != TARN_METRIC_HISTOGRAM) {
+		put_figure(f, metric, "", metric->unit, text);
+		return;
+	}
+	put_figure(f, metric, ".count", "", text);
+	snprintf(text, sizeof(text), "%" PRIu64, tarn_sample_sum(set->now, number));
+	put_figure(f, metric, ".sum", metric->unit, text);
+	snprintf(text, sizeof(text), "%.10g", tarn_sample_mean(set->now, number));
+	put_figure(f, metric, ".mean", metric->unit, text);
+	for (size_t i = 0; i < sizeof(quantiles) / sizeof(quantiles[0]); i++) {
+		snprintf(text, sizeof(text), "%" PRIu64,
+			 tarn_sample_quantile(set->now, number, quantiles[i].q));
+		put_figure(f, metric, quantiles[i].more, metric->unit, text);
+	}
+}
+
+static void put_metrics(struct figure *f, const struct figures_set *set, bool rows)
+{
+	f->rows = rows;
+	f->count = 0;
+	for (uint32_t i = 0; i < tarn_counters_count(set->counters); i++)
+		put_metric(f, set, i);
+}
+
+static int put_counters(struct get *get, const struct figures_set *set, const char *name,
+			const char *path)
+{
+	static const char *const unknown[] = { "version", "type_hash", "size_bytes", "section",
+					       "guarded", "number",    "hex" };
+	struct figure f = { .get = get, .path = path };
+	bool plain = get->plain;
+
+	get->plain = false;
+	put_metrics(&f, set, false);
+	get->plain = plain;
+	if (f.count == 0) {
+		snprintf(get->cli->diag.what, sizeof(get->cli->diag.what),
+			 "there is no metric %.100s", path);
+		snprintf(get->cli->diag.hint, sizeof(get->cli->diag.hint),
+			 "tarn get %.200s lists them", name);
+		return cli_fail(get->cli, name, -ENOENT);
+	}
+	if (get->plain && f.count == 1) {
+		put_metrics(&f, set, false);
+		return CLI_OK;
+	}
+	out_item(&get->out);
+	out_fact_text(&get->out, "name", get->cli->argc > 1 ? "name" : NULL, name);
+	out_fact_text(&get->out, "type", NULL, "counters");
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+		out_fact_text(&get->out, unknown[i], NULL, NULL);
+	out_list(&get->out, &get_field_list);
+	put_metrics(&f, set, true);
+	out_item_end(&get->out);
+	return CLI_OK;
+}
+
+static int kind_of(const struct tarn_object_stat *stat, void *arg)
+{
+	const char *name = arg;
+
+	return !stat->removed && strcmp(stat->name, name) == 0 ? (int)stat->kind : 0;
+}
+
+static bool is_counters(const struct typed_at *at, const char *object)
+{
+	return tarn_region_objects(at->region, kind_of, (void *)(uintptr_t)object) ==
+	       TARN_OBJECT_COUNTERS;
+}
+
+static int get_counters(struct get *get, const struct typed_at *at, const char *object,
+			const char *name, const char *path)
+{
+	struct figures figures;
+	int code = figures_open_in(get->cli, at->region, name, object, &figures);
+
+	if (code != CLI_OK)
+		return code;
+	code = figures_take(&figures);
+	if (code == CLI_OK)
+		code = put_counters(get, &figures.sets[0], name, path);
+	figures.region = NULL; /* it is the caller's */
+	figures_close(&figures);
+	return code;
+}
+
 /* --- either -------------------------------------------------------------------------------- */
 
 /* Where it was asked for that is an answer to a script: absent. A region's is one of many. */
@@ -276,6 +418,8 @@ static int get_struct(struct get *get, const struct typed_at *at, const char *ob
 	int code, r;
 
 	snprintf(name, sizeof(name), "%s/%s", at->name.region, object);
+	if (is_counters(at, object))
+		return get_counters(get, at, object, name, path);
 	code = typed_open(get->cli, at->region, object, name, &typed);
 	if (code != CLI_OK)
 		return code;
@@ -391,6 +535,7 @@ static const struct cli_example get_examples[] = {
 	{ "heat=$(tarn get sensors/kitchen.temperature)", "one value, for a script" },
 	{ "tarn get 'room/desk.corners[3].x' room/desk.name", "two values, one a line" },
 	{ "tarn get robot/pose.x", "a field of the newest value" },
+	{ "tarn get shop/web.requests_total", "one of the counters of an object" },
 	{ "tarn get sensors -J | jq '.items[0].fields[] | {field, value}'", "the same as JSON" },
 	{ 0 },
 };
@@ -420,6 +565,9 @@ const struct cli_cmd cmd_get = {
 		"one "
 		"that has no type is bytes, which go to a pipe as they are, and else are shown in "
 		"hexadecimal.\n\n"
+		"Counters (tarn/counters.h) are shown by their metrics: took_ns.p99 is what 99 of "
+		"100 "
+		"values of the histogram took_ns are not above. They have to be named.\n\n"
 		"It looks on: the region is mapped to be read only, no section is entered, and no "
 		"writer waits. What a section guards is read whole by that section's version, "
 		"again "

@@ -20,6 +20,8 @@ extern const struct cli_cmd cmd_topics;
 extern const struct cli_cmd cmd_hz;
 extern const struct cli_cmd cmd_bw;
 extern const struct cli_cmd cmd_delay;
+extern const struct cli_cmd cmd_stat;
+extern const struct cli_cmd cmd_metrics;
 extern const struct cli_cmd cmd_cat;
 extern const struct cli_cmd cmd_hexdump;
 extern const struct cli_cmd cmd_check;

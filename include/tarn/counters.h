@@ -357,8 +357,9 @@ TARN_API uint64_t tarn_sample_sum(const struct tarn_sample *sample, uint32_t met
 TARN_API double tarn_sample_mean(const struct tarn_sample *sample, uint32_t metric);
 
 /**
- * tarn_sample_quantile - a value that a part @q (0 .. 1) of a histogram's values is not above: the
- * middle of the bucket of the one that is it, so wrong by at most 1 / 2^(bits + 1) of it.
+ * tarn_sample_quantile - the value that a part of a histogram's values is not above: the middle of
+ * the bucket of the one that is it, so wrong by at most 1 / 2^(bits + 1) of it.
+ * @q: how large a part, 0 to 1
  * Return: the value; 0 where there are none, and of what is no histogram.
  * Since: 0.1
  */

@@ -68,6 +68,11 @@ speak()
 	said put -J "${P}t/kitchen.state=off" "${P}t/kitchen.samples=$(seq -s, 20)"
 	said put -J --write "${P}t/kitchen.state=off" "${P}t/kitchen.time=3"
 	tarn rm "${P}t" --yes >/dev/null
+	"$BUILD_DIR/tests/cli/counting" "${P}w" make 3>&-
+	said get -J "${P}w/web"
+	said stat -J -1 "${P}w"
+	said stat -J -i 0.05 -c 2 "${P}w/web"
+	tarn rm "${P}w" --yes >/dev/null
 	tarn pub "${P}m/news" text $'\x01'
 	said echo -J -H all -c 2 -t 20 "${P}m/news"
 	said topics -J
