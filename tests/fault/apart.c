@@ -22,6 +22,7 @@ enum { SLICE_NS = 3000000, SOON_NS = 2000000000 };
 static char dir[] = "/tmp/tarn-fault.XXXXXX";
 static struct tarn_publisher *publisher;
 static struct tarn_subscriber *subscriber;
+static unsigned descriptors; /* before a subscriber came; 0: none did */
 static struct tarn_publisher *const no_publisher = (struct tarn_publisher *)(uintptr_t)16;
 static struct tarn_subscriber *const no_subscriber = (struct tarn_subscriber *)(uintptr_t)16;
 
@@ -53,6 +54,7 @@ static int made(struct harness_report *report)
 	keep_stacks();
 	publisher = NULL;
 	subscriber = NULL;
+	descriptors = 0;
 	memcpy(dir + sizeof(dir) - 7, "XXXXXX", 6);
 	return mkdtemp(dir) != NULL ? 0 : harness_say(report, -1, "setup: no directory");
 }
@@ -115,12 +117,28 @@ static void close_publisher(void)
 	publisher = NULL;
 }
 
+static unsigned count_descriptors(void)
+{
+	DIR *names = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	if (names == NULL)
+		abort();
+	while (readdir(names) != NULL)
+		count++;
+	closedir(names);
+	return count;
+}
+
 /* What was sent to it, and that it did not want, is closed by a thread that nobody waits for. */
 static void close_subscriber(void)
 {
+	int64_t deadline = tarn_deadline_after(SOON_NS);
+
 	tarn_subscriber_close(subscriber);
 	subscriber = NULL;
-	harness_sleep_us(2000);
+	while (descriptors != 0 && count_descriptors() > descriptors && tarn_now() < deadline)
+		harness_sleep_us(100);
 }
 
 /* While something fails it is not waited for long. */
@@ -245,7 +263,10 @@ static int subscriber_open(struct harness_report *report)
 {
 	struct tarn_diag diag = { .what = "" };
 	struct tarn_subscriber *opened = no_subscriber;
-	int r = open_subscriber(&opened, &diag);
+	int r;
+
+	descriptors = count_descriptors();
+	r = open_subscriber(&opened, &diag);
 
 	if (r == 0)
 		subscriber = opened;
