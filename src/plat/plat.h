@@ -93,7 +93,10 @@
 	ROW(PEERGROUPS, "getsockopt(SO_PEERGROUPS)")                                               \
 	ROW(POLL, "poll")                                                                          \
 	ROW(INOTIFY, "inotify_init1")                                                              \
-	ROW(WATCH, "inotify_add_watch")
+	ROW(WATCH, "inotify_add_watch")                                                            \
+	ROW(URING, "io_uring_setup")                                                               \
+	ROW(URING_REGISTER, "io_uring_register")                                                   \
+	ROW(URING_ENTER, "io_uring_enter")
 
 enum tarn_plat_call {
 #define ROW(name, text) TARN_PLAT_##name,
@@ -242,6 +245,27 @@ int tarn__plat_futex_wake(_Atomic uint32_t *word, int count);
 int tarn__plat_eventfd(void);
 int tarn__plat_eventfd_raise(int fd);
 int tarn__plat_eventfd_clear(int fd);
+/* A futex_waitv() that the kernel does by itself, one at a time; uring.c. All but close() are for
+ * the thread that opened it: others get -EEXIST. After any error it is of no use, but to close. */
+struct tarn__uring {
+	int fd;           /* -1: there is none */
+	unsigned pending; /* operations whose end was not seen */
+	void *queues, *entries, *done;
+	size_t queues_size, entries_size;
+	_Atomic uint32_t *sq_tail, *cq_head, *cq_tail;
+};
+/* @eventfd is written each time that something has ended. -ENOSYS before Linux 6.7, -EPERM where it
+ * is not allowed, -EMFILE, -ENFILE, -ENOMEM. */
+int tarn__plat_uring_open(int eventfd, struct tarn__uring *ret_ring);
+/* @here: false in a child of fork(), which has its descriptor and nothing else. It need not be
+ * open. */
+void tarn__plat_uring_close(struct tarn__uring *ring, bool here);
+/* Wait until one of @words is woken, or has another value, or @span ns have passed. Nothing is
+ * pending; what is told of @words is read before this returns. -EBADF: it is not open. */
+int tarn__plat_uring_wait(struct tarn__uring *ring, const struct tarn__futex *words, unsigned count,
+			  int64_t span);
+/* Over or not, end it: the kernel knows of no word any more, and nothing is pending. */
+int tarn__plat_uring_cancel(struct tarn__uring *ring);
 /* A thread of this process that gets no signals but those of its own faults. */
 int tarn__plat_thread_start(void *(*run)(void *arg), void *arg, uintptr_t *ret_thread);
 void tarn__plat_thread_join(uintptr_t thread);
