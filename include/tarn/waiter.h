@@ -30,20 +30,25 @@
  * descriptor is readable, tarn_waiter_wait() with a deadline that has passed (0), does what there
  * is to do, and goes back to sleep. It is not to be read or written. Each 100 ms it is readable
  * though nothing is ready: against peers that were killed between doing something and telling.
+ * From Linux 6.7 on (io_uring) whoever makes something ready makes it readable, too; otherwise a
+ * thread does, that was woken for it. Which one is chosen by the first tarn_waiter_fd().
  *
  * Callers:   a waiter belongs to the thread that all its sources belong to; tarn_waiter_interrupt()
  *            alone may be called by any thread, and by a signal handler. A child of fork() may only
  *            close it. What a source's own _wait call does while the descriptor is armed may make
- *            it late by 10 ms.
+ *            it late by 100 ms. Any thread may poll the descriptor.
  * Progress:  who makes something ready pays nothing for waiters while none sleeps, and one system
  *            call when one does. A waiter spins a little, then sleeps on all of it at once
  *            (futex_waitv): up to 126 sources, or half as many rings; beyond that, and before Linux
  *            5.16, it looks at the rest each millisecond.
  * Crash:     a waiter keeps nothing in shared memory; killed asleep, it costs whoever makes
  *            something ready next one system call.
- * Memory:    64 bytes a source, and nothing in shared memory. With a descriptor: an eventfd, and a
- *            thread that sleeps, blocks all signals, and touches none of the handles.
- * Trust:     members may keep it from sleeping, or from being woken for 10 ms at a time.
+ * Memory:    64 bytes a source, and nothing in shared memory. With a descriptor: an eventfd, and an
+ *            io_uring of two pages and another descriptor; where that is refused (an older kernel,
+ *            kernel.io_uring_disabled, a filter of system calls) a thread that sleeps, blocks all
+ *            signals, and touches none of the handles.
+ * Trust:     members may keep it from sleeping, or from being woken for 10 ms at a time, its
+ *            descriptor from being readable for 100 ms.
  */
 #ifndef TARN_WAITER_H
 #define TARN_WAITER_H
@@ -87,7 +92,8 @@ TARN_API TARN_NODISCARD int tarn_waiter_open(const struct tarn_waiter_opts *opts
 
 /**
  * tarn_waiter_close - give it up; its sources stay as they are. Its descriptor is closed, and must
- * not be in a poll set any more. Accepts NULL. Since: 0.1
+ * not be in a poll set any more; some ms later the kernel may end one epoll_wait() of this thread
+ * by EINTR (io_uring). Accepts NULL. Since: 0.1
  */
 TARN_API void tarn_waiter_close(struct tarn_waiter *waiter);
 
@@ -189,7 +195,7 @@ TARN_API void tarn_waiter_interrupt(struct tarn_waiter *waiter);
  *
  * Return: 0, or
  *   -EMFILE, -ENFILE   no descriptor is left: raise RLIMIT_NOFILE
- *   -EAGAIN            no thread could be started: raise RLIMIT_NPROC
+ *   -EAGAIN            there is no io_uring, and no thread could be started: raise RLIMIT_NPROC
  *   -ENOMEM
  *   -EBUSY             in a child of fork()
  *   and the waiter is as it was

@@ -16,18 +16,27 @@
  * once more; sleep on all words. So whoever makes something ready behind the last look finds the
  * mark of its own source, and wakes: W4, T9 and B3 of the sources' files.
  *
- * The descriptor is an eventfd. After a wait that found nothing a thread, which has its own copy of
+ * The descriptor is an eventfd. After a wait that found nothing somebody else, who has a copy of
  * words and values, sleeps on them in the waiter's place, and makes the descriptor readable when
  * one of them has changed, or some slices have passed: a peer that was killed between making
- * something ready and telling so has changed none. It touches no handle. phase is the word that
- * both sides go by:
+ * something ready and telling so has changed none. That is the kernel (io_uring, plat/uring.c), so
+ * that whoever makes something ready writes the eventfd itself; where it is refused, when the
+ * descriptor is made, a thread. Neither touches a handle.
+ *
+ * The kernel does not look at the words again after a slice, as the thread does: a wake that went
+ * to somebody else is made up for after SLICES of them. When it has told, it still has its place
+ * in the queues of the other words, until the second wait from then on, or one that finds nothing:
+ * to give them back takes a call and stops a timer, some 10 us for who has just been woken. Its
+ * ring is one thread's: a waiter that has been handed to another gets a new one.
+ *
+ * phase is the word that the thread and its waiter go by:
  *
  *   IDLE      the thread sleeps on phase; words are the waiter's to fill
  *   ARMED     the thread sleeps on words, of which phase is the first
  *   STOPPING  the waiter wants its words back; the thread answers with IDLE
  *   QUIT      the thread is to end
  *
- * tests/model/waiter.pml has both sides.
+ * tests/model/waiter.pml has both sides, and both forms.
  */
 #ifndef TARN_FLOW_WAITER_H
 #define TARN_FLOW_WAITER_H
@@ -48,8 +57,10 @@ struct waiter_words {
 };
 
 struct waiter_fd {
-	int fd;           /* -1: there is none */
-	_Atomic int told; /* the same for interrupters, once all is well with it */
+	int fd;                  /* -1: there is none */
+	_Atomic int told;        /* the same for interrupters, once all is well with it */
+	struct tarn__uring ring; /* the kernel sleeps ... */
+	bool threaded;           /* ... or a thread */
 	uintptr_t thread;
 	_Atomic uint32_t phase;
 	_Atomic bool readable; /* as far as is known */
@@ -86,13 +97,13 @@ struct tarn_waiter {
 
 /* --- waiter_fd.c --------------------------------------------------------------------------- */
 
-/* Make descriptor and thread. 0, -EMFILE, -ENFILE, -EAGAIN, -ENOMEM. */
+/* Make the descriptor, and who sleeps. 0, -EMFILE, -ENFILE, -EAGAIN, -ENOMEM. */
 int tarn__waiter_fd_open(struct waiter_fd *w);
-/* @here: the thread is this process's. */
+/* @here: false in a child of fork(). */
 void tarn__waiter_fd_close(struct waiter_fd *w, bool here);
-/* The thread sleeps in nobody's place, and words may go. */
+/* Nobody sleeps in the waiter's place, and words may go. */
 void tarn__waiter_fd_disarm(struct waiter_fd *w);
-/* Let it sleep on w->sleep, slice by slice. The thread is idle. */
+/* Sleep on w->sleep, which is not armed, in the waiter's place. */
 void tarn__waiter_fd_arm(struct waiter_fd *w);
 void tarn__waiter_fd_raise(struct waiter_fd *w);
 void tarn__waiter_fd_clear(struct waiter_fd *w);

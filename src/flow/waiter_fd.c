@@ -12,6 +12,8 @@ void tarn__waiter_fd_raise(struct waiter_fd *w)
 	/* seq_cst: before the descriptor is; who clears it is behind disarm(), and alone */
 	if (!atomic_exchange_explicit(&w->readable, true, memory_order_seq_cst))
 		(void)tarn__plat_eventfd_raise(w->fd);
+	else if (!w->threaded)
+		tarn__waiter_fd_disarm(w); /* and not at once: who was just woken is in a hurry */
 }
 
 void tarn__waiter_fd_clear(struct waiter_fd *w)
@@ -110,6 +112,17 @@ static void *run(void *arg)
 	}
 }
 
+static int start_thread(struct waiter_fd *w)
+{
+	int r;
+
+	w->threaded = true;
+	r = tarn__plat_thread_start(run, w, &w->thread);
+	if (r < 0)
+		w->threaded = false;
+	return r;
+}
+
 int tarn__waiter_fd_open(struct waiter_fd *w)
 {
 	int r = tarn__plat_eventfd();
@@ -117,10 +130,14 @@ int tarn__waiter_fd_open(struct waiter_fd *w)
 	if (r < 0)
 		return r;
 	w->fd = r;
+	w->ring = (struct tarn__uring){ .fd = -1 };
+	w->threaded = false;
 	atomic_init(&w->phase, PHASE_IDLE);
 	atomic_init(&w->readable, false);
 	tarn__waiter_fd_raise(w); /* nobody has looked yet */
-	r = tarn__plat_thread_start(run, w, &w->thread);
+	r = tarn__plat_uring_open(w->fd, &w->ring);
+	if (r < 0)
+		r = start_thread(w);
 	if (r < 0) {
 		tarn__plat_close(w->fd);
 		w->fd = -1;
@@ -141,18 +158,29 @@ void tarn__waiter_fd_close(struct waiter_fd *w, bool here)
 {
 	if (w->fd < 0)
 		return;
-	if (here) {
+	if (here)
 		tarn__waiter_fd_disarm(w);
+	if (here && w->threaded) {
 		tell(w, PHASE_QUIT);
 		tarn__plat_thread_join(w->thread);
 	}
+	tarn__plat_uring_close(&w->ring, here);
 	/* relaxed: nobody may interrupt what is being closed */
 	atomic_store_explicit(&w->told, -1, memory_order_relaxed);
 	tarn__plat_close(w->fd);
 	w->fd = -1;
 }
 
-void tarn__waiter_fd_disarm(struct waiter_fd *w)
+static void stop_kernel(struct waiter_fd *w)
+{
+	if (w->ring.pending == 0)
+		return;
+	if (tarn__plat_uring_cancel(&w->ring) < 0)
+		tarn__plat_uring_close(&w->ring, true); /* which ends all */
+	pass_on(&w->sleep);
+}
+
+static void stop_thread(struct waiter_fd *w)
 {
 	uint32_t phase = PHASE_ARMED;
 
@@ -165,8 +193,46 @@ void tarn__waiter_fd_disarm(struct waiter_fd *w)
 		(void)tarn__plat_futex_wait(&w->phase, PHASE_STOPPING, TARN_FOREVER);
 }
 
+void tarn__waiter_fd_disarm(struct waiter_fd *w)
+{
+	if (w->threaded)
+		stop_thread(w);
+	else
+		stop_kernel(w);
+}
+
+/* Whatever comes of it, the descriptor is readable then. */
+static int ask_kernel(struct waiter_fd *w)
+{
+	const struct waiter_words *sleep = &w->sleep;
+
+	return tarn__plat_uring_wait(&w->ring, sleep->words, sleep->count,
+				     sleep->looks ? sleep->slice : SLICES * sleep->slice);
+}
+
+/* Another thread has opened it, or it was closed in disarm(): a new one. */
+static int ask_kernel_anew(struct waiter_fd *w)
+{
+	int r;
+
+	tarn__plat_uring_close(&w->ring, true);
+	r = tarn__plat_uring_open(w->fd, &w->ring);
+	if (r == 0)
+		r = ask_kernel(w);
+	if (r < 0)
+		tarn__plat_uring_close(&w->ring, true);
+	return r;
+}
+
 void tarn__waiter_fd_arm(struct waiter_fd *w)
 {
-	w->sleep.words[0] = tarn__futex_of(&w->phase, PHASE_ARMED);
-	tell(w, PHASE_ARMED);
+	w->sleep.words[0] = tarn__futex_of(&w->phase, PHASE_IDLE);
+	if (!w->threaded && ask_kernel(w) < 0 && ask_kernel_anew(w) < 0 && start_thread(w) < 0) {
+		tarn__waiter_fd_raise(w); /* nobody can sleep: its owner looks all the time */
+		return;
+	}
+	if (w->threaded) {
+		w->sleep.words[0] = tarn__futex_of(&w->phase, PHASE_ARMED);
+		tell(w, PHASE_ARMED);
+	}
 }

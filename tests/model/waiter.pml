@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The waiter's descriptor (src/flow/waiter.h): two sources, each with somebody who makes it ready;
- * the waiter's owner, who polls the descriptor; and the thread that sleeps in its place.
+ * the waiter's owner, who polls the descriptor; and the thread that sleeps in its place; or by -D
+ * URING the kernel (io_uring), which compares and falls asleep in one step, and makes the descriptor
+ * readable in the step that wakes it. Its place with the other bell it gives back later, and who
+ * rings that one takes it for a sleeper meanwhile.
  *
  * Memory: stores of who makes a source ready go through a buffer of its own, first in first out,
  * and reach memory later (x86's TSO); its exchanges empty it. The owner and the thread store by
@@ -28,6 +31,7 @@
  *   NO_ANSWER    the thread does not answer with IDLE
  *   KEEPS_PHASE  the thread, when it has told, stays armed
  *   BLIND_CLEAR  who wakes nobody clears sleep, whatever was said since (takes MESSAGES=2)
+ *   NO_COMPARE   the kernel does not compare (URING)
  */
 #ifndef MESSAGES
 #define MESSAGES 1
@@ -55,6 +59,13 @@ bool descriptor = true; /* what poll() says: nobody has looked yet */
 bool thread_sleeps;
 byte taken[2];
 
+#define NOBODY 0
+#define ASLEEP 1
+#define TOLD   2
+
+byte kernel = NOBODY;
+byte told_by; /* whose bell */
+
 #define DRAINED   (empty(buffer[0]) && empty(buffer[1]))
 #define READY(s)  (mem[MSG(s)] != taken[s])
 #define ALL_TAKEN (taken[0] == MESSAGES && taken[1] == MESSAGES)
@@ -70,8 +81,43 @@ inline raise_it()
 	}
 	if
 	:: !was -> descriptor = true
-	:: else
+	:: else -> kernel = NOBODY
 	fi
+}
+
+inline wake(s)
+{
+	d_step {
+#ifdef URING
+		if
+		:: kernel == ASLEEP ->
+			kernel = TOLD;
+			told_by = s;
+			descriptor = true;
+			woken = true
+		:: else -> woken = kernel == TOLD && told_by != s
+		fi
+#else
+		woken = thread_sleeps;
+		thread_sleeps = false
+#endif
+	}
+}
+
+inline arm()
+{
+#ifdef URING
+	d_step {
+		if
+#ifndef NO_COMPARE
+		:: CHANGED -> descriptor = true
+#endif
+		:: else -> kernel = ASLEEP
+		fi
+	}
+#else
+	phase = ARMED
+#endif
 }
 
 proctype drain(byte s)
@@ -100,10 +146,7 @@ proctype maker(byte s)
 		:: else ->
 			/* an exchange: what was stored before is there */
 			atomic { empty(buffer[s]) -> bell[s]++ };
-			d_step {
-				woken = thread_sleeps;
-				thread_sleeps = false
-			};
+			wake(s);
 			if
 			:: woken
 			:: else ->
@@ -191,6 +234,7 @@ proctype owner()
 			};
 			thread_sleeps = false;
 			(phase == IDLE);
+			kernel = NOBODY;
 #ifndef LATE_CLEAR
 			readable = false;
 			descriptor = false;
@@ -218,7 +262,7 @@ proctype owner()
 #endif
 				words[0] = seen[0];
 				words[1] = seen[1];
-				phase = ARMED;
+				arm();
 #ifdef LATE_CLEAR
 				readable = false;
 				descriptor = false
@@ -235,7 +279,9 @@ init
 		run drain(1);
 		run maker(0);
 		run maker(1);
+#ifndef URING
 		run sleeper();
+#endif
 		run owner()
 	}
 }

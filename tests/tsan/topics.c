@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "../../src/plat/plat.h"
 #include "duet.h"
 
 enum { ROUNDS = 4000, WORDS = 16, MANY = 8 };
@@ -138,6 +139,11 @@ static void *wait_for_both(void *arg)
 	return arg;
 }
 
+static int no_ring(enum tarn_plat_call call)
+{
+	return call == TARN_PLAT_URING ? ENOSYS : 0;
+}
+
 static void *poll_for_both(void *arg)
 {
 	struct pollfd poller = { .events = POLLIN };
@@ -157,12 +163,18 @@ static void *poll_for_both(void *arg)
 	return arg;
 }
 
+static void *poll_by_a_thread(void *arg)
+{
+	return poll_for_both(arg);
+}
+
 static const struct duet duets[] = {
 	{ "messages that are copied", publish_copies, take_copies },
 	{ "messages in place", publish_loans, hold_each },
 	{ "a waiter, of a topic and a ring", send_both, wait_for_both },
-	{ "a waiter's descriptor", send_both, poll_for_both },
+	{ "a waiter's descriptor, by a thread", send_both, poll_by_a_thread },
 	{ "messages in batches", publish_copies, take_batches },
+	{ "a waiter's descriptor, by the kernel", send_both, poll_for_both },
 };
 
 int main(int argc, char **argv)
@@ -179,6 +191,8 @@ int main(int argc, char **argv)
 	must("waiter", tarn_waiter_open(&asleep, &waiter));
 	must("add", tarn_waiter_add_subscriber(waiter, subscriber, NULL));
 	must("add", tarn_waiter_add_ring(waiter, consumer, NULL));
+	if (duets[i].other == poll_by_a_thread)
+		tarn__plat_fault = no_ring;
 	duet_run(&duets[i]);
 	tarn_waiter_close(waiter);
 	tarn_publisher_close(publisher);
