@@ -501,6 +501,8 @@ int tarn__wires_open(struct party *party, uint32_t server, uint32_t client, bool
 		      party->server ? TARN_RING_CONSUMER : TARN_RING_PRODUCER);
 	tarn__ring_of(&w->responses, party->region, &responses,
 		      party->server ? TARN_RING_PRODUCER : TARN_RING_CONSUMER);
+	if (party->spin_ns == 0)
+		w->requests.spin_ns = w->responses.spin_ns = 0;
 	return 0;
 }
 

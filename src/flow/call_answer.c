@@ -9,8 +9,6 @@
 
 #include "flow/call_service.h"
 
-#define GLANCE_NS INT64_C(10000000) /* from one look to the next, whether it was cancelled */
-
 /* --- whose answer it is -------------------------------------------------------------------- */
 
 static struct conn *conn_of(const struct tarn_service *service, const struct tarn_request *request)
@@ -151,22 +149,30 @@ int tarn_service_reserve(struct tarn_service *service, const struct tarn_request
 	return 0;
 }
 
+/* Is there room, or nobody any more who wants it? */
+static bool room_or_not(struct tarn_ring *ring)
+{
+	struct conn *conn =
+		(struct conn *)(void *)((char *)ring - offsetof(struct conn, wires.responses));
+
+	return tarn__ring_room_there(ring) || is_gone(conn) ||
+	       tarn__conn_cancelled(conn, conn->waiting_for);
+}
+
 int tarn_service_reserve_wait(struct tarn_service *service, const struct tarn_request *request,
 			      size_t size, int64_t deadline, void **ret_data)
 {
 	for (;;) {
 		int r = tarn_service_reserve(service, request, size, ret_data);
-		int64_t glance = tarn_deadline_after(GLANCE_NS);
+		struct conn *conn = conn_of(service, request);
 
 		if (r != -EAGAIN)
 			return r;
-		if (tarn__plat_now() >= deadline)
-			return -ETIMEDOUT;
-		if (tarn_segment_damaged(service->party.region->seg))
-			return -EIO;
-		(void)tarn__ring_wait_room(&conn_of(service, request)->wires.responses,
-					   RING_FRAME + size,
-					   glance < deadline ? glance : deadline);
+		conn->waiting_for = request->number;
+		r = tarn__ring_wait_room(&conn->wires.responses, RING_FRAME + size, room_or_not,
+					 deadline);
+		if (r < 0)
+			return r;
 	}
 }
 

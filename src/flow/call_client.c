@@ -419,7 +419,7 @@ static int wait_room(struct tarn_client *client, size_t size, int why, int64_t d
 	if (tarn__plat_now() >= deadline)
 		return -ETIMEDOUT;
 	glance = tarn_deadline_after(GLANCE_NS);
-	(void)tarn__ring_wait_room(&link->wires.requests, RING_FRAME + size,
+	(void)tarn__ring_wait_room(&link->wires.requests, RING_FRAME + size, tarn__ring_room_there,
 				   glance < deadline ? glance : deadline);
 	return tarn_segment_damaged(client->party.region->seg) ? -EIO : 0;
 }

@@ -14,6 +14,7 @@ struct conn {
 	bool held; /* the oldest request in the ring is in use */
 	uint32_t held_came;
 	uint64_t held_number;
+	uint64_t waiting_for; /* while it waits for room: to answer this call */
 };
 
 struct tarn_service {

@@ -410,8 +410,12 @@ enum { RING_FRAME = 24 };
 /* Copy a record of RING_FRAME bytes at @frame and @size at @data. As tarn_ring_push(). */
 int tarn__ring_push_framed(struct tarn_ring *ring, const void *frame, const void *data,
 			   size_t size);
-/* Spin, then sleep once, for room for @size bytes. As tarn__ring_wait(). */
-int tarn__ring_wait_room(struct tarn_ring *ring, size_t size, int64_t deadline);
+/* Is there what tarn__ring_wait_room() was told of last? */
+bool tarn__ring_room_there(struct tarn_ring *ring);
+/* Spin, then sleep once, for room for @size bytes, or until @ready, which may want more than
+ * tarn__ring_room_there(). As tarn__ring_wait(). */
+int tarn__ring_wait_room(struct tarn_ring *ring, size_t size, tarn__ring_ready_fn *ready,
+			 int64_t deadline);
 
 /* --- ring_check.c -------------------------------------------------------------------------- */
 

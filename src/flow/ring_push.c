@@ -403,7 +403,7 @@ void tarn_ring_abort(struct tarn_ring *ring)
 
 /* --- waiting ------------------------------------------------------------------------------- */
 
-static bool room_there(struct tarn_ring *ring)
+bool tarn__ring_room_there(struct tarn_ring *ring)
 {
 	/* relaxed: find_place() loads it again, with acquire */
 	uint32_t head = atomic_load_explicit(&ring->their_pos->pos, memory_order_relaxed);
@@ -417,16 +417,17 @@ static bool room_there(struct tarn_ring *ring)
  * would do nothing but sleep and wake, so it asks to be woken when a quarter is free; where the
  * consumer is slower than that, the end of the slice wakes it.
  */
-int tarn__ring_wait_room(struct tarn_ring *ring, size_t size, int64_t deadline)
+int tarn__ring_wait_room(struct tarn_ring *ring, size_t size, tarn__ring_ready_fn *ready,
+			 int64_t deadline)
 {
 	struct place place = place_at(ring, ring->pos, (uint32_t)size);
 	uint32_t need = place.end + 1 - ring->capacity;
 	uint32_t quarter = ring->pos - ring->capacity + ring->capacity / 4;
 	uint32_t wake_at = (int32_t)(quarter - need) > 0 ? quarter : need;
 
-	/* relaxed: our own line; room_there() reads it back */
+	/* relaxed: our own line; it is read back there */
 	atomic_store_explicit(&ring->mine->wake_at, wake_at, memory_order_relaxed);
-	return tarn__ring_wait(ring, room_there, wake_at, deadline);
+	return tarn__ring_wait(ring, ready, wake_at, deadline);
 }
 
 int tarn_ring_reserve_wait(struct tarn_ring *ring, size_t size, int64_t deadline, void **ret_data)
@@ -436,7 +437,7 @@ int tarn_ring_reserve_wait(struct tarn_ring *ring, size_t size, int64_t deadline
 
 		if (r != -EAGAIN)
 			return r;
-		r = tarn__ring_wait_room(ring, size, deadline);
+		r = tarn__ring_wait_room(ring, size, tarn__ring_room_there, deadline);
 		if (r < 0)
 			return r;
 	}
@@ -449,7 +450,7 @@ int tarn_ring_push_wait(struct tarn_ring *ring, const void *data, size_t size, i
 
 		if (r != -EAGAIN)
 			return r;
-		r = tarn__ring_wait_room(ring, size, deadline);
+		r = tarn__ring_wait_room(ring, size, tarn__ring_room_there, deadline);
 		if (r < 0)
 			return r;
 	}

@@ -34,9 +34,10 @@ static struct {
 static const struct sched_scenario *scenario_at(int number)
 {
 	static const struct sched_scenario *const tables[] = {
-		sched_sections, sched_rings,    sched_listeners, sched_prims,  sched_spins,
-		sched_rwlocks,  sched_seqlocks, sched_conds,     sched_arenas, sched_latests,
-		sched_atomics,  sched_topics,   sched_waiters,   sched_aparts, sched_counters
+		sched_sections, sched_rings,   sched_listeners, sched_prims,
+		sched_spins,    sched_rwlocks, sched_seqlocks,  sched_conds,
+		sched_arenas,   sched_latests, sched_atomics,   sched_topics,
+		sched_waiters,  sched_aparts,  sched_counters,  sched_calls
 	};
 
 	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)

@@ -14,7 +14,7 @@
 extern const struct sched_scenario sched_sections[], sched_rings[], sched_listeners[],
 	sched_prims[], sched_spins[], sched_rwlocks[], sched_seqlocks[], sched_conds[],
 	sched_arenas[], sched_latests[], sched_atomics[], sched_topics[], sched_waiters[],
-	sched_aparts[], sched_counters[];
+	sched_aparts[], sched_counters[], sched_calls[];
 
 static inline void must(int r)
 {
