@@ -27,6 +27,8 @@ const struct bench_contestant *const bench_contestants[] = {
 	&bench_tarn_topic_lossy,
 	&bench_tarn_topic_newest,
 	&bench_tarn_topic_apart,
+	&bench_tarn_call,
+	&bench_tarn_call_asleep,
 	&bench_tarn_waiter,
 	&bench_tarn_waiter_epoll,
 	&bench_tarn_latest,

@@ -41,6 +41,8 @@ extern const struct bench_contestant bench_tarn_topic_timed;
 extern const struct bench_contestant bench_tarn_topic_lossy;
 extern const struct bench_contestant bench_tarn_topic_newest;
 extern const struct bench_contestant bench_tarn_topic_apart;
+extern const struct bench_contestant bench_tarn_call; /* tarn_call.c */
+extern const struct bench_contestant bench_tarn_call_asleep;
 extern const struct bench_contestant bench_tarn_waiter; /* tarn_waiter.c */
 extern const struct bench_contestant bench_tarn_waiter_epoll;
 extern const struct bench_contestant bench_tarn_latest; /* tarn_latest.c */

@@ -272,8 +272,13 @@ bool tarn__peer_at(const struct party *party, struct party_shm *place, struct pe
 		.id = atomic_load_explicit(&place->side.owner, memory_order_relaxed),
 		.came = atomic_load_explicit(&place->came, memory_order_relaxed),
 	};
-	return state == SIDE_ACTIVE && ret_peer->id != 0 && ret_peer->came != 0 &&
-	       tarn__member_alive(party->region, ret_peer->id);
+	if (state != SIDE_ACTIVE || ret_peer->id == 0 || ret_peer->came == 0 ||
+	    !tarn__member_alive(party->region, ret_peer->id))
+		return false;
+	/* who lives has a slot */
+	ret_peer->slot_state = &tarn__member_at(party->region, tarn__id_slot(ret_peer->id))->state;
+	ret_peer->beacon = tarn__member_beacon(party->region, tarn__id_slot(ret_peer->id));
+	return true;
 }
 
 bool tarn__peer_there(const struct party *party, struct peer *peer, bool probe)

@@ -77,6 +77,8 @@
 #ifndef TARN_FLOW_CALL_H
 #define TARN_FLOW_CALL_H
 
+#include <linux/futex.h>
+
 #include <tarn/call.h>
 
 #include "flow/ring.h"
@@ -227,11 +229,16 @@ static inline struct frame frame_at(const void *data)
 			       .value = atomic_load_explicit(&shm->value, memory_order_relaxed) };
 }
 
-#define NUMBER_MAX (UINT64_MAX >> 8)
-
 static inline uint64_t tag_of(uint64_t number, uint32_t kind)
 {
 	return number << 8 | kind;
+}
+
+static inline void write_frame(unsigned char *to, uint64_t tag, uint64_t who, uint64_t value)
+{
+	memcpy(to, &tag, sizeof(tag));
+	memcpy(to + 8, &who, sizeof(who));
+	memcpy(to + 16, &value, sizeof(value));
 }
 
 static inline uint32_t kind_of(const struct frame *frame)
@@ -242,6 +249,16 @@ static inline uint32_t kind_of(const struct frame *frame)
 static inline uint64_t number_of(const struct frame *frame)
 {
 	return frame->tag >> 8;
+}
+
+/* from and to, as they lie side by side. */
+static inline uint64_t from_to(uint32_t from, uint32_t to)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (uint64_t)to << 32 | from;
+#else
+	return (uint64_t)from << 32 | to;
+#endif
 }
 
 /* What servers and clients have in common. Geometry was checked, and is not read again. */
@@ -271,7 +288,23 @@ struct peer {
 	uint32_t id;
 	uint32_t came;  /* 0: nobody */
 	uint32_t looks; /* for the rate of liveness probes */
+	/* what its member's slot says, and the beacon */
+	const _Atomic uint32_t *slot_state, *beacon;
 };
+
+/* Is who @peer says still there, as far as can be seen from here? */
+static inline bool seems_there(const struct peer *peer)
+{
+	const struct party_shm *place = peer->place;
+
+	/* relaxed, all: hints; what goes to who is not there is dropped */
+	return atomic_load_explicit(&place->came, memory_order_relaxed) == peer->came &&
+	       atomic_load_explicit(&place->side.owner, memory_order_relaxed) == peer->id &&
+	       atomic_load_explicit(&place->side.state, memory_order_relaxed) == SIDE_ACTIVE &&
+	       atomic_load_explicit(peer->slot_state, memory_order_relaxed) ==
+		       (peer->id | TARN__ID_FLAG) &&
+	       (atomic_load_explicit(peer->beacon, memory_order_relaxed) & FUTEX_OWNER_DIED) == 0;
+}
 
 /* Both rings of a pair, as one of its ends has them. */
 struct wires {

@@ -17,15 +17,15 @@ static struct conn *conn_of(const struct tarn_service *service, const struct tar
 }
 
 /* Its bytes are in use no more. */
-static void let_go(struct tarn_service *service, struct conn *conn,
-		   const struct tarn_request *request)
+static inline void let_go(struct tarn_service *service, struct conn *conn,
+			  const struct tarn_request *request)
 {
 	if (conn == NULL || !conn->held || conn->held_number != request->number ||
 	    conn->held_came != request->came)
 		return;
 	conn->held = false;
 	release_one(&conn->wires.requests);
-	tarn__conn_watch(service, conn);
+	conn_watch(service, conn);
 }
 
 void tarn_service_release(struct tarn_service *service, const struct tarn_request *request)
@@ -35,7 +35,7 @@ void tarn_service_release(struct tarn_service *service, const struct tarn_reques
 }
 
 /* Has it left, or has another come in its place? As far as is known without asking the kernel. */
-static bool is_gone(const struct conn *conn)
+static inline bool is_gone(const struct conn *conn)
 {
 	const struct party_shm *place = conn->peer.place;
 
@@ -46,8 +46,8 @@ static bool is_gone(const struct conn *conn)
 }
 
 /* Where to answer. 0, -EBUSY, -EPIPE, -ECANCELED. */
-static int find(struct tarn_service *service, const struct tarn_request *request,
-		struct conn **ret_conn)
+static inline int find(struct tarn_service *service, const struct tarn_request *request,
+		       struct conn **ret_conn)
 {
 	struct conn *conn = conn_of(service, request);
 	int r = 0;
@@ -57,7 +57,7 @@ static int find(struct tarn_service *service, const struct tarn_request *request
 	if (TARN__UNLIKELY(conn == NULL) || TARN__UNLIKELY(conn->damaged) ||
 	    TARN__UNLIKELY(conn->peer.came != request->came) || TARN__UNLIKELY(is_gone(conn)))
 		r = -EPIPE;
-	else if (TARN__UNLIKELY(tarn__conn_cancelled(conn, request->number)))
+	else if (TARN__UNLIKELY(conn_cancelled(conn, request->number)))
 		r = -ECANCELED;
 	if (TARN__UNLIKELY(r < 0))
 		let_go(service, conn, request);
@@ -78,15 +78,6 @@ static int give_up(struct tarn_service *service, struct conn *conn,
 
 /* --- answer -------------------------------------------------------------------------------- */
 
-static struct frame frame_of(const struct tarn_service *service, const struct tarn_request *request,
-			     enum tarn_response_kind kind, int32_t code)
-{
-	return (struct frame){ .tag = tag_of(request->number, kind),
-			       .from = service->party.came,
-			       .to = request->came,
-			       .value = (uint32_t)code };
-}
-
 /* It was sent. */
 static inline void sent(struct tarn_service *service, struct conn *conn,
 			const struct tarn_request *request, enum tarn_response_kind kind)
@@ -97,16 +88,17 @@ static inline void sent(struct tarn_service *service, struct conn *conn,
 	let_go(service, conn, request);
 }
 
-static int send(struct tarn_service *service, const struct tarn_request *request,
-		enum tarn_response_kind kind, int32_t code, const void *data, size_t size)
+static inline int send(struct tarn_service *service, const struct tarn_request *request,
+		       enum tarn_response_kind kind, int32_t code, const void *data, size_t size)
 {
-	struct frame frame = frame_of(service, request, kind, code);
 	struct conn *conn;
 	int r = size > service->party.response_max ? -EMSGSIZE : find(service, request, &conn);
 
 	if (r < 0)
 		return r;
-	r = tarn__ring_push_framed(&conn->wires.responses, &frame, data, size);
+	r = tarn__ring_push_framed(&conn->wires.responses, tag_of(request->number, kind),
+				   from_to(service->party.came, request->came), (uint32_t)code,
+				   data, size);
 	if (TARN__UNLIKELY(r < 0))
 		return give_up(service, conn, request, r);
 	sent(service, conn, request, kind);
@@ -156,7 +148,7 @@ static bool room_or_not(struct tarn_ring *ring)
 		(struct conn *)(void *)((char *)ring - offsetof(struct conn, wires.responses));
 
 	return tarn__ring_room_there(ring) || is_gone(conn) ||
-	       tarn__conn_cancelled(conn, conn->waiting_for);
+	       conn_cancelled(conn, conn->waiting_for);
 }
 
 int tarn_service_reserve_wait(struct tarn_service *service, const struct tarn_request *request,
@@ -179,7 +171,6 @@ int tarn_service_reserve_wait(struct tarn_service *service, const struct tarn_re
 int tarn_service_commit(struct tarn_service *service, const struct tarn_request *request,
 			size_t size, enum tarn_response_kind kind, int32_t code)
 {
-	struct frame frame = frame_of(service, request, kind, code);
 	struct conn *conn = conn_of(service, request);
 	struct tarn_ring *ring;
 	int r;
@@ -198,7 +189,8 @@ int tarn_service_commit(struct tarn_service *service, const struct tarn_request 
 		return -EINVAL;
 	if (size > service->party.response_max)
 		return -EMSGSIZE;
-	memcpy(record_at(ring, ring->reserve_pos)->payload, &frame, sizeof(frame));
+	write_frame(record_at(ring, ring->reserve_pos)->payload, tag_of(request->number, kind),
+		    from_to(service->party.came, request->came), (uint32_t)code);
 	r = tarn_ring_commit(ring, RING_FRAME + size);
 	if (r == 0)
 		sent(service, conn, request, kind);
@@ -222,7 +214,7 @@ bool tarn_service_cancelled(struct tarn_service *service, const struct tarn_requ
 	return service->party.stale || conn == NULL || conn->damaged ||
 	       conn->peer.came != request->came ||
 	       !tarn__peer_there(&service->party, &conn->peer, false) ||
-	       tarn__conn_cancelled(conn, request->number) ||
+	       conn_cancelled(conn, request->number) ||
 	       (request->deadline != TARN_FOREVER && tarn__plat_now() >= request->deadline);
 }
 

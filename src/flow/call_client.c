@@ -184,7 +184,7 @@ static int look_around(struct tarn_client *client)
 	return 0;
 }
 
-int tarn__client_enter(struct tarn_client *client)
+static TARN__ALWAYS_INLINE int enter(struct tarn_client *client)
 {
 	/* relaxed: who comes before this call began is seen */
 	uint32_t servings =
@@ -198,8 +198,13 @@ int tarn__client_enter(struct tarn_client *client)
 	return 0;
 }
 
+int tarn__client_enter(struct tarn_client *client)
+{
+	return enter(client);
+}
+
 /* The server that owes the fewest answers, of those that @but leaves; by turns. NULL: none. */
-static struct link *choose(struct tarn_client *client, uint64_t but)
+static inline struct link *choose(struct tarn_client *client, uint64_t but)
 {
 	struct link *best = NULL;
 	uint32_t at = client->turn;
@@ -223,10 +228,10 @@ static int choose_alive(struct tarn_client *client, uint64_t but, struct link **
 	struct link *link;
 
 	while ((link = choose(client, but)) != NULL) {
-		bool hint = tarn__beacon_fired(client->party.region, link->peer.id);
 		int r;
 
-		if (TARN__LIKELY(!tarn__link_gone(client, link, hint))) {
+		if (TARN__LIKELY(seems_there(&link->peer)) ||
+		    !tarn__link_gone(client, link, true)) {
 			*ret_link = link;
 			return 0;
 		}
@@ -268,7 +273,7 @@ int tarn_client_wait_server(struct tarn_client *client, int64_t deadline)
 /* --- ask ----------------------------------------------------------------------------------- */
 
 /* The number of the next call: its place among calls is free. 0: there is none. */
-static uint64_t next_number(const struct tarn_client *client)
+static inline uint64_t next_number(const struct tarn_client *client)
 {
 	uint64_t number = client->number;
 
@@ -280,21 +285,14 @@ static uint64_t next_number(const struct tarn_client *client)
 	return 0;
 }
 
-static struct frame frame_of(const struct tarn_client *client, const struct link *link,
-			     uint64_t number, int64_t deadline)
-{
-	return (struct frame){ .tag = tag_of(number, KIND_REQUEST),
-			       .from = client->party.came,
-			       .to = link->peer.came,
-			       .value = (uint64_t)deadline };
-}
-
 /* It was sent. */
 static void begun(struct tarn_client *client, struct link *link, uint64_t number)
 {
 	struct call *call = &client->calls[number % TARN_CLIENT_CALLS_MAX];
 
-	*call = (struct call){ .number = number, .link = link->at, .state = CALL_OUT };
+	call->number = number;
+	call->link = link->at;
+	call->state = CALL_OUT;
 	client->number = number;
 	client->call_count++;
 	client->stat.begun++;
@@ -313,7 +311,7 @@ static int forsake(struct tarn_client *client, struct link *link)
 /* Try one server after another: @try, which is given @arg. 0, -EAGAIN, and why not. */
 typedef int try_fn(struct tarn_client *client, struct link *link, void *arg);
 
-static int try_servers(struct tarn_client *client, try_fn *try, void *arg)
+static inline int try_servers(struct tarn_client *client, try_fn *try, void *arg)
 {
 	uint64_t but = 0;
 
@@ -344,8 +342,9 @@ struct ask {
 static int try_push(struct tarn_client *client, struct link *link, void *arg)
 {
 	const struct ask *ask = arg;
-	struct frame frame = frame_of(client, link, ask->number, ask->deadline);
-	int r = tarn__ring_push_framed(&link->wires.requests, &frame, ask->data, ask->size);
+	int r = tarn__ring_push_framed(&link->wires.requests, tag_of(ask->number, KIND_REQUEST),
+				       from_to(client->party.came, link->peer.came),
+				       (uint64_t)ask->deadline, ask->data, ask->size);
 
 	if (r == 0)
 		begun(client, link, ask->number);
@@ -353,8 +352,8 @@ static int try_push(struct tarn_client *client, struct link *link, void *arg)
 }
 
 /* All but that servers are looked for. */
-static int begin(struct tarn_client *client, const void *data, size_t size, int64_t deadline,
-		 uint64_t *ret_call)
+static inline int begin(struct tarn_client *client, const void *data, size_t size, int64_t deadline,
+			uint64_t *ret_call)
 {
 	struct ask ask = {
 		.data = data, .size = size, .deadline = deadline, .number = next_number(client)
@@ -365,7 +364,8 @@ static int begin(struct tarn_client *client, const void *data, size_t size, int6
 		return -EMSGSIZE;
 	if (TARN__UNLIKELY(ask.number == 0))
 		return -EMFILE;
-	tarn_client_abort(client);
+	if (TARN__UNLIKELY(client->reserved != NULL))
+		tarn_client_abort(client);
 	r = try_servers(client, try_push, &ask);
 	if (r == 0)
 		*ret_call = ask.number;
@@ -375,7 +375,7 @@ static int begin(struct tarn_client *client, const void *data, size_t size, int6
 int tarn_client_begin(struct tarn_client *client, const void *data, size_t size, int64_t deadline,
 		      uint64_t *ret_call)
 {
-	int r = tarn__client_enter(client);
+	int r = enter(client);
 
 	return r < 0 ? r : begin(client, data, size, deadline, ret_call);
 }
@@ -443,7 +443,6 @@ int tarn_client_commit(struct tarn_client *client, size_t size, int64_t deadline
 {
 	struct link *link = client->reserved;
 	struct tarn_ring *ring;
-	struct frame frame;
 	uint64_t number = next_number(client);
 	int r;
 
@@ -453,13 +452,14 @@ int tarn_client_commit(struct tarn_client *client, size_t size, int64_t deadline
 		return -EINVAL;
 	if (size > client->party.request_max)
 		return -EMSGSIZE;
-	if (!has_server(link) || tarn__link_gone(client, link, false)) {
+	if (!has_server(link) ||
+	    (!seems_there(&link->peer) && tarn__link_gone(client, link, true))) {
 		tarn_client_abort(client);
 		return -EPIPE;
 	}
 	ring = &link->wires.requests;
-	frame = frame_of(client, link, number, deadline);
-	memcpy(record_at(ring, ring->reserve_pos)->payload, &frame, sizeof(frame));
+	write_frame(record_at(ring, ring->reserve_pos)->payload, tag_of(number, KIND_REQUEST),
+		    from_to(client->party.came, link->peer.came), (uint64_t)deadline);
 	r = tarn_ring_commit(ring, RING_FRAME + size);
 	if (r < 0)
 		return r;

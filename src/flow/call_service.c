@@ -13,16 +13,9 @@
 
 enum { ROUNDS_SURE = 8 }; /* for who waits, and whose deadline may have passed meanwhile */
 
-static const _Atomic uint32_t never;
+const _Atomic uint32_t tarn__never;
 
 /* --- clients ------------------------------------------------------------------------------- */
-
-void tarn__conn_watch(struct tarn_service *service, const struct conn *conn)
-{
-	if (conn->index < service->count)
-		service->words[conn->index] =
-			conn->held ? &never : next_word(&conn->wires.requests);
-}
 
 /* Look for requests of @conn from now on. */
 static void enlist(struct tarn_service *service, struct conn *conn)
@@ -31,7 +24,7 @@ static void enlist(struct tarn_service *service, struct conn *conn)
 		conn->index = service->count++;
 		service->list[conn->index] = conn;
 	}
-	tarn__conn_watch(service, conn);
+	conn_watch(service, conn);
 }
 
 /* Its client is gone. What is held of it stays where it is. */
@@ -212,29 +205,9 @@ void tarn_service_close(struct tarn_service *service)
 
 /* --- take ---------------------------------------------------------------------------------- */
 
-bool tarn__conn_cancelled(const struct conn *conn, uint64_t number)
-{
-	const struct pair_shm *pair = conn->wires.pair;
-
-	/* Q6 <- Q5 in tell_cancelled() */
-	if (TARN__LIKELY(atomic_load_explicit(&pair->client.cancels, memory_order_acquire) == 0))
-		return false;
-	/* relaxed: counted before */
-	return atomic_load_explicit(&pair->cancelled[number % TARN_CLIENT_CALLS_MAX],
-				    memory_order_relaxed) >= number;
-}
-
-/* Is who asks dead, as far as is known? */
-static bool seems_dead(struct tarn_service *service, struct conn *conn)
-{
-	bool hint = tarn__beacon_fired(service->party.region, conn->peer.id);
-
-	return !tarn__peer_there(&service->party, &conn->peer, hint);
-}
-
 /* Is the record at hand a request for us? 0; -ECANCELED: not, or not any more; -EUCLEAN. */
-static int read_request(struct tarn_service *service, struct conn *conn, const void *data,
-			size_t size, struct tarn_request *ret_request)
+static inline int read_request(struct tarn_service *service, struct conn *conn, const void *data,
+			       size_t size, struct tarn_request *ret_request)
 {
 	struct frame frame;
 
@@ -246,23 +219,23 @@ static int read_request(struct tarn_service *service, struct conn *conn, const v
 	if (TARN__UNLIKELY(frame.from != conn->peer.came) ||
 	    TARN__UNLIKELY(frame.to != service->party.came) ||
 	    TARN__UNLIKELY(kind_of(&frame) != KIND_REQUEST) || number_of(&frame) == 0 ||
-	    TARN__UNLIKELY(tarn__conn_cancelled(conn, number_of(&frame))) ||
-	    TARN__UNLIKELY(seems_dead(service, conn)))
+	    TARN__UNLIKELY(conn_cancelled(conn, number_of(&frame))) ||
+	    (TARN__UNLIKELY(!seems_there(&conn->peer)) &&
+	     !tarn__peer_there(&service->party, &conn->peer, true)))
 		return -ECANCELED;
-	*ret_request = (struct tarn_request){
-		.data = (const char *)data + RING_FRAME,
-		.size = size - RING_FRAME,
-		.number = number_of(&frame),
-		.deadline = (int64_t)frame.value,
-		.client = (uint32_t)(conn->peer.place - client_place(&service->party, 0)),
-		.came = frame.from
-	};
+	/* one by one, as tarn__ring_push_framed() */
+	ret_request->data = (const char *)data + RING_FRAME;
+	ret_request->size = size - RING_FRAME;
+	ret_request->number = number_of(&frame);
+	ret_request->deadline = (int64_t)frame.value;
+	ret_request->client = (uint32_t)(conn->peer.place - client_place(&service->party, 0));
+	ret_request->came = frame.from;
 	return 0;
 }
 
 /* The next request of @conn. 0; -EAGAIN: there is none, or it is to be looked who is there. */
-static int take_from(struct tarn_service *service, struct conn *conn,
-		     struct tarn_request *ret_request)
+static inline int take_from(struct tarn_service *service, struct conn *conn,
+			    struct tarn_request *ret_request)
 {
 	struct tarn_ring *ring = &conn->wires.requests;
 
@@ -277,7 +250,7 @@ static int take_from(struct tarn_service *service, struct conn *conn,
 			conn->held = true;
 			conn->held_number = ret_request->number;
 			conn->held_came = ret_request->came;
-			service->words[conn->index] = &never;
+			service->words[conn->index] = &tarn__never;
 			service->stat.taken++;
 			return 0;
 		}
@@ -287,12 +260,12 @@ static int take_from(struct tarn_service *service, struct conn *conn,
 			return -EAGAIN;
 		service->stat.dropped++;
 		release_one(ring);
-		tarn__conn_watch(service, conn);
+		conn_watch(service, conn);
 	}
 	return -EAGAIN;
 }
 
-static int take_any(struct tarn_service *service, struct tarn_request *ret_request)
+static inline int take_any(struct tarn_service *service, struct tarn_request *ret_request)
 {
 	uint32_t at = service->turn;
 

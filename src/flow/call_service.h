@@ -31,9 +31,28 @@ struct tarn_service {
 
 /* --- call_service.c ------------------------------------------------------------------------ */
 
-void tarn__conn_watch(struct tarn_service *service, const struct conn *conn);
+extern const _Atomic uint32_t tarn__never; /* 0 */
 void tarn__conn_damaged(struct tarn_service *service, struct conn *conn);
+
+/* Where the next request of @conn shows, if it may be taken. */
+static inline void conn_watch(struct tarn_service *service, const struct conn *conn)
+{
+	if (conn->index < service->count)
+		service->words[conn->index] =
+			conn->held ? &tarn__never : next_word(&conn->wires.requests);
+}
+
 /* Does its caller want no answer to @number any more? */
-bool tarn__conn_cancelled(const struct conn *conn, uint64_t number);
+static inline bool conn_cancelled(const struct conn *conn, uint64_t number)
+{
+	const struct pair_shm *pair = conn->wires.pair;
+
+	/* Q6 <- Q5 in tell_cancelled() */
+	if (TARN__LIKELY(atomic_load_explicit(&pair->client.cancels, memory_order_acquire) == 0))
+		return false;
+	/* relaxed: counted before */
+	return atomic_load_explicit(&pair->cancelled[number % TARN_CLIENT_CALLS_MAX],
+				    memory_order_relaxed) >= number;
+}
 
 #endif /* TARN_FLOW_CALL_SERVICE_H */

@@ -133,69 +133,77 @@ static struct call *awaited(struct tarn_client *client, const struct link *link,
 		       : NULL;
 }
 
-/* The next response of @link that somebody waits for. 0, -EAGAIN, -EUCLEAN. */
-static int next_response(struct tarn_client *client, struct link *link, struct call **ret_call,
-			 struct tarn_response *ret_response)
+/* A response that lies in a ring. */
+struct found {
+	struct call *call;
+	const void *data;
+	size_t size;
+	struct frame frame;
+};
+
+/* The next one of @link that somebody waits for. 0, -EAGAIN, -EUCLEAN. */
+static TARN__ALWAYS_INLINE int next_response(struct tarn_client *client, struct link *link,
+					     struct found *found)
 {
 	struct tarn_ring *ring = &link->wires.responses;
 
 	for (int tries = 0; tries < PART_TRIES; tries++) {
-		const void *data;
-		struct frame frame;
-		struct call *call;
-		size_t size;
-		int r = has_record(ring) ? tarn_ring_peek(ring, &data, &size) : -EAGAIN;
+		int r = has_record(ring) ? tarn_ring_peek(ring, &found->data, &found->size)
+					 : -EAGAIN;
 
 		if (r < 0)
 			return r == -EUCLEAN ? r : -EAGAIN;
-		if (size < RING_FRAME)
+		if (TARN__UNLIKELY(found->size < RING_FRAME))
 			return -EUCLEAN;
-		frame = frame_at(data);
-		call = awaited(client, link, &frame);
-		if (TARN__LIKELY(call != NULL)) {
-			*ret_response = (struct tarn_response){
-				.data = (const char *)data + RING_FRAME,
-				.size = size - RING_FRAME,
-				.call = call->number,
-				.kind = (enum tarn_response_kind)kind_of(&frame),
-				.code = kind_of(&frame) == TARN_RESPONSE_ERROR
-						? (int32_t)(uint32_t)frame.value
-						: 0,
-				.server = link->at,
-			};
-			*ret_call = call;
+		found->frame = frame_at(found->data);
+		found->call = awaited(client, link, &found->frame);
+		if (TARN__LIKELY(found->call != NULL))
 			return 0;
-		}
 		client->stat.stale++;
 		release_one(ring);
 	}
 	return -EAGAIN;
 }
 
+/* One by one, as tarn__ring_push_framed(). */
+static inline void describe(const struct link *link, const struct found *found,
+			    struct tarn_response *ret)
+{
+	uint32_t kind = kind_of(&found->frame);
+
+	ret->data = (const char *)found->data + RING_FRAME;
+	ret->size = found->size - RING_FRAME;
+	ret->call = number_of(&found->frame);
+	ret->kind = (enum tarn_response_kind)kind;
+	ret->code = kind == TARN_RESPONSE_ERROR ? (int32_t)(uint32_t)found->frame.value : 0;
+	ret->server = link->at;
+}
+
 /* The next response to @number, 0: to any call. 0, -EAGAIN, -ENOBUFS, -ENOMEM, -EUCLEAN. */
-static int look(struct tarn_client *client, struct link *link, uint64_t number,
-		struct tarn_response *ret_response)
+static TARN__ALWAYS_INLINE int look(struct tarn_client *client, struct link *link, uint64_t number,
+				    struct tarn_response *ret_response)
 {
 	struct tarn_response response;
-	struct call *call;
+	struct found found;
 
 	for (int tries = 0; tries < PART_TRIES; tries++) {
-		int r = next_response(client, link, &call, &response);
+		int r = next_response(client, link, &found);
 
 		if (r < 0)
 			return r;
-		if (TARN__LIKELY(number == 0 || number == response.call)) {
+		if (TARN__LIKELY(number == 0 || number == number_of(&found.frame))) {
 			client->shown = link;
-			*ret_response = response;
-			if (is_final(&response)) {
+			describe(link, &found, ret_response);
+			if (kind_of(&found.frame) != TARN_RESPONSE_MORE) {
 				link->calls--;
-				answered(client, call);
+				answered(client, found.call);
 			}
 			return 0;
 		}
-		if (client->kept_bytes + response.size > client->party.response_capacity)
+		if (client->kept_bytes + found.size > client->party.response_capacity)
 			return -ENOBUFS;
-		r = keep(client, call, &response);
+		describe(link, &found, &response);
+		r = keep(client, found.call, &response);
 		if (r < 0)
 			return r;
 		release_one(&link->wires.responses);
@@ -225,13 +233,15 @@ bool tarn__link_gone(struct tarn_client *client, struct link *link, bool probe)
 static int keep_all(struct tarn_client *client, struct link *link)
 {
 	struct tarn_response response;
-	struct call *call;
+	struct found found;
 	int r = 0;
 
 	while (r == 0 && link->calls > 0) {
-		r = next_response(client, link, &call, &response);
-		if (r == 0)
-			r = keep(client, call, &response);
+		r = next_response(client, link, &found);
+		if (r < 0)
+			break;
+		describe(link, &found, &response);
+		r = keep(client, found.call, &response);
 		if (r == 0)
 			release_one(&link->wires.responses);
 	}
@@ -276,7 +286,7 @@ static int tell_over(struct tarn_client *client, struct call *call, struct tarn_
 
 /* --- take ---------------------------------------------------------------------------------- */
 
-static int take_one(struct tarn_client *client, uint64_t number, struct tarn_response *ret)
+static inline int take_one(struct tarn_client *client, uint64_t number, struct tarn_response *ret)
 {
 	for (;;) {
 		struct call *call = call_of(client, number);

@@ -407,9 +407,10 @@ static inline void notify(struct tarn_ring *ring)
 
 enum { RING_FRAME = 24 };
 
-/* Copy a record of RING_FRAME bytes at @frame and @size at @data. As tarn_ring_push(). */
-int tarn__ring_push_framed(struct tarn_ring *ring, const void *frame, const void *data,
-			   size_t size);
+/* Copy a record of RING_FRAME bytes, which are these words, and @size at @data. As
+ * tarn_ring_push(). */
+int tarn__ring_push_framed(struct tarn_ring *ring, uint64_t first, uint64_t second, uint64_t third,
+			   const void *data, size_t size);
 /* Is there what tarn__ring_wait_room() was told of last? */
 bool tarn__ring_room_there(struct tarn_ring *ring);
 /* Spin, then sleep once, for room for @size bytes, or until @ready, which may want more than

@@ -205,16 +205,20 @@ __attribute__((noinline)) static int push_slowly(struct tarn_ring *ring, const v
 	return publish(ring, place, (uint32_t)size, place.end);
 }
 
-int tarn__ring_push_framed(struct tarn_ring *ring, const void *frame, const void *data, size_t size)
+int tarn__ring_push_framed(struct tarn_ring *ring, uint64_t first, uint64_t second, uint64_t third,
+			   const void *data, size_t size)
 {
 	struct place place;
 	int r = find_place(ring, RING_FRAME + size, &place);
 	unsigned char *payload;
 
-	if (r < 0)
+	if (TARN__UNLIKELY(r < 0))
 		return r;
 	payload = record_at(ring, place.pos)->payload;
-	copy_small(payload, frame, RING_FRAME);
+	/* one by one: put together, and copied in larger pieces, they would be waited for */
+	memcpy(payload, &first, sizeof(first));
+	memcpy(payload + 8, &second, sizeof(second));
+	memcpy(payload + 16, &third, sizeof(third));
 	copy(payload + RING_FRAME, data, size);
 	return publish(ring, place, (uint32_t)(RING_FRAME + size), place.end);
 }
