@@ -162,6 +162,20 @@ static int look_at(struct tarn_client *client, uint32_t at)
 	return r == 0 && there ? connect_to(client, at, &peer) : r;
 }
 
+static struct link *only_one(const struct tarn_client *client)
+{
+	struct link *one = NULL;
+
+	for (uint32_t i = 0; i < client->link_count; i++) {
+		if (!has_server(client->links[i]))
+			continue;
+		if (one != NULL)
+			return NULL;
+		one = client->links[i];
+	}
+	return one;
+}
+
 /* Servers have come, or left. 0, -ENOMEM. */
 static int look_around(struct tarn_client *client)
 {
@@ -181,6 +195,7 @@ static int look_around(struct tarn_client *client)
 	}
 	client->servings = servings;
 	client->looked = client->why_not == 0; /* else the next one looks again */
+	client->only = only_one(client);
 	return 0;
 }
 
@@ -372,11 +387,37 @@ static inline int begin(struct tarn_client *client, const void *data, size_t siz
 	return r;
 }
 
+/* To the only server, which has room, behind what was just taken: 0. False: the long way. */
+static TARN__ALWAYS_INLINE bool begin_shortly(struct tarn_client *client, const void *data,
+					      size_t size, int64_t deadline, uint64_t *ret_call)
+{
+	const struct party *party = &client->party;
+	uint64_t number = client->number + 1;
+	struct link *link = client->only;
+
+	/* relaxed: who comes before this call began is seen */
+	if (link == NULL || party->stale || !client->looked || client->reserved != NULL ||
+	    atomic_load_explicit(&party->shm->servings, memory_order_relaxed) != client->servings ||
+	    client->calls[number % TARN_CLIENT_CALLS_MAX].state != CALL_NONE ||
+	    size > party->request_max || !seems_there(&link->peer) ||
+	    tarn__ring_push_framed(&link->wires.requests, tag_of(number, KIND_REQUEST),
+				   from_to(party->came, link->peer.came), (uint64_t)deadline, data,
+				   size) < 0)
+		return false;
+	begun(client, link, number);
+	*ret_call = number;
+	tarn__client_settle(client);
+	return true;
+}
+
 int tarn_client_begin(struct tarn_client *client, const void *data, size_t size, int64_t deadline,
 		      uint64_t *ret_call)
 {
-	int r = enter(client);
+	int r;
 
+	if (TARN__LIKELY(begin_shortly(client, data, size, deadline, ret_call)))
+		return 0;
+	r = enter(client);
 	return r < 0 ? r : begin(client, data, size, deadline, ret_call);
 }
 

@@ -41,6 +41,7 @@ struct tarn_client {
 	struct party party; /* comes first */
 	struct link *links[TARN_SERVICE_SERVERS_MAX];
 	uint32_t link_count; /* places that may have one */
+	struct link *only;   /* the one with a server; NULL: none, or several */
 	uint32_t servings;   /* of the service, as of when links were looked up last */
 	uint32_t turn;       /* the link to begin with */
 	bool looked;         /* servings is one that was seen */

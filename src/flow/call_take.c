@@ -229,6 +229,18 @@ bool tarn__link_gone(struct tarn_client *client, struct link *link, bool probe)
 	return true;
 }
 
+/* The same for who polls: mostly a look at hints is enough. */
+static inline bool is_gone(struct tarn_client *client, struct link *link)
+{
+	enum { EVERY = 1 << 12 };
+
+	bool ask = ++link->peer.looks % EVERY == 0;
+
+	if (TARN__LIKELY(!ask) && TARN__LIKELY(seems_there(&link->peer)))
+		return false;
+	return tarn__link_gone(client, link, ask);
+}
+
 /* All that it answered before. */
 static int keep_all(struct tarn_client *client, struct link *link)
 {
@@ -270,6 +282,7 @@ int tarn__link_lose(struct tarn_client *client, struct link *link)
 		link->calls--;
 	}
 	link->peer.came = 0;
+	client->only = NULL;
 	client->looked = false; /* its successor may have come before */
 	return 0;
 }
@@ -303,7 +316,7 @@ static inline int take_one(struct tarn_client *client, uint64_t number, struct t
 		r = look(client, link, number, ret);
 		if (r == -EUCLEAN)
 			link->damaged = true;
-		else if (r != -EAGAIN || !tarn__link_gone(client, link, false))
+		else if (TARN__LIKELY(r != -EAGAIN) || !is_gone(client, link))
 			return r;
 		r = tarn__link_lose(client, link);
 		if (r < 0)
@@ -335,7 +348,7 @@ static int look_all(struct tarn_client *client, struct tarn_response *ret)
 			link->damaged = true;
 		if (r == 0)
 			client->turn = at + 1;
-		if (r == -EUCLEAN || (r == -EAGAIN && tarn__link_gone(client, link, false))) {
+		if (r == -EUCLEAN || (r == -EAGAIN && is_gone(client, link))) {
 			r = tarn__link_lose(client, link);
 			return r < 0 ? r : -EINTR;
 		}
@@ -411,7 +424,7 @@ static bool has_news(void *arg)
 		if (awaits(want, client->links[i]) &&
 		    tarn__link_gone(client, client->links[i], true)) {
 			/* the next take is to ask the kernel, too */
-			client->links[i]->peer.looks = 0;
+			client->links[i]->peer.looks = UINT32_MAX;
 			return true;
 		}
 	return false;
@@ -426,7 +439,7 @@ bool tarn__client_there(struct tarn_client *client, bool thorough)
 	for (uint32_t i = 0; i < client->link_count; i++)
 		if (awaits(&want, client->links[i]) &&
 		    tarn__link_gone(client, client->links[i], thorough)) {
-			client->links[i]->peer.looks = 0; /* as above */
+			client->links[i]->peer.looks = UINT32_MAX; /* as above */
 			return true;
 		}
 	return false;
