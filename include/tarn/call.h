@@ -5,7 +5,7 @@
  *
  *     r = tarn_service_open(region, "sums", &opts, &service);
  *     while (tarn_service_take_wait(service, TARN_FOREVER, &request) == 0)
- *             r = tarn_service_respond(service, &request, &sum, sizeof(sum));
+ *             r = tarn_service_respond_wait(service, &request, &sum, sizeof(sum), deadline);
  *
  *     r = tarn_client_open(region, "sums", &opts, &client);
  *     r = tarn_client_call(client, &numbers, sizeof(numbers), &sum, sizeof(sum), deadline, &size);
@@ -181,6 +181,13 @@ TARN_API void tarn_service_release(struct tarn_service *service,
 TARN_API TARN_NODISCARD int tarn_service_respond(struct tarn_service *service,
 						 const struct tarn_request *request,
 						 const void *data, size_t size);
+
+/** tarn_service_respond_wait - the same, waiting for room until @deadline (-ETIMEDOUT), as
+ * tarn_service_reserve_wait() does. Since: 0.1 */
+TARN_API TARN_NODISCARD int tarn_service_respond_wait(struct tarn_service *service,
+						      const struct tarn_request *request,
+						      const void *data, size_t size,
+						      int64_t deadline);
 
 /** tarn_service_more - answer with a copy of @size bytes; more come. Return: as
  * tarn_service_respond(). Since: 0.1 */

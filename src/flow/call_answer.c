@@ -197,6 +197,21 @@ int tarn_service_commit(struct tarn_service *service, const struct tarn_request 
 	return r;
 }
 
+int tarn_service_respond_wait(struct tarn_service *service, const struct tarn_request *request,
+			      const void *data, size_t size, int64_t deadline)
+{
+	int r = tarn_service_respond(service, request, data, size);
+	void *room;
+
+	if (r != -EAGAIN)
+		return r;
+	r = tarn_service_reserve_wait(service, request, size, deadline, &room);
+	if (r < 0)
+		return r;
+	copy(room, data, size);
+	return tarn_service_commit(service, request, size, TARN_RESPONSE_LAST, 0);
+}
+
 void tarn_service_abort(struct tarn_service *service, const struct tarn_request *request)
 {
 	struct conn *conn = conn_of(service, request);

@@ -61,7 +61,8 @@ static int serve_one(struct tarn_service *service)
 		return r == -ECANCELED || r == -EPIPE ? 0 : r;
 	}
 	order[1]++;
-	return tarn_service_respond(service, &request, &order[1], 8);
+	/* what was cancelled may still fill the ring */
+	return tarn_service_respond_wait(service, &request, &order[1], 8, surely());
 }
 
 static int serve(void *arg)
