@@ -138,7 +138,8 @@ struct tarn_counters_stat {
  *   -EPROTO   the object is no counters, or of another version
  *   -ENOSPC, -ENFILE, -ENOMEM  no room to create them
  *   -EUCLEAN  they are damaged
- *   -ETIMEDOUT every slot is taken, and who folds those of the dead is stopped
+ *   -ETIMEDOUT, -ENOTRECOVERABLE, -EIO  every slot is taken, and those of the dead cannot be
+ *             folded: who is at it is stopped; and as tarn_mutex_lock()
  * Since: 0.1
  */
 TARN_API TARN_NODISCARD int tarn_counters_open(struct tarn_region *region, const char *name,

@@ -114,6 +114,8 @@ hostile_victim_fn waiting_consumer, feeding_producer;
 hostile_victim_fn victim_locker, guarded_locker;
 /* --- topics.c: of topics, in a region that has one */
 hostile_victim_fn victim_messenger, guarded_messenger;
+/* --- counters.c: of counters, which they make, in a region with room for them */
+hostile_victim_fn victim_tallier, guarded_tallier;
 hostile_victim_fn victim_allocator, victim_surveyor, guarded_allocator, guarded_surveyor;
 hostile_victim_fn naive_popper;
 /* --- listeners.c: of change log and dirty map, in a region that is listened to */

@@ -99,6 +99,14 @@ static void a_scribbling_peer_costs_errors_only(void **state)
 				       .seconds = seconds_all * 0.2,
 				       .seed = seed + 10 },
 	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "counters under scribbling",
+				       .victims = { victim_tallier, victim_tallier,
+						    victim_tallier },
+				       .attack = attack_scribble,
+				       .topics = true,
+				       .seconds = seconds_all * 0.15,
+				       .seed = seed + 12 },
+	       HOSTILE_CALM);
 	expect(&(struct hostile_plan){ .name = "primitives under scribbling",
 				       .victims = { victim_locker, victim_locker, victim_locker },
 				       .attack = attack_scribble,
@@ -185,6 +193,13 @@ static void a_truncating_peer_is_an_error_with_the_guard(void **state)
 				       .attack = attack_truncate,
 				       .seconds = seconds_all * 0.1,
 				       .seed = seed },
+	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "truncation under counters",
+				       .victims = { guarded_tallier, guarded_tallier },
+				       .attack = attack_truncate,
+				       .topics = true,
+				       .seconds = seconds_all * 0.1,
+				       .seed = seed + 13 },
 	       HOSTILE_CALM);
 	expect(&(struct hostile_plan){ .name = "truncation under topics",
 				       .victims = { guarded_messenger, guarded_messenger },
