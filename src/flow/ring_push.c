@@ -138,9 +138,10 @@ __attribute__((noinline)) static int published_slowly(struct tarn_ring *ring)
 	return 0;
 }
 
-/* Everything from @first on is written but its first word: publish it. */
+/* Everything from @first on is written but its first word: publish it. Behind what has up to @small
+ * bytes, lines are made ready that the next ones will lie in. */
 static TARN__ALWAYS_INLINE int publish(struct tarn_ring *ring, struct place first, uint32_t size,
-				       uint32_t end)
+				       uint32_t end, uint32_t small)
 {
 	terminate(ring, end);
 	if (TARN__UNLIKELY(first.skip != 0)) {
@@ -158,7 +159,7 @@ static TARN__ALWAYS_INLINE int publish(struct tarn_ring *ring, struct place firs
 	ring->reserved = false;
 	/* release: for a successor, in the order in which it was done */
 	atomic_store_explicit(&ring->my_pos->pos, end, memory_order_release);
-	if (size <= COPY_SMALL)
+	if (size <= small)
 		return published_slowly(ring);
 	notify(ring);
 	prepare_large(ring, size);
@@ -202,7 +203,7 @@ __attribute__((noinline)) static int push_slowly(struct tarn_ring *ring, const v
 	if (r < 0)
 		return r;
 	copy(record_at(ring, place.pos)->payload, data, size);
-	return publish(ring, place, (uint32_t)size, place.end);
+	return publish(ring, place, (uint32_t)size, place.end, COPY_SMALL);
 }
 
 int tarn__ring_push_framed(struct tarn_ring *ring, uint64_t first, uint64_t second, uint64_t third,
@@ -220,7 +221,8 @@ int tarn__ring_push_framed(struct tarn_ring *ring, uint64_t first, uint64_t seco
 	memcpy(payload + 8, &second, sizeof(second));
 	memcpy(payload + 16, &third, sizeof(third));
 	copy(payload + RING_FRAME, data, size);
-	return publish(ring, place, (uint32_t)(RING_FRAME + size), place.end);
+	return publish(ring, place, (uint32_t)(RING_FRAME + size), place.end,
+		       RING_FRAME + COPY_SMALL);
 }
 
 /* The short way, of a small record that @run has room for. */
@@ -360,7 +362,7 @@ int tarn_ring_push_batch(struct tarn_ring *ring, const struct tarn_buf *bufs, si
 	end = first.end;
 	more = push_more(ring, bufs + 1, count - 1, &end);
 	*ret_count = 1 + more;
-	return publish(ring, first, (uint32_t)bufs[0].size, end);
+	return publish(ring, first, (uint32_t)bufs[0].size, end, COPY_SMALL);
 }
 
 int tarn_ring_reserve(struct tarn_ring *ring, size_t size, void **ret_data)
@@ -397,7 +399,7 @@ int tarn_ring_commit(struct tarn_ring *ring, size_t size)
 		.end = end_of(ring->reserve_pos, (uint32_t)size),
 	};
 
-	return publish(ring, place, (uint32_t)size, place.end);
+	return publish(ring, place, (uint32_t)size, place.end, COPY_SMALL);
 }
 
 void tarn_ring_abort(struct tarn_ring *ring)
