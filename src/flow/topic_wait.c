@@ -10,7 +10,10 @@
 
 #include "flow/apart.h"
 
-enum { LOOKS = 512 }; /* at lanes: a few microseconds, before one prepares to sleep */
+enum {
+	LOOKS = 512, /* at lanes: a few microseconds, before one prepares to sleep */
+	YIELDS = 64, /* of so many one lets others have the processor: the publisher, maybe */
+};
 #define NAP_NS INT64_C(1000000)
 
 /* Is a look worth it? */
@@ -98,7 +101,10 @@ static bool comes_soon(const struct tarn_subscriber *subscriber)
 	for (uint32_t i = 0; i < looks; i++) {
 		if (message_there(subscriber))
 			return true;
-		tarn__plat_pause();
+		if (i % YIELDS == YIELDS - 1)
+			tarn__plat_yield();
+		else
+			tarn__plat_pause();
 	}
 	return false;
 }
