@@ -291,8 +291,10 @@ static const char *difference(const struct tarn_metric *a, const struct tarn_met
 					       : NULL;
 }
 
+enum { WORDS_SIZE = 128 }; /* of what is said of a metric */
+
 /* "histogram took_ns of ns, 4 bits up to 1099511627775" */
-static const char *words_of(const struct tarn_metric *metric, char text[112])
+static const char *words_of(const struct tarn_metric *metric, char text[WORDS_SIZE])
 {
 	char more[48] = "", unit[TARN_METRIC_UNIT_MAX + 5] = "";
 
@@ -301,7 +303,7 @@ static const char *words_of(const struct tarn_metric *metric, char text[112])
 			 metric->most);
 	if (metric->unit[0] != '\0')
 		snprintf(unit, sizeof(unit), " of %.31s", metric->unit);
-	snprintf(text, 112, "%s %.40s%.20s%s",
+	snprintf(text, WORDS_SIZE, "%s %.40s%.20s%s",
 		 is_kind(metric->kind) ? kind_words[metric->kind] : "no metric", metric->name, unit,
 		 more);
 	return text;
@@ -310,7 +312,7 @@ static const char *words_of(const struct tarn_metric *metric, char text[112])
 int tarn__metrics_compare(const char *name, const struct metrics *of,
 			  const struct tarn_metric *list, uint32_t count, struct tarn_diag *diag)
 {
-	char there[112], wanted[112];
+	char there[WORDS_SIZE], wanted[WORDS_SIZE];
 
 	for (uint32_t i = 0; i < count; i++) {
 		struct tarn_metric metric = settled(&list[i]);

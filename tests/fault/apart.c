@@ -237,15 +237,6 @@ static void remove_dir(void)
 	(void)rmdir(dir);
 }
 
-static int told(int r, bool touched, const struct tarn_diag *diag, struct harness_report *report)
-{
-	if (r < 0 && touched)
-		return harness_say(report, FAULT_BROKEN, "it failed, and the handle was touched");
-	if (r < 0 && diag->what[0] == '\0')
-		return harness_say(report, FAULT_BROKEN, "error %d without a word", r);
-	return r;
-}
-
 /* --- run ----------------------------------------------------------------------------------- */
 
 static int publisher_open(struct harness_report *report)
@@ -256,7 +247,7 @@ static int publisher_open(struct harness_report *report)
 
 	if (r == 0)
 		publisher = opened;
-	return told(r, opened != no_publisher, &diag, report);
+	return fault_told(r, opened != no_publisher, &diag, report);
 }
 
 static int subscriber_open(struct harness_report *report)
@@ -270,7 +261,7 @@ static int subscriber_open(struct harness_report *report)
 
 	if (r == 0)
 		subscriber = opened;
-	return told(r, opened != no_subscriber, &diag, report);
+	return fault_told(r, opened != no_subscriber, &diag, report);
 }
 
 /* They meet, if not now then later, and what was there before comes whole. */

@@ -360,6 +360,15 @@ int fault_timed(int r, int64_t deadline, struct harness_report *report)
 	return r == -ETIMEDOUT ? 0 : r;
 }
 
+int fault_told(int r, bool touched, const struct tarn_diag *diag, struct harness_report *report)
+{
+	if (r < 0 && touched)
+		return harness_say(report, FAULT_BROKEN, "it failed, and the handle was touched");
+	if (r < 0 && diag->what[0] == '\0')
+		return harness_say(report, FAULT_BROKEN, "error %d without a word", r);
+	return r;
+}
+
 int fault_forked(struct harness_report *report)
 {
 	pid_t pid = fork();

@@ -11,6 +11,8 @@
 #ifndef TESTS_FAULT_H
 #define TESTS_FAULT_H
 
+#include <tarn/base.h>
+
 #include "harness.h"
 #include "plat/plat.h"
 
@@ -54,6 +56,10 @@ void fault_begin(char **argv);
 /* What a wait for nothing that returned @r is to return: no earlier than its deadline, unless it
  * says why. 0, -errno, or FAULT_BROKEN. */
 int fault_timed(int r, int64_t deadline, struct harness_report *report);
+
+/* @r, if a call that opens something may return it: a failed one says why, and leaves the handle
+ * alone (@touched). */
+int fault_told(int r, bool touched, const struct tarn_diag *diag, struct harness_report *report);
 
 /* Fork; the child goes on, with 0. The parent lives, with all it holds, as long as the child is
  * tried, and ends as it does. */

@@ -83,11 +83,7 @@ static int open_as(enum tarn_ring_role role, struct harness_report *report)
 	opts.diag = &diag;
 	ring = untouched;
 	r = tarn_ring_open(region, "ring", role, &opts, &ring);
-	if (r < 0 && ring != untouched)
-		return harness_say(report, FAULT_BROKEN, "it failed, and the handle was touched");
-	if (r < 0 && diag.what[0] == '\0')
-		return harness_say(report, FAULT_BROKEN, "error %d without a word", r);
-	return r;
+	return fault_told(r, ring != untouched, &diag, report);
 }
 
 static int open_producer(struct harness_report *report)

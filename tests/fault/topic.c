@@ -87,16 +87,6 @@ static void close_subscriber(void)
 	subscriber = NULL;
 }
 
-/* What a failed open has to say, and to leave alone. */
-static int told(int r, bool touched, const struct tarn_diag *diag, struct harness_report *report)
-{
-	if (r < 0 && touched)
-		return harness_say(report, FAULT_BROKEN, "it failed, and the handle was touched");
-	if (r < 0 && diag->what[0] == '\0')
-		return harness_say(report, FAULT_BROKEN, "error %d without a word", r);
-	return r;
-}
-
 /* --- topics -------------------------------------------------------------------------------- */
 
 static int publisher_open(struct harness_report *report)
@@ -107,7 +97,7 @@ static int publisher_open(struct harness_report *report)
 
 	if (r == 0)
 		publisher = opened;
-	return told(r, opened != no_publisher, &diag, report);
+	return fault_told(r, opened != no_publisher, &diag, report);
 }
 
 static int subscriber_open(struct harness_report *report)
@@ -119,7 +109,7 @@ static int subscriber_open(struct harness_report *report)
 
 	if (r == 0)
 		subscriber = opened;
-	return told(r, opened != no_subscriber, &diag, report);
+	return fault_told(r, opened != no_subscriber, &diag, report);
 }
 
 /* What was there before comes, whatever fails. */
@@ -246,7 +236,7 @@ static int latest_open(struct harness_report *report)
 
 	if (r == 0)
 		latest = opened;
-	return told(r, opened != none, &diag, report);
+	return fault_told(r, opened != none, &diag, report);
 }
 
 static void remove_latest(void)

@@ -272,7 +272,7 @@ static void share_pages(void)
 	sched_hot("lane", &lanes[1]->last, offsetof(struct lane_shm, lows) - 64);
 	sched_name("counted", &lanes[1]->counted);
 	sched_name("oldest", &lanes[1]->oldest);
-	sched_name("waits", &lanes[1]->waits);
+	sched_hot("waits", &lanes[1]->waits, sizeof(lanes[1]->waits));
 	sched_hot("messages", lanes[1]->messages, LANE);
 	publisher->blocker = 0;
 	acks[0] = (struct ack_shm *)(void *)subscriber->readers[0].low;

@@ -139,7 +139,7 @@ static void quantiles_are_as_exact_as_stated(void **state)
 			size_t at = rank <= 1 ? 0 : rank >= VALUES ? VALUES - 1 : (size_t)rank - 1;
 			uint64_t exact, told = tarn_sample_quantile(sample, i, some[k]), off;
 
-			at += at + 1 < rank && at + 1 < VALUES;
+			at += (double)(at + 1) < rank && at + 1 < VALUES;
 			exact = values[at];
 			off = told > exact ? told - exact : exact - told;
 			assert_true(off <= exact >> (metrics[i].bits + 1));
