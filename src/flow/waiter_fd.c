@@ -7,6 +7,10 @@
 
 enum { SLICES = 10 }; /* after which somebody is to look, whatever the words say */
 
+/* What the kernel sleeps on in place of phase, which it may go on with for some ms after a ring was
+ * closed: phase may be that of another waiter by then, whose thread a wake would be for. */
+static _Atomic uint32_t nobody;
+
 void tarn__waiter_fd_raise(struct waiter_fd *w)
 {
 	/* seq_cst: before the descriptor is; who clears it is behind disarm(), and alone */
@@ -226,7 +230,7 @@ static int ask_kernel_anew(struct waiter_fd *w)
 
 void tarn__waiter_fd_arm(struct waiter_fd *w)
 {
-	w->sleep.words[0] = tarn__futex_of(&w->phase, PHASE_IDLE);
+	w->sleep.words[0] = tarn__futex_of(&nobody, 0);
 	if (!w->threaded && ask_kernel(w) < 0 && ask_kernel_anew(w) < 0 && start_thread(w) < 0) {
 		tarn__waiter_fd_raise(w); /* nobody can sleep: its owner looks all the time */
 		return;
