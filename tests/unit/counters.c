@@ -563,7 +563,7 @@ static void who_looks_on_reads_and_writes_nothing(void **state)
 static void a_thousand_metrics(void **state)
 {
 	static struct tarn_metric many[1000];
-	static char names[1000][8];
+	static char names[1000][16];
 	static uint64_t values[1000];
 	const struct tarn_counters_opts opts = { .metrics = many, .count = 1000, .slots = 8 };
 	struct tarn_counters *counters = NULL;

@@ -55,7 +55,7 @@ static int write_and_die(void *arg)
 /* Flag 0: it has it; flag 1: it is to unlock, which flag 2 says. */
 static int has_it(struct tarn_rwlock *l, int r)
 {
-	if (r < 0)
+	if (r < 0 && r != -EOWNERDEAD) /* it has that of one that was killed */
 		return r;
 	atomic_fetch_add(&flags[0], 1);
 	await_flag(1);
