@@ -23,7 +23,7 @@ static const char *const mutant_names[] = { "none", "shared", "in-place", "too-e
 
 static struct tarn_region *region;
 static _Atomic uint64_t *floors; /* METRICS of them */
-static char names[METRICS][16];
+static char names[METRICS][24];
 static struct tarn_metric metrics[METRICS];
 static __thread struct tarn_counters *mine; /* a handle is one thread's */
 static struct tarn_counters *of_all;        /* SHARED: by all threads of the process */
