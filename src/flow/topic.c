@@ -337,10 +337,10 @@ static int open_entered(struct topic *topic, uint32_t place, uint64_t capacity,
 	r = tarn__lane_at(&object, ret_lane);
 	if (r < 0) {
 		tarn__object_drop(region, &object);
-		return tarn__diag(diag, r,
-				  r == -EPROTO ? "lane %s: its version is not 2"
-					       : "lane %s: its header is damaged",
-				  name);
+		if (r == -EPROTO)
+			return tarn__diag(diag, r, "lane %s: its version is not %u", name,
+					  LANE_VERSION);
+		return tarn__diag(diag, r, "lane %s: its header is damaged", name);
 	}
 	return 0;
 }

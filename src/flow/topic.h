@@ -55,6 +55,8 @@
  * How memory is used again: a publisher knows up to where all is free. Past that it stores oldest,
  * the first message that is not about to be written over, and looks at all low; only if none is
  * below oldest it goes on. It does so a sixteenth of the lane at a time. See tests/model/lane.pml.
+ * Where all are lossless it remembers the least low (floor), which holds until another sits down:
+ * up to there it looks at sittings alone.
  *
  *   how subscribed   low = 0                          low > 0
  *   COMING           needs all                        needs all
@@ -63,8 +65,8 @@
  *
  * Ordering, besides that of prim.h:
  *   T1 -> T2  make_visible() stores number; who looks at a message loads it, then the rest
- *   T3 <> T4  a publisher stores oldest, then looks at seats and low; a subscriber stores low, or
- *             that it is coming, then looks at oldest. All seq_cst: one of the two sees the other
+ *   T3 <> T4  a publisher stores oldest, then looks at sittings, or at seats and low; a subscriber
+ *             stores low, or counts and says that it is coming, then looks at oldest. All seq_cst: one of the two sees the other
  *   T5 -> T6  a subscriber has read, and raises low; a publisher sees that, and writes there
  *   T7 -> T8  oldest is stored before what lies below is written over: who copies without a hold
  *             looks at oldest afterwards
@@ -250,9 +252,9 @@ struct tarn_publisher {
 	uint32_t lent_size;
 	uint64_t free_to;       /* all below is free, or its own */
 	uint64_t oldest;        /* as stored */
-	uint64_t floor;         /* all subscribers are lossless, and need nothing below it; 0: who
-				   knows. True for as long as none has come, */
-	uint32_t sittings;      /* who would have counted here */
+	uint64_t floor;         /* all subscribers are lossless, and need nothing below it; 0: not
+				   known */
+	uint32_t sittings;      /* of the topic, as of then: floor holds while it is the same */
 	uint64_t starts[PARTS]; /* the first message at or behind the beginning of each part */
 	uint64_t part;          /* the newest of which that is known, counted as positions are */
 	uint32_t blocker;  /* place of the subscriber that was in the way last; UINT32_MAX: none */
@@ -478,12 +480,14 @@ void tarn__subscriber_part(struct tarn_subscriber *subscriber, struct reader *re
  * message did? That may be the same one, in another lane (tarn_publisher_grow()). */
 bool tarn__held_back(struct tarn_subscriber *subscriber, struct reader *reader);
 
-/* --- topic_take.c -------------------------------------------------------------------------- */
+/* --- topic_wait.c -------------------------------------------------------------------------- */
 
 /* Would a take or hold not be -EAGAIN? If it would, whoever waits for room is told so. */
 bool tarn__subscriber_there(struct tarn_subscriber *subscriber);
 /* There is no membarrier here: publishers are to fence. Before a last look. */
 void tarn__subscriber_fence(struct tarn_subscriber *subscriber);
+
+/* --- topic_take.c -------------------------------------------------------------------------- */
 
 /* Nothing is there: say so to those who wait for room, too. -EAGAIN, -EIO. */
 int tarn__subscriber_nothing(struct tarn_subscriber *subscriber);

@@ -13,18 +13,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <tarn/topic.h>
+#include "topics.h"
 
-#include "fault.h"
-
-enum { SLICE_NS = 3000000, SOON_NS = 2000000000 };
+enum { SOON_NS = 2000000000 };
 
 static char dir[] = "/tmp/tarn-fault.XXXXXX";
-static struct tarn_publisher *publisher;
-static struct tarn_subscriber *subscriber;
 static unsigned descriptors; /* before a subscriber came; 0: none did */
-static struct tarn_publisher *const no_publisher = (struct tarn_publisher *)(uintptr_t)16;
-static struct tarn_subscriber *const no_subscriber = (struct tarn_subscriber *)(uintptr_t)16;
 
 /* --- before and after ---------------------------------------------------------------------- */
 
@@ -292,32 +286,6 @@ static int let_in(struct harness_report *report)
 	if (r != 0)
 		close_publisher();
 	return r;
-}
-
-/* Nobody sleeps: nothing is asked of the kernel. */
-static int publish_and_take(struct harness_report *report)
-{
-	struct tarn_message message;
-	char buf[16];
-	int r = tarn_publisher_publish(publisher, "0123456789", 10);
-
-	if (r == 0)
-		r = tarn_subscriber_take(subscriber, buf, sizeof(buf), &message);
-	return r == 0 && message.size == 10
-		       ? 0
-		       : harness_say(report, FAULT_BROKEN, "no message: %d", r);
-}
-
-static int take_wait(struct harness_report *report)
-{
-	int64_t deadline = tarn_deadline_after(SLICE_NS);
-	struct tarn_message message = { .number = 77 };
-	char buf[16];
-	int r = tarn_subscriber_take_wait(subscriber, buf, sizeof(buf), deadline, &message);
-
-	if (message.number != 77)
-		return harness_say(report, FAULT_BROKEN, "it failed, and the output was touched");
-	return fault_timed(r, deadline, report);
 }
 
 /* It grows, and goes on; or does not, and goes on where it was. */

@@ -7,19 +7,15 @@
 #include <string.h>
 
 #include <tarn/latest.h>
-#include <tarn/topic.h>
 #include <tarn/waiter.h>
 
 #include "region.h"
+#include "topics.h"
 
-enum { HEAP = 1 << 18, SLICE_NS = 3000000 };
+enum { HEAP = 1 << 18 };
 
-static struct tarn_publisher *publisher;
-static struct tarn_subscriber *subscriber;
 static struct tarn_latest *latest;
 static struct tarn_waiter *waiter;
-static struct tarn_publisher *const no_publisher = (struct tarn_publisher *)(uintptr_t)16;
-static struct tarn_subscriber *const no_subscriber = (struct tarn_subscriber *)(uintptr_t)16;
 
 /* --- before and after ---------------------------------------------------------------------- */
 
@@ -129,20 +125,6 @@ static int subscribe_and_take(struct harness_report *report)
 	return r;
 }
 
-/* Nobody sleeps: nothing is asked of the kernel. */
-static int publish_and_take(struct harness_report *report)
-{
-	struct tarn_message message;
-	char buf[16];
-	int r = tarn_publisher_publish(publisher, "0123456789", 10);
-
-	if (r == 0)
-		r = tarn_subscriber_take(subscriber, buf, sizeof(buf), &message);
-	return r == 0 && message.size == 10
-		       ? 0
-		       : harness_say(report, FAULT_BROKEN, "no message: %d", r);
-}
-
 static int hold_and_release(struct harness_report *report)
 {
 	struct tarn_message message;
@@ -158,18 +140,6 @@ static int hold_and_release(struct harness_report *report)
 	if (r == 0)
 		r = tarn_subscriber_release(subscriber, &message);
 	return r == 0 ? 0 : harness_say(report, FAULT_BROKEN, "no message: %d", r);
-}
-
-static int take_wait(struct harness_report *report)
-{
-	int64_t deadline = tarn_deadline_after(SLICE_NS);
-	struct tarn_message message = { .number = 77 };
-	char buf[16];
-	int r = tarn_subscriber_take_wait(subscriber, buf, sizeof(buf), deadline, &message);
-
-	if (message.number != 77)
-		return harness_say(report, FAULT_BROKEN, "it failed, and the output was touched");
-	return fault_timed(r, deadline, report);
 }
 
 static int publish_wait(struct harness_report *report)
