@@ -65,8 +65,9 @@
  *
  * Ordering, besides that of prim.h:
  *   T1 -> T2  make_visible() stores number; who looks at a message loads it, then the rest
- *   T3 <> T4  a publisher stores oldest, then looks at sittings, or at seats and low; a subscriber
- *             stores low, or counts and says that it is coming, then looks at oldest. All seq_cst: one of the two sees the other
+ *   T3 <> T4  a publisher stores oldest, then looks at sittings, or at seats and low; a
+ *             subscriber stores low, or counts and says that it is coming, then looks at
+ *             oldest. All seq_cst: one of the two sees the other
  *   T5 -> T6  a subscriber has read, and raises low; a publisher sees that, and writes there
  *   T7 -> T8  oldest is stored before what lies below is written over: who copies without a hold
  *             looks at oldest afterwards
