@@ -12,6 +12,7 @@
 #include <tarn/cond.h>
 #include <tarn/counters.h>
 #include <tarn/event.h>
+#include <tarn/figures.h>
 #include <tarn/host.h>
 #include <tarn/latest.h>
 #include <tarn/lock.h>

@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "flow/counters.h"
+#include "flow/figures.h"
 
 enum {
 	SLOTS = 64,
@@ -278,6 +279,10 @@ void tarn_counters_close(struct tarn_counters *counters)
 	if (counters == NULL)
 		return;
 	c = counters_of(counters);
+	if (c->own) {
+		tarn__figures_close(c);
+		return;
+	}
 	region = c->prim.sec.region;
 	tarn__counters_leave(c);
 	tarn__region_enter_to_leave(region);
@@ -315,14 +320,19 @@ int tarn_counters_find(const struct tarn_counters *counters, const char *name)
 int tarn_counters_stat(const struct tarn_counters *counters, struct tarn_counters_stat *ret_stat)
 {
 	struct counters *c = counters_of(counters);
-	/* relaxed, both: for the eye */
-	uint64_t flip = atomic_load_explicit(&c->shm->flip, memory_order_relaxed);
 	struct tarn_counters_stat stat = { .metrics = c->of.count,
 					   .cells = c->of.cells,
-					   .slots = c->prim.seat_count,
-					   .folds = flip >> (FLIP_COUNT + 1),
 					   .dropped = c->dropped };
+	uint64_t flip;
 
+	if (c->own) {
+		*ret_stat = stat;
+		return 0;
+	}
+	/* relaxed, both: for the eye */
+	flip = atomic_load_explicit(&c->shm->flip, memory_order_relaxed);
+	stat.slots = c->prim.seat_count;
+	stat.folds = flip >> (FLIP_COUNT + 1);
 	if (named_by(flip) > c->prim.seat_count)
 		return -EUCLEAN; /* I2 */
 	for (uint32_t at = 0; at < c->prim.seat_count; at++) {

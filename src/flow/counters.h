@@ -137,6 +137,7 @@ struct counters {
 	uint32_t slot; /* of this handle, where it is seated */
 	bool seated;
 	bool looks; /* it takes no slot */
+	bool own;   /* no counters: what an object of another kind keeps of itself, figures.h */
 };
 
 static inline struct counters *counters_of(const struct tarn_counters *pub)
@@ -199,6 +200,8 @@ uint64_t tarn__counters_bytes(uint32_t count, uint32_t cells, uint32_t slots);
 int tarn__metrics_check(const char *name, const struct tarn_metric *list, uint32_t count,
 			uint32_t *ret_cells, struct tarn_diag *diag);
 void tarn__metrics_write(struct metric_shm *to, const struct tarn_metric *list, uint32_t count);
+/* A copy of @list, which is fit and has no histograms. 0, -ENOMEM. */
+int tarn__metrics_of(const struct tarn_metric *list, uint32_t count, struct metrics *ret);
 /* A checked copy of what @shm has, which geometry was taken from. 0, -EUCLEAN, -ENOMEM. */
 int tarn__metrics_read(const struct counters_shm *shm, uint32_t count, uint32_t cells,
 		       struct metrics *ret);

@@ -104,10 +104,14 @@ int tarn__counters_fold_all(struct counters *c, bool wait, struct tarn_diag *dia
 int tarn_counters_fold(struct tarn_counters *counters, uint32_t *ret_count, struct tarn_diag *diag)
 {
 	struct counters *c = counters_of(counters);
-	int r = c->prim.sec.region->observer
-			? tarn__diag(diag, -EPERM, "counters %s: the region was opened to look on",
-				     c->prim.sec.name)
-			: tarn__counters_fold_all(c, true, diag);
+	int r;
+
+	if (c->own)
+		return tarn__diag(diag, -EPERM, "%s is no counters", c->prim.sec.name);
+	r = c->prim.sec.region->observer
+		    ? tarn__diag(diag, -EPERM, "counters %s: the region was opened to look on",
+				 c->prim.sec.name)
+		    : tarn__counters_fold_all(c, true, diag);
 
 	if (r < 0)
 		return r;

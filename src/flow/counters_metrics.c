@@ -257,6 +257,19 @@ int tarn__metrics_read(const struct counters_shm *shm, uint32_t count, uint32_t 
 	return -EUCLEAN;
 }
 
+int tarn__metrics_of(const struct tarn_metric *list, uint32_t count, struct metrics *ret)
+{
+	struct metric_shm *texts;
+	int r = make(ret, count, &texts);
+
+	if (r < 0)
+		return r;
+	ret->cells = count;
+	tarn__metrics_write(texts, list, count);
+	(void)settle_places(ret, texts); /* they are fit */
+	return 0;
+}
+
 int tarn__metrics_copy(const struct metrics *of, struct metrics *ret)
 {
 	struct metric_shm *texts;

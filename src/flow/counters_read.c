@@ -4,6 +4,7 @@
 
 #include "base/bits.h"
 #include "flow/counters.h"
+#include "flow/figures.h"
 
 enum { TRIES = 1000 };
 
@@ -101,6 +102,8 @@ int tarn_counters_read(const struct tarn_counters *counters, uint64_t *values, u
 	uint32_t known = count < c->of.count ? count : c->of.count;
 	struct pass pass;
 
+	if (c->own)
+		return tarn__figures_read(c, values, count);
 	memset(values + known, 0, (count - known) * sizeof(*values));
 	for (int tries = 0; tries < TRIES; tries++) {
 		if (TARN__UNLIKELY(tarn_segment_damaged(c->prim.sec.region->seg)))
@@ -120,6 +123,8 @@ int tarn__counters_read_all(const struct counters *c, uint64_t *cells)
 {
 	struct pass pass;
 
+	if (c->own)
+		return tarn__figures_read(c, cells, c->of.count);
 	for (int tries = 0; tries < TRIES; tries++) {
 		if (TARN__UNLIKELY(tarn_segment_damaged(c->prim.sec.region->seg)))
 			return -EIO;
