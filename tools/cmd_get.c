@@ -315,6 +315,7 @@ static void put_metrics(struct figure *f, const struct figures_set *set, bool ro
 		put_metric(f, set, i);
 }
 
+/* Also of what an object counts of itself. */
 static int put_counters(struct get *get, const struct figures_set *set, const char *name,
 			const char *path)
 {
@@ -339,7 +340,7 @@ static int put_counters(struct get *get, const struct figures_set *set, const ch
 	}
 	out_item(&get->out);
 	out_fact_text(&get->out, "name", get->cli->argc > 1 ? "name" : NULL, name);
-	out_fact_text(&get->out, "type", NULL, "counters");
+	out_fact_text(&get->out, "type", NULL, look_kind(set->kind));
 	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
 		out_fact_text(&get->out, unknown[i], NULL, NULL);
 	out_list(&get->out, &get_field_list);
@@ -355,10 +356,38 @@ static int kind_of(const struct tarn_object_stat *stat, void *arg)
 	return !stat->removed && strcmp(stat->name, name) == 0 ? (int)stat->kind : 0;
 }
 
-static bool is_counters(const struct typed_at *at, const char *object)
+static uint32_t kind_at(const struct typed_at *at, const char *object)
 {
-	return tarn_region_objects(at->region, kind_of, (void *)(uintptr_t)object) ==
-	       TARN_OBJECT_COUNTERS;
+	int kind = tarn_region_objects(at->region, kind_of, (void *)(uintptr_t)object);
+
+	return kind > 0 ? (uint32_t)kind : 0;
+}
+
+static int no_field(const struct typed_leaf *leaf, void *arg)
+{
+	(void)leaf, (void)arg;
+	return 0;
+}
+
+/* Is it shown by what it counts? Not what has fields, or bytes to be shown, unless a metric is
+ * named, and no field has that name. */
+static bool is_counters(const struct typed_at *at, const char *object, const char *path)
+{
+	uint32_t kind = kind_at(at, object);
+
+	if (kind == 0)
+		return false;
+	if (typed_is_kind(kind) || kind == TARN_OBJECT_BYTES)
+		return *path != '\0' && figures_has(at->region, object, path);
+	return true;
+}
+
+static bool is_field(const struct typed *typed, const char *path)
+{
+	struct tarn_diag diag;
+
+	return typed->type != NULL &&
+	       typed_walk(typed->type, path, false, 1, no_field, NULL, &diag) >= 0;
 }
 
 static int get_counters(struct get *get, const struct typed_at *at, const char *object,
@@ -415,14 +444,20 @@ static int get_struct(struct get *get, const struct typed_at *at, const char *ob
 {
 	char name[sizeof(at->name.region) + TARN_OBJECT_NAME_MAX + 2];
 	struct typed typed;
+	bool counts;
 	int code, r;
 
 	snprintf(name, sizeof(name), "%s/%s", at->name.region, object);
-	if (is_counters(at, object))
+	counts = is_counters(at, object, path);
+	if (counts && !typed_is_kind(kind_at(at, object)))
 		return get_counters(get, at, object, name, path);
 	code = typed_open(get->cli, at->region, object, name, &typed);
 	if (code != CLI_OK)
 		return code;
+	if (counts && !is_field(&typed, path)) {
+		typed_close(&typed);
+		return get_counters(get, at, object, name, path);
+	}
 	tell_unguarded(get, name, &typed);
 	get->typed = &typed;
 	r = typed_read(&typed, !get->unguarded, tarn_deadline_after(get->timeout_ns));
@@ -449,7 +484,7 @@ static int list_one(const struct tarn_object_stat *stat, void *arg)
 	struct typed typed;
 	int code;
 
-	if (stat->removed || !typed_is_kind(stat->kind))
+	if (stat->removed || (!typed_is_kind(stat->kind) && stat->kind != TARN_OBJECT_COUNTERS))
 		return 0;
 	if (out->as_json) {
 		code = get_struct(get, listing->at, stat->name, "");
@@ -457,6 +492,13 @@ static int list_one(const struct tarn_object_stat *stat, void *arg)
 		return 0;
 	}
 	snprintf(name, sizeof(name), "%s/%s", listing->at->name.region, stat->name);
+	if (stat->kind == TARN_OBJECT_COUNTERS) {
+		out_row(out);
+		out_text(out, "name", name);
+		out_text(out, "type", "counters");
+		out_number(out, "size_bytes", stat->size);
+		return 0;
+	}
 	code = typed_open(get->cli, listing->at->region, stat->name, name, &typed);
 	listing->worst = cli_worse(listing->worst, code);
 	if (code != CLI_OK)
@@ -536,6 +578,7 @@ static const struct cli_example get_examples[] = {
 	{ "tarn get 'room/desk.corners[3].x' room/desk.name", "two values, one a line" },
 	{ "tarn get robot/pose.x", "a field of the newest value" },
 	{ "tarn get shop/web.requests_total", "one of the counters of an object" },
+	{ "tarn get shop/lock.waits_total", "how often somebody slept for that lock" },
 	{ "tarn get sensors -J | jq '.items[0].fields[] | {field, value}'", "the same as JSON" },
 	{ 0 },
 };
@@ -566,8 +609,9 @@ const struct cli_cmd cmd_get = {
 		"that has no type is bytes, which go to a pipe as they are, and else are shown in "
 		"hexadecimal.\n\n"
 		"Counters (tarn/counters.h) are shown by their metrics: took_ns.p99 is what 99 of "
-		"100 "
-		"values of the histogram took_ns are not above. They have to be named.\n\n"
+		"100 values of the histogram took_ns are not above. What any other object counts "
+		"of itself (tarn/figures.h) is shown the same way: REGION/OBJECT.waits_total; of "
+		"structs, latest values and plain bytes it has to be named.\n\n"
 		"It looks on: the region is mapped to be read only, no section is entered, and no "
 		"writer waits. What a section guards is read whole by that section's version, "
 		"again "

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tarn metrics REGION[/OBJECT]... - counters as text that Prometheus reads.
+ * tarn metrics REGION[/OBJECT]... - counters, and what objects count of themselves, as text that
+ * Prometheus reads.
  *
  * Names and units are put as it wants them: times in seconds, the unit at the end of the name,
  * _total behind what counts. All of one name stand together, whichever object or region they are
@@ -15,12 +16,14 @@
 #include "cmds.h"
 #include "figures.h"
 
-enum { NAME_SIZE = 2 * (TARN_METRIC_NAME_MAX + TARN_METRIC_UNIT_MAX) };
+enum { NAME_SIZE = 2 * (TARN_METRIC_NAME_MAX + TARN_METRIC_UNIT_MAX) + 32 };
 
 static const struct cli_opt metrics_opts[] = {
 	{ 0, "openmetrics", NULL,
 	  "the text format of OpenMetrics 1.0, with units; not that of Prometheus, 0.0.4" },
 	{ 'p', "prefix", "TEXT", "begin each name with TEXT and _" },
+	{ 'c', "counters", NULL,
+	  "the counters of programs alone, not what objects count of themselves" },
 	{ 0 },
 };
 
@@ -67,10 +70,19 @@ static bool cut(char *name, const char *word)
 	return true;
 }
 
+/* What stands before what an object counts of itself: "tarn_ring_". */
+static void name_owner(const struct figures_set *set, char owner[32])
+{
+	*owner = '\0';
+	if (set->kind != TARN_OBJECT_COUNTERS)
+		snprintf(owner, 32, "tarn_%.20s_",
+			 set->kind != 0 ? look_kind(set->kind) : "region");
+}
+
 static void name_series(const struct exposition *e, struct series *s)
 {
 	const struct tarn_metric *metric = metric_of(s);
-	char name[NAME_SIZE];
+	char name[NAME_SIZE], owner[32];
 
 	snprintf(name, sizeof(name), "%.63s", metric->name);
 	s->scale = 1;
@@ -84,12 +96,13 @@ static void name_series(const struct exposition *e, struct series *s)
 		snprintf(s->unit, sizeof(s->unit), "seconds");
 	}
 	(void)cut(name, s->unit);
+	name_owner(s->set, owner);
 	if (strcmp(name, s->unit) == 0) /* "bytes_total": the unit is all of it */
-		snprintf(s->name, sizeof(s->name), "%s%s%.63s", e->prefix, *e->prefix ? "_" : "",
-			 name);
+		snprintf(s->name, sizeof(s->name), "%s%s%s%.63s", e->prefix, *e->prefix ? "_" : "",
+			 owner, name);
 	else
-		snprintf(s->name, sizeof(s->name), "%s%s%.63s%s%.38s", e->prefix,
-			 *e->prefix ? "_" : "", name, *s->unit ? "_" : "", s->unit);
+		snprintf(s->name, sizeof(s->name), "%s%s%s%.63s%s%.38s", e->prefix,
+			 *e->prefix ? "_" : "", owner, name, *s->unit ? "_" : "", s->unit);
 }
 
 /* --- text ---------------------------------------------------------------------------------- */
@@ -103,12 +116,15 @@ static void put_escaped(const char *text, bool quotes)
 	}
 }
 
-/* "{region=...,object=...", for more to follow. */
+/* "{region=...,object=...", for more to follow. A region itself has no object. */
 static void put_labels(const struct series *s)
 {
 	printf("{region=\"");
 	put_escaped(s->of->name.region, true);
-	printf("\",object=\"");
+	putchar('"');
+	if (s->set->object[0] == '\0')
+		return;
+	printf(",object=\"");
 	put_escaped(s->set->object, true);
 	putchar('"');
 }
@@ -222,9 +238,9 @@ static int put_all(struct exposition *e)
 static int collect(struct exposition *e, const struct figures *f)
 {
 	for (int i = 0; i < f->count; i++) {
-		uint32_t count = tarn_counters_count(f->sets[i].counters);
+		uint32_t count = f->sets[i].lost ? 0 : tarn_counters_count(f->sets[i].counters);
 		struct series *series =
-			realloc(e->series, ((size_t)e->count + count) * sizeof(*series));
+			realloc(e->series, ((size_t)e->count + count + 1) * sizeof(*series));
 
 		if (series == NULL)
 			return cli_error(e->cli, "out of memory");
@@ -266,7 +282,7 @@ static int metrics_run(struct cli *cli)
 		return cli_error(cli, "out of memory");
 	for (int i = 0; i < cli->argc; i++) {
 		struct figures *f = &e.figures[e.figures_count];
-		int one = figures_open(cli, cli->argv[i], &opts, f);
+		int one = figures_open(cli, cli->argv[i], &opts, !cli_given(cli, "counters"), f);
 
 		if (one == CLI_OK) {
 			e.figures_count++;
@@ -274,6 +290,8 @@ static int metrics_run(struct cli *cli)
 		}
 		if (one == CLI_OK)
 			one = collect(&e, f);
+		if (e.figures_count > 0 && f == &e.figures[e.figures_count - 1])
+			one = cli_worse(one, f->worst);
 		code = cli_worse(code, one);
 	}
 	if (e.count > 0)
@@ -286,7 +304,7 @@ static int metrics_run(struct cli *cli)
 }
 
 static const struct cli_example metrics_examples[] = {
-	{ "tarn metrics web", "all counters of a region" },
+	{ "tarn metrics web", "all counters of a region, and what its objects count" },
 	{ "tarn metrics -p shop web/front web/back > /var/lib/node_exporter/shop.prom.new",
 	  "two objects, for the node exporter's textfile collector" },
 	{ "tarn metrics web | promtool check metrics", "is it as Prometheus wants it?" },
@@ -295,7 +313,7 @@ static const struct cli_example metrics_examples[] = {
 
 static const struct cli_exit_note metrics_exits[] = {
 	{ 1, "two metrics have one name and are of different kinds; one was left out" },
-	{ 3, "there is no such region or object, or it has no counters" },
+	{ 3, "there is no such region or object; with --counters: it has none" },
 	{ 4, "permission denied" },
 	{ 6, "damaged, or of another version" },
 	{ 0 },
@@ -304,11 +322,12 @@ static const struct cli_exit_note metrics_exits[] = {
 const struct cli_cmd cmd_metrics = {
 	.name = "metrics",
 	.args = "REGION[/OBJECT]...",
-	.summary = "print counters as text for Prometheus",
-	.about = "Prints all metrics of the counters (tarn/counters.h) of a region, or of one "
-		 "object, in "
+	.summary = "print counters, and what objects count, as text for Prometheus",
+	.about = "Prints all metrics of the counters (tarn/counters.h) of a region, and what its "
+		 "objects and itself count (tarn/figures.h), or those of one object, in "
 		 "the text format of Prometheus: what each is, and how much it is now. Regions "
-		 "and objects are labels.\n\n"
+		 "and objects are labels. What objects count begins with tarn_ and their kind: "
+		 "tarn_ring_written_bytes_total.\n\n"
 		 "Names are as Prometheus wants them: times are in seconds, the unit is the end of "
 		 "the name, and _total stands behind what counts: took_ns of unit ns is "
 		 "took_seconds. A histogram has a bucket for each doubling of the value; sums are "

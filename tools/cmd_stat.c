@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * tarn stat REGION[/OBJECT] - the counters of a region, a line an interval: what was counted in it,
- * a second; what gauges are; of histograms how many values, and what 99 of 100 are not above.
+ * a second; what gauges are; of histograms how many values, and what 99 of 100 are not above. With
+ * --all also what its objects count of themselves.
  */
 
 #include <errno.h>
@@ -26,6 +27,8 @@ static const struct cli_opt stat_opts[] = {
 	  "end after N lines, 0 = never; if not given a terminal goes on until it is "
 	  "interrupted, a pipe gets one" },
 	{ '1', "once", NULL, "one line at once: sums since the counters were made, not rates" },
+	{ 'a', "all", NULL,
+	  "also what all objects count of themselves, and the region; columns are OBJECT/METRIC" },
 	{ 'm', "metrics", "NAMES", "these metrics alone, apart by commas" },
 	{ 0, "csv", NULL, "comma-separated values, with a heading" },
 	{ 'J', "json", NULL, "one JSON object a line, see tarn-json(5)" },
@@ -43,7 +46,8 @@ static const struct out_col line_cols[] = {
 static const struct out_list line_list = { "each line", line_cols };
 
 static const struct out_col metric_cols[] = {
-	{ "object", NULL, OUT_TEXT, "the object that it is of", false },
+	{ "object", NULL, OUT_TEXT, "the object that it is of; null = the region itself", false },
+	{ "object_kind", NULL, OUT_TEXT, "counters, ring, mutex, ...; region", false },
 	{ "metric", NULL, OUT_TEXT, "its name", false },
 	{ "kind", NULL, OUT_TEXT, "counter, gauge or histogram", false },
 	{ "unit", NULL, OUT_TEXT, "of its values; null = they are numbers", false },
@@ -69,6 +73,7 @@ struct stats {
 	int64_t interval_ns;
 	const char *wanted; /* names; NULL: all */
 	bool once, csv, json, terminal;
+	bool all; /* columns have names with the object */
 	int code;
 };
 
@@ -155,12 +160,24 @@ static int width_of(const char *name, const char *more)
 	return width > WIDTH ? width : WIDTH;
 }
 
+enum { COLUMN_SIZE = TARN_OBJECT_NAME_MAX + TARN_METRIC_NAME_MAX + 2 };
+
+static const char *column_of(const struct shown *s, char column[COLUMN_SIZE])
+{
+	snprintf(column, COLUMN_SIZE, "%s%s%s", s->stat->all ? s->set->object : "",
+		 s->stat->all ? "/" : "", s->metric->name);
+	return column;
+}
+
 static void put_head(const struct shown *s, void *arg)
 {
+	char column[COLUMN_SIZE];
+
 	(void)arg;
-	printf(" %*s", width_of(s->metric->name, ""), s->metric->name);
+	column_of(s, column);
+	printf(" %*s", width_of(column, ""), column);
 	if (is_histogram(s))
-		printf(" %*s.p99", width_of(s->metric->name, ".p99") - 4, s->metric->name);
+		printf(" %*s.p99", width_of(column, ".p99") - 4, column);
 }
 
 static void put_figure(double value, int width)
@@ -172,10 +189,19 @@ static void put_figure(double value, int width)
 
 static void put_cell(const struct shown *s, void *arg)
 {
+	char column[COLUMN_SIZE];
+
 	(void)arg;
-	put_figure(figure(s), width_of(s->metric->name, ""));
+	column_of(s, column);
+	if (s->part == NULL) {
+		printf(" %*s", width_of(column, ""), "-");
+		if (is_histogram(s))
+			printf(" %*s", width_of(column, ".p99"), "-");
+		return;
+	}
+	put_figure(figure(s), width_of(column, ""));
 	if (is_histogram(s))
-		printf(" %*" PRIu64, width_of(s->metric->name, ".p99"), quantile(s, 0.99));
+		printf(" %*" PRIu64, width_of(column, ".p99"), quantile(s, 0.99));
 }
 
 static void csv_head(const struct shown *s, void *arg)
@@ -193,6 +219,10 @@ static void csv_head(const struct shown *s, void *arg)
 static void csv_cell(const struct shown *s, void *arg)
 {
 	(void)arg;
+	if (s->part == NULL) {
+		printf("%s", is_histogram(s) ? ",,,,," : ",");
+		return;
+	}
 	printf(",%.10g", figure(s));
 	if (is_histogram(s))
 		printf(",%.10g,%" PRIu64 ",%" PRIu64 ",%" PRIu64,
@@ -216,10 +246,14 @@ static void json_cell(const struct shown *s, void *arg)
 	} of[] = { { "p50", 0.5 }, { "p99", 0.99 }, { "p999", 0.999 } };
 	struct json *json = arg;
 	uint64_t total = tarn_sample_value(s->set->now, s->number);
-	bool values = is_histogram(s) && value_of(s) != 0;
+	bool values;
 
+	if (s->part == NULL)
+		return;
+	values = is_histogram(s) && value_of(s) != 0;
 	json_open(json, NULL, '{');
-	json_text(json, "object", s->set->object);
+	json_text(json, "object", s->set->object[0] != '\0' ? s->set->object : NULL);
+	json_text(json, "object_kind", s->set->kind != 0 ? look_kind(s->set->kind) : "region");
 	json_text(json, "metric", s->metric->name);
 	json_text(json, "kind", figures_kind(s->metric));
 	json_text(json, "unit", s->metric->unit[0] != '\0' ? s->metric->unit : NULL);
@@ -296,6 +330,8 @@ static int part_of(struct stats *stat, struct tarn_sample **parts)
 
 		tarn_sample_free(parts[i]);
 		parts[i] = NULL;
+		if (set->lost)
+			continue;
 		r = tarn_sample_new(set->counters, &parts[i]);
 		if (r == 0)
 			r = tarn_sample_merge(parts[i], set->now);
@@ -374,6 +410,7 @@ static int stat_run(struct cli *cli)
 			      .interval_ns = INTERVAL_NS,
 			      .wanted = cli_value(cli, "metrics"),
 			      .once = cli_given(cli, "once"),
+			      .all = cli_given(cli, "all"),
 			      .csv = cli_given(cli, "csv"),
 			      .json = cli_given(cli, "json") };
 	struct tarn_region_opts opts;
@@ -388,10 +425,11 @@ static int stat_run(struct cli *cli)
 	if (stat.csv && stat.json)
 		return cli_usage(cli, "either --csv or --json");
 	stream_signals_watch();
-	code = figures_open(cli, cli->argv[0], &opts, &stat.figures);
+	code = figures_open(cli, cli->argv[0], &opts, stat.all, &stat.figures);
 	if (code != CLI_OK)
 		return code;
 	code = begin(&stat);
+	code = cli_worse(code, stat.figures.worst);
 	figures_close(&stat.figures);
 	return code;
 }
@@ -401,6 +439,9 @@ static const struct cli_example stat_examples[] = {
 	{ "tarn stat -i 0.1 -c 50 -m requests_total,took_ns web",
 	  "two metrics, five seconds long" },
 	{ "tarn stat -1 web", "the sums so far" },
+	{ "tarn stat web/frames", "what a ring, a topic, a lock counts of itself" },
+	{ "tarn stat -a -m waits_total,recoveries_total web",
+	  "who waits, and who has died, all over the region" },
 	{ "tarn stat --csv -c 60 web >minute.csv", "for a spreadsheet" },
 	{ "tarn stat -J -c 0 web | jq -c '.metrics[] | {metric, rate_hz}'", "for a script" },
 	{ 0 },
@@ -408,7 +449,7 @@ static const struct cli_example stat_examples[] = {
 
 static const struct cli_exit_note stat_exits[] = {
 	{ 0, "ended by --count, --once or a signal" },
-	{ 3, "there is no such region, object or metric, or it has no counters" },
+	{ 3, "there is no such region, object or metric; or, without --all, no counters" },
 	{ 4, "permission denied" },
 	{ 6, "damaged, or of another version" },
 	{ 0 },
@@ -424,6 +465,9 @@ const struct cli_cmd cmd_stat = {
 		"second, of a gauge what it is, of a histogram how many values a second were "
 		"recorded, and what 99 of 100 of them are not above. JSON and --csv have the "
 		"mean and other quantiles too.\n\n"
+		"Every object counts something of itself (tarn/figures.h): messages, bytes, waits, "
+		"owners that died. Where one is named it is that which is shown; --all shows all "
+		"that there were at the beginning.\n\n"
 		"It looks on: nothing is written, and nobody who adds waits. Sums include what "
 		"those have added who are dead.",
 	.operand = "region",

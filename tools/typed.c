@@ -20,7 +20,7 @@ struct search {
 	char only[TARN_OBJECT_NAME_MAX + 1]; /* the first struct */
 	char near_name[TARN_OBJECT_NAME_MAX + 1];
 	struct cli_near near;
-	uint32_t structs, others;
+	uint32_t structs, counters, others;
 };
 
 static int look_at(const struct tarn_object_stat *stat, void *arg)
@@ -34,6 +34,7 @@ static int look_at(const struct tarn_object_stat *stat, void *arg)
 	if (typed_is_kind(stat->kind) && s->structs++ == 0)
 		memcpy(s->only, stat->name, sizeof(s->only));
 	s->others += !typed_is_kind(stat->kind);
+	s->counters += stat->kind == TARN_OBJECT_COUNTERS;
 	if (strncmp(s->wanted, stat->name, n) == 0 && strchr(".[", s->wanted[n]) != NULL &&
 	    n > strlen(s->best))
 		memcpy(s->best, stat->name, sizeof(s->best));
@@ -179,7 +180,7 @@ static int find_object(struct cli *cli, const char *text, struct typed_at *at, c
 	if (named) {
 		memcpy(at->object, s.best, sizeof(at->object));
 		rest += strlen(s.best);
-	} else if (s.structs == 0) {
+	} else if (s.structs == 0 && (s.counters == 0 || *rest != '\0')) {
 		return no_struct(cli, at, &s);
 	} else if (s.structs == 1) {
 		if (s.best[0] != '\0' && !has_field(at->region, s.only, s.wanted))

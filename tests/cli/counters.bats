@@ -116,9 +116,6 @@ pid_of_run() { "$BUILD_DIR/tests/cli/counting" "$P" run 3>&- & run_pid=$!; }
 	is_error 3 stat
 	run tarn stat "$P/none"
 	is_error 3 stat
-	run tarn stat "$P/raw"
-	[ "$status" -ne 0 ]
-	says "raw"
 	run tarn stat -m nothing "$P"
 	is_error 3 stat
 	says "it has no metric that is called nothing"
@@ -130,8 +127,68 @@ pid_of_run() { "$BUILD_DIR/tests/cli/counting" "$P" run 3>&- & run_pid=$!; }
 	is_error 2 metrics
 	tarn rm "$P" --yes
 	tarn create "$P"
-	run tarn metrics "$P"
+	run tarn stat "$P"
+	is_error 3 stat
+	says "it has no counters"
+	run tarn metrics -c "$P"
 	is_error 3 metrics
 	says "it has no counters"
+	tarn rm "$P" --yes
+}
+
+@test "what every object counts of itself is shown by stat, metrics and get" {
+	counting make
+	counting objects
+	run tarn stat -1 "$P/frames"
+	is 0
+	[[ ${lines[0]} =~ written_bytes_total ]]
+	run tarn stat -1 -a -m written_bytes_total,waits_total "$P"
+	is 0
+	[ "$(echo ${lines[0]})" = "frames/written_bytes_total lock/waits_total" ]
+	[ "$(echo ${lines[1]})" = "96 0" ]
+	run tarn stat -1 -a --csv -m written_bytes_total,members "$P"
+	[ "${lines[0]}" = time_s,/members,frames/written_bytes_total ]
+	[[ ${lines[1]} =~ ^[0-9.]+,0,96$ ]]
+	run tarn stat -1 -a -J "$P"
+	json '.metrics[] | select(.object == "lock" and .metric == "locks_total") | .value == 3 and .object_kind == "mutex"'
+	json '.metrics[] | select(.object == null and .metric == "joins_total") | .value > 0 and .object_kind == "region"'
+	json '.metrics[] | select(.object == "web" and .metric == "requests_total") | .value == 42 and .object_kind == "counters"'
+	run tarn metrics "$P"
+	is 0
+	says "# TYPE tarn_mutex_locks_total counter"
+	says "tarn_mutex_locks_total{region=\"$P\",object=\"lock\"} 3"
+	says "tarn_mutex_recoveries_total{region=\"$P\",object=\"lock\"} 1"
+	says "tarn_ring_written_bytes_total{region=\"$P\",object=\"frames\"} 96"
+	says "tarn_region_members{region=\"$P\"} 0"
+	says "requests_total{region=\"$P\",object=\"web\"} 42"
+	run tarn metrics -c "$P"
+	[[ $output != *tarn_* ]]
+	run tarn get "$P/frames.written_bytes_total" "$P/lock.recoveries_total" "$P/raw.size_bytes"
+	is 0
+	[ "$output" = $'96\n1\n64' ]
+	run tarn get "$P/lock" -J
+	json '.items[0] | .type == "mutex" and (.fields[] | select(.field == "locks_total") | .value == 3)'
+	run tarn get "$P/frames.nothing"
+	is_error 3 get
+	says "there is no metric nothing"
+	run tarn get "$P"
+	is 0
+	says "$P/web"
+	tarn rm "$P" --yes
+}
+
+@test "an object that is damaged is told, and the others are shown" {
+	counting make
+	counting objects
+	counting spoil
+	run tarn metrics "$P"
+	[ "$status" -eq 6 ]
+	says "ring frames: its header is damaged"
+	says "tarn_mutex_locks_total{region=\"$P\",object=\"lock\"} 3"
+	run tarn stat -1 -a "$P"
+	[ "$status" -eq 6 ]
+	says "lock/locks_total"
+	run tarn get "$P/frames.written_bytes_total"
+	is_error 6 get
 	tarn rm "$P" --yes
 }

@@ -6,7 +6,11 @@
  *                            "empty" with one that nobody has added to; object "raw"
  *     counting REGION run    add to them 1000 times a second until killed
  *     counting REGION clash  "other", whose requests_total is a gauge
+ *     counting REGION objects  ring "frames" that three records went into; mutex "lock" that was
+ *                            locked three times, once by one who died
+ *     counting REGION spoil  damage the header of "frames"
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -70,6 +74,52 @@ static void run(void)
 	}
 }
 
+/* Locked, by one who is killed then. */
+static int die_locked(void)
+{
+	struct tarn_mutex *lock;
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0 && tarn_mutex_open(region, "lock", NULL, &lock) == 0 &&
+	    tarn_mutex_lock(lock, TARN_FOREVER, NULL) == 0)
+		raise(SIGKILL);
+	return pid <= 0 || waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status);
+}
+
+static int objects(void)
+{
+	const struct tarn_ring_opts of_frames = { .capacity = 4096 };
+	const struct tarn_mutex_opts of_lock = { 0 };
+	struct tarn_ring *frames;
+	struct tarn_mutex *lock;
+	char text[24] = "";
+
+	if (tarn_ring_open(region, "frames", TARN_RING_PRODUCER, &of_frames, &frames) < 0 ||
+	    tarn_mutex_open(region, "lock", &of_lock, &lock) < 0)
+		return 1;
+	for (int i = 0; i < 3; i++)
+		if (tarn_ring_push(frames, text, sizeof(text)) < 0)
+			return 1;
+	if (tarn_mutex_lock(lock, TARN_FOREVER, NULL) < 0 || tarn_mutex_unlock(lock) < 0 ||
+	    die_locked() != 0 || tarn_mutex_lock(lock, TARN_FOREVER, NULL) != -EOWNERDEAD ||
+	    tarn_mutex_consistent(lock) < 0 || tarn_mutex_unlock(lock) < 0)
+		return 1;
+	tarn_ring_close(frames);
+	tarn_mutex_close(lock);
+	tarn_region_close(region);
+	return 0;
+}
+
+static int spoil_frames(const struct tarn_object_stat *object, void *arg)
+{
+	const int fd = tarn_segment_fd(tarn_region_segment(region));
+
+	(void)arg;
+	return strcmp(object->name, "frames") == 0 &&
+	       pwrite(fd, "spoilt", 6, (off_t)object->off + 8) == 6;
+}
+
 int main(int argc, char **argv)
 {
 	const struct tarn_counters_opts other = { .metrics = &clash, .count = 1, .slots = 1 };
@@ -80,6 +130,10 @@ int main(int argc, char **argv)
 		return make(argv[1]);
 	if (tarn_region_open(argv[1], NULL, &region) < 0)
 		return 1;
+	if (strcmp(argv[2], "objects") == 0)
+		return objects();
+	if (strcmp(argv[2], "spoil") == 0)
+		return tarn_region_objects(region, spoil_frames, NULL) != 1;
 	if (strcmp(argv[2], "clash") == 0)
 		return tarn_counters_open(region, "other", &other, &web) < 0;
 	if (tarn_counters_open(region, "web", NULL, &web) == 0)
