@@ -13,6 +13,7 @@
 #include "cli.h"
 #include "cmds.h"
 #include "out.h"
+#include "payload.h"
 #include "stream.h"
 #include "taking.h"
 #include "typed.h"
@@ -139,17 +140,6 @@ static int begin_fields(struct echo *e)
 
 /* --- printing ------------------------------------------------------------------------------ */
 
-/* A line stays a line: what would end it, or change the terminal, is escaped. */
-static void put_text(const unsigned char *bytes, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		if ((bytes[i] < 0x20 && bytes[i] != '\t') || bytes[i] == 0x7f)
-			printf("\\x%02x", bytes[i]);
-		else
-			putchar(bytes[i]);
-	}
-}
-
 static int line_leaf(const struct typed_leaf *leaf, void *arg)
 {
 	bool is_text = leaf->field->kind == TARN_FIELD_TEXT;
@@ -164,7 +154,7 @@ static int line_leaf(const struct typed_leaf *leaf, void *arg)
 	if (text != NULL && is_text && !e->alone)
 		value_quote(stdout, text);
 	else if (text != NULL)
-		put_text((const unsigned char *)text, strlen(text));
+		payload_put_text((const unsigned char *)text, strlen(text));
 	e->between = " ";
 	free(text);
 	return 0;
@@ -194,29 +184,10 @@ static int json_leaf(const struct typed_leaf *leaf, void *arg)
 	return 0;
 }
 
-static bool printable(const unsigned char *bytes, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		if ((bytes[i] < 0x20 && bytes[i] != '\t') || bytes[i] == 0x7f)
-			return false;
-	return true;
-}
-
-static char *hex_of(const struct echo *e)
-{
-	char *text = malloc(e->t.message.size * 2 + 1);
-
-	for (size_t i = 0; text != NULL && i < e->t.message.size; i++)
-		snprintf(text + 2 * i, 3, "%02x", e->t.bytes[i]);
-	if (text != NULL)
-		text[e->t.message.size * 2] = '\0';
-	return text;
-}
-
 static void put_json(struct echo *e)
 {
-	bool text = e->t.type == NULL && printable(e->t.bytes, e->t.message.size);
-	char *hex = e->t.type == NULL && !text ? hex_of(e) : NULL;
+	bool text = e->t.type == NULL && payload_printable(e->t.bytes, e->t.message.size);
+	char *hex = e->t.type == NULL && !text ? payload_hex(e->t.bytes, e->t.message.size) : NULL;
 
 	e->t.bytes[e->t.message.size] = '\0'; /* there is room */
 	e->json = out_line_begin(stdout, "tarn.echo/1");
@@ -248,13 +219,12 @@ static void put_message(struct echo *e)
 	} else if (cli_given(cli, "raw")) {
 		fwrite(e->t.bytes, 1, e->t.message.size, stdout);
 	} else if (cli_given(cli, "hex")) {
-		for (size_t i = 0; i < e->t.message.size; i++)
-			printf("%02x", e->t.bytes[i]);
+		payload_put_hex(e->t.bytes, e->t.message.size);
 		putchar('\n');
 	} else {
 		e->between = "";
 		if (e->t.type == NULL)
-			put_text(e->t.bytes, e->t.message.size);
+			payload_put_text(e->t.bytes, e->t.message.size);
 		else
 			(void)walk(e, e->csv ? csv_leaf : line_leaf);
 		putchar('\n');

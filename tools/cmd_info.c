@@ -26,11 +26,10 @@ static const struct cli_opt info_opts[] = {
 };
 
 static const struct out_list *const info_lists[] = {
-	&info_fact_list,    &info_member_list, &info_object_list,
-	&info_section_list, &info_arena_list,  &info_latest_list,
-	&info_struct_list,  &info_holder_list, &info_process_list,
-	&info_mapping_list, &info_lock_list,   &info_node_list,
-	&info_extent_list,  &info_frame_list,  NULL,
+	&info_fact_list,  &info_member_list,  &info_object_list,  &info_section_list,
+	&info_arena_list, &info_latest_list,  &info_struct_list,  &info_holder_list,
+	&info_party_list, &info_process_list, &info_mapping_list, &info_lock_list,
+	&info_node_list,  &info_extent_list,  &info_frame_list,   NULL,
 };
 
 /* Is what it says here a region by its name alone, whatever is found there? */
@@ -196,6 +195,7 @@ static int info_run(struct cli *cli)
 
 static const struct cli_example info_examples[] = {
 	{ "tarn info frames", "a region: sizes, members, objects, processes" },
+	{ "tarn info house/sums", "a service: its servers, its clients, what is not answered" },
 	{ "tarn info sysv:#5 --maps", "who has it attached, at which addresses, how much of it" },
 	{ "tarn info shm:frames --frames --length 64K",
 	  "that two processes' addresses are one memory" },
@@ -222,7 +222,8 @@ const struct cli_cmd cmd_info = {
 		"locks, and how much of it is in memory and on which NUMA nodes. Of a region also "
 		"members and objects, and of its topics for which process how many messages stay, "
 		"and "
-		"which publisher has no room for that; whether a member is alive is the kernel's "
+		"which publisher has no room for that, and of its services who serves, who calls, "
+		"and how much is not answered; whether a member is alive is the kernel's "
 		"word, which drops the member's lock when the process ends. A name without a kind "
 		"is a region's.\n\n"
 		"It looks on, and does not become a member; nothing is faulted in. A System V "

@@ -24,6 +24,7 @@
 #include "cmds.h"
 #include "compose.h"
 #include "look.h"
+#include "payload.h"
 #include "stream.h"
 
 #define LANE_DEFAULT (UINT64_C(1) << 20)
@@ -57,8 +58,7 @@ struct pub {
 	struct tarn_region *region;
 	struct tarn_publisher *publisher;
 	int64_t timeout_ns; /* -1: none */
-	int64_t step_ns;    /* of --rate; 0: none */
-	int64_t next_ns;    /* when the next message is due */
+	struct pace pace;
 	uint64_t lane, frame, subscribers, count;
 	bool told;              /* who is in the way */
 	struct tarn_type *type; /* NULL: bytes, or taken as such */
@@ -67,14 +67,8 @@ struct pub {
 	bool sockets;           /* the topic is in a directory of sockets */
 	struct apart apart;
 	int64_t patience_ns;
-	struct message *messages;
+	struct payload *messages; /* what is published again and again */
 	size_t message_count;
-};
-
-/* What is published again and again. */
-struct message {
-	unsigned char *bytes;
-	size_t size;
 };
 
 static int64_t deadline_of(const struct pub *pub, int64_t began)
@@ -148,28 +142,12 @@ static int grow(struct pub *pub, size_t size)
 	return -1;
 }
 
-/* Until the next message is due. */
-static void keep_pace(struct pub *pub)
-{
-	if (pub->step_ns == 0)
-		return;
-	while (stream_signal() == 0) {
-		int64_t left = pub->next_ns - tarn_now();
-		struct timespec nap = { .tv_sec = left / 1000000000, .tv_nsec = left % 1000000000 };
-
-		if (left <= 0)
-			break;
-		nanosleep(&nap, NULL);
-	}
-	pub->next_ns += pub->step_ns;
-}
-
 /* -1: go on; else the exit code. */
 static int publish(struct pub *pub, const void *data, size_t size)
 {
 	int64_t began, deadline;
 
-	keep_pace(pub);
+	pace_keep(&pub->pace);
 	began = tarn_now();
 	deadline = deadline_of(pub, began);
 	while (stream_signal() == 0) {
@@ -205,14 +183,14 @@ static int publish(struct pub *pub, const void *data, size_t size)
 
 static int add_message(struct pub *pub, unsigned char *bytes, size_t size)
 {
-	struct message *grown = realloc(pub->messages, (pub->message_count + 1) * sizeof(*grown));
+	struct payload *grown = realloc(pub->messages, (pub->message_count + 1) * sizeof(*grown));
 
 	if (grown == NULL || bytes == NULL) {
 		free(bytes);
 		pub->messages = grown != NULL ? grown : pub->messages;
 		return cli_fail(pub->cli, pub->name, -ENOMEM);
 	}
-	grown[pub->message_count++] = (struct message){ bytes, size };
+	grown[pub->message_count++] = (struct payload){ bytes, size };
 	pub->messages = grown;
 	return CLI_OK;
 }
@@ -242,33 +220,10 @@ static int read_texts(struct pub *pub)
 
 static int read_file(struct pub *pub, const char *path)
 {
-	FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
-	unsigned char *bytes = NULL;
-	size_t size = 0, room = 0, got = 1;
+	struct payload payload;
+	int code = payload_read(pub->cli, path, &payload);
 
-	if (file == NULL)
-		return cli_fail(pub->cli, path, -errno);
-	while (got > 0 && size < UINT32_MAX) {
-		if (size == room) {
-			unsigned char *grown = realloc(bytes, room * 2 + 65536);
-
-			if (grown == NULL)
-				break;
-			bytes = grown;
-			room = room * 2 + 65536;
-		}
-		got = fread(bytes + size, 1, room - size, file);
-		size += got;
-	}
-	int error = ferror(file) ? errno : got > 0 ? ENOMEM : 0;
-
-	if (file != stdin)
-		fclose(file);
-	if (error != 0) {
-		free(bytes);
-		return cli_error(pub->cli, "%s: it cannot be read: %s", path, strerror(error));
-	}
-	return add_message(pub, bytes, size);
+	return code == CLI_OK ? add_message(pub, payload.bytes, payload.size) : code;
 }
 
 static int publish_messages(struct pub *pub)
@@ -479,7 +434,7 @@ static int run_open(struct pub *pub, const struct look_name *name)
 		code = read_messages(pub);
 	if (code < 0)
 		code = wait_subscribers(pub);
-	pub->next_ns = tarn_now();
+	pace_begin(&pub->pace);
 	if (code < 0)
 		code = pub->message_count > 0 ? publish_messages(pub)
 		       : pub->frame != 0      ? publish_frames(pub)
@@ -531,20 +486,15 @@ static int pub_run(struct cli *cli)
 {
 	struct pub pub = { .cli = cli, .name = cli->argv[0], .timeout_ns = -1, .count = 1 };
 	struct look_name name;
-	const char *rate = cli_value(cli, "rate");
-	char *end = NULL;
-	double hz = rate != NULL ? strtod(rate, &end) : 0;
 	int code;
 
 	if (!cli_seconds(cli, "patience", &pub.patience_ns) ||
 	    !cli_seconds(cli, "timeout", &pub.timeout_ns) || !cli_size(cli, "lane", &pub.lane) ||
 	    !cli_size(cli, "frames", &pub.frame) ||
 	    !cli_number(cli, "count", 0, UINT64_MAX, &pub.count) ||
-	    !cli_number(cli, "wait-subscribers", 0, TARN_TOPIC_SUBSCRIBERS_MAX, &pub.subscribers))
+	    !cli_number(cli, "wait-subscribers", 0, TARN_TOPIC_SUBSCRIBERS_MAX, &pub.subscribers) ||
+	    !pace_take(cli, &pub.pace))
 		return CLI_USAGE;
-	if (rate != NULL && (*end != '\0' || !(hz >= 1e-3) || hz > 1e9))
-		return cli_usage(cli, "'%s' is no value for --rate: 0.001 to 1000000000", rate);
-	pub.step_ns = rate != NULL ? (int64_t)(1e9 / hz) : 0;
 	if ((cli->argc > 1) + (pub.frame != 0) + cli_given(cli, "file") > 1)
 		return cli_usage(cli, "messages are TEXTs, a --file or --frames: one of these");
 	pub.sockets = apart_name(cli->argv[0], &name);

@@ -17,6 +17,7 @@ extern const struct cli_cmd cmd_watch;
 extern const struct cli_cmd cmd_pub;
 extern const struct cli_cmd cmd_echo;
 extern const struct cli_cmd cmd_topics;
+extern const struct cli_cmd cmd_call;
 extern const struct cli_cmd cmd_hz;
 extern const struct cli_cmd cmd_bw;
 extern const struct cli_cmd cmd_delay;

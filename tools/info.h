@@ -61,6 +61,13 @@ const char *info_section_state(const struct tarn_section_stat *stat);
 /* info_topics.c: a row for each subscriber that messages stay for */
 extern const struct out_list info_holder_list;
 int info_topic(struct info *info, const struct tarn_object_stat *object); /* as info_objects() */
+/* The program's name of the member in @slot; empty: it is not known. */
+#define INFO_COMM sizeof(((struct tarn_member_stat *)NULL)->comm)
+void info_comm(struct info *info, uint32_t slot, char ret_comm[INFO_COMM]);
+
+/* info_calls.c: a row for each server and client */
+extern const struct out_list info_party_list;
+int info_service(struct info *info, const struct tarn_object_stat *object); /* as info_objects() */
 
 /* info_users.c: who has it */
 extern const struct out_list info_process_list, info_mapping_list, info_lock_list;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* info_objects.c - what objects say of themselves: sections, arenas, latest values. See info.h, and
- * info_topics.c for topics. */
+ * info_topics.c for topics, info_calls.c for services. */
 
 #include <errno.h>
 #include <inttypes.h>
@@ -320,6 +320,7 @@ int info_objects(struct info *info)
 		{ &info_latest_list, { info, TARN_OBJECT_LATEST, put_latest, 0 } },
 		{ &info_struct_list, { info, TARN_OBJECT_STRUCT, put_struct, 0 } },
 		{ &info_holder_list, { info, TARN_OBJECT_TOPIC, info_topic, 0 } },
+		{ &info_party_list, { info, TARN_OBJECT_SERVICE, info_service, 0 } },
 	};
 	int r = 0;
 

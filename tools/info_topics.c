@@ -53,7 +53,7 @@ static int remember_user(const struct tarn_topic_user *user, void *arg)
 
 struct named {
 	uint32_t slot;
-	char comm[sizeof(((struct tarn_member_stat *)NULL)->comm)];
+	char comm[INFO_COMM];
 };
 
 static int name_of(const struct tarn_member_stat *member, void *arg)
@@ -66,13 +66,12 @@ static int name_of(const struct tarn_member_stat *member, void *arg)
 	return 1;
 }
 
-/* The program's name; empty: it is not known. */
-static struct named name_user(struct info *info, const struct tarn_topic_user *user)
+void info_comm(struct info *info, uint32_t slot, char ret_comm[INFO_COMM])
 {
-	struct named named = { .slot = user->slot, .comm = "" };
+	struct named named = { .slot = slot, .comm = "" };
 
 	(void)!tarn_region_members(info->region, name_of, &named);
-	return named;
+	memcpy(ret_comm, named.comm, INFO_COMM);
 }
 
 /* The first publisher that @subscriber holds up; NULL: none. */
@@ -89,14 +88,14 @@ static const struct tarn_topic_user *held_up(const struct users *users,
 static void put_holder(struct info *info, const char *topic, const struct tarn_topic_user *user,
 		       const struct tarn_topic_user *publisher)
 {
-	struct named named = name_user(info, user);
 	struct out *out = &info->out;
-	char text[64];
+	char comm[INFO_COMM], text[64];
 
+	info_comm(info, user->slot, comm);
 	out_row(out);
 	out_text(out, "topic", topic);
 	out_number(out, "pid", (uint64_t)(int64_t)user->pid);
-	out_text(out, "command", named.comm[0] != '\0' ? named.comm : NULL);
+	out_text(out, "command", comm[0] != '\0' ? comm : NULL);
 	out_text(out, "state", user->alive ? "alive" : "dead");
 	out_text(out, "policy",
 		 user->role == TARN_TOPIC_TAKES_ALL      ? "lossless"
@@ -106,9 +105,9 @@ static void put_holder(struct info *info, const char *topic, const struct tarn_t
 	out_number(out, "kept", user->kept);
 	if (publisher == NULL)
 		return;
-	named = name_user(info, publisher);
-	snprintf(text, sizeof(text), named.comm[0] != '\0' ? "%" PRId32 " (%s)" : "%" PRId32,
-		 publisher->pid, named.comm);
+	info_comm(info, publisher->slot, comm);
+	snprintf(text, sizeof(text), comm[0] != '\0' ? "%" PRId32 " (%s)" : "%" PRId32,
+		 publisher->pid, comm);
 	out_text(out, "holds_up", text);
 	out_number(out, "holds_up_pid", (uint64_t)(int64_t)publisher->pid);
 }

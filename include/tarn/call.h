@@ -367,7 +367,7 @@ TARN_API void tarn_client_abort(struct tarn_client *client);
 /**
  * tarn_client_take - the next response, in place.
  * @call: to this call; 0: to any
- * @ret_response: with -EPIPE and -EUCLEAN it has call, which is over, and nothing else
+ * @ret_response: with -EPIPE and -EUCLEAN it has call, which is over, and server, and nothing else
  *
  * To ask for one call while responses to others lie before its own copies these, up to as many
  * bytes as the ring has; then they are to be taken first (-ENOBUFS).
@@ -411,6 +411,40 @@ TARN_API TARN_NODISCARD int tarn_client_peer(struct tarn_client *client, uint64_
 
 /** tarn_client_stat - facts, see the struct. Since: 0.1 */
 TARN_API void tarn_client_stat(struct tarn_client *client, struct tarn_client_stat *ret_stat);
+
+/* --- from outside -------------------------------------------------------------------------- */
+
+enum tarn_call_role {
+	TARN_CALL_SERVES = 1,
+	TARN_CALL_ASKS = 2,
+};
+
+/* A server or client of a service, as others see it. */
+struct tarn_call_user {
+	uint32_t role;  /* enum tarn_call_role */
+	uint32_t place; /* of servers, or of clients */
+	uint32_t slot;  /* of its member */
+	int32_t pid;    /* in its PID namespace, for the eye */
+	uint32_t uid;   /* effective, as it says of itself */
+	uint32_t gid;
+	bool alive;
+	uint32_t peers; /* server: clients that are alive and go by it; client: servers that it
+	                   goes by */
+	/* Calls whose requests lie in its rings: not taken, or in use where they lie. What was
+	 * copied, released, and is not answered yet, is known to its server alone. */
+	uint64_t requests;
+	uint64_t responses; /* that their clients have not taken */
+};
+
+/**
+ * tarn_service_users - call @fn for each server of service @name, then for each client, until it
+ * returns non-zero. It looks only: no place is taken, and nothing is written.
+ * Return: 0, what @fn returned, or -ENOENT (no such service), -EINVAL (no name of one), -EPROTO,
+ * -EUCLEAN, -ENOMEM, -EIO. Since: 0.1
+ */
+TARN_API TARN_NODISCARD int
+tarn_service_users(struct tarn_region *region, const char *name,
+		   int (*fn)(const struct tarn_call_user *user, void *arg), void *arg);
 
 TARN_END_DECLS
 

@@ -389,6 +389,31 @@ int tarn__party_open(struct tarn_region *region, const char *name, size_t handle
 	return 0;
 }
 
+int tarn__party_look(struct tarn_region *region, const char *name, struct party *ret_party)
+{
+	struct party party = { .region = region, .place = UINT32_MAX };
+	int r = check_name(name, NULL);
+
+	if (r < 0)
+		return r;
+	snprintf(party.name, sizeof(party.name), "%s", name);
+	r = tarn__region_enter(region);
+	if (r < 0)
+		return r;
+	r = find_or_make(&party, NULL, NULL);
+	tarn__region_leave(region);
+	if (r == 0)
+		*ret_party = party;
+	return r;
+}
+
+void tarn__party_unlook(struct party *party)
+{
+	tarn__region_enter_to_leave(party->region);
+	tarn__object_drop(party->region, &party->object);
+	tarn__region_leave(party->region);
+}
+
 void tarn__party_close(struct party *party)
 {
 	struct tarn_region *region = party->region;
@@ -400,9 +425,7 @@ void tarn__party_close(struct party *party)
 	tarn__region_leave(region);
 	if (!party->stale && party->server)
 		tarn__party_say(party);
-	tarn__region_enter_to_leave(region);
-	tarn__object_drop(region, &party->object);
-	tarn__region_leave(region);
+	tarn__party_unlook(party);
 	free(party);
 }
 

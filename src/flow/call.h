@@ -348,6 +348,9 @@ static inline struct party_shm *client_place(const struct party *party, uint32_t
 /* Open service @name, and take a place: a handle of @handle bytes that begins with struct party. */
 int tarn__party_open(struct tarn_region *region, const char *name, size_t handle, bool server,
 		     const struct tarn_call_opts *opts, struct party **ret_party);
+/* Find service @name, and take no place: what tarn__wires_open() needs. tarn__party_unlook() it. */
+int tarn__party_look(struct tarn_region *region, const char *name, struct party *ret_party);
+void tarn__party_unlook(struct party *party);
 /* Give the place back, and the handle up. */
 void tarn__party_close(struct party *party);
 /* A server has come, or left: wake who waits for that. */

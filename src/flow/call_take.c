@@ -292,7 +292,7 @@ static int tell_over(struct tarn_client *client, struct call *call, struct tarn_
 {
 	int r = call->state == CALL_DAMAGED ? -EUCLEAN : -EPIPE;
 
-	*ret = (struct tarn_response){ .call = call->number };
+	*ret = (struct tarn_response){ .call = call->number, .server = call->link };
 	tarn__call_end(client, call);
 	return r;
 }

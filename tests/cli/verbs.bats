@@ -83,6 +83,11 @@ speak()
 	said delay -J -i 0.2 -t 20 "${P}m/news"
 	kill $!
 	wait $! || true
+	"$BUILD_DIR/tests/cli/answers" "${P}m" sums 3>&- &
+	said call -J --wait -t 20 "${P}m/sums" bytes 'stream 2'
+	said info -J "${P}m/sums"
+	kill -9 $!
+	wait $! || true
 	tarn rm "${P}m" --yes >/dev/null
 	said check -J "$P"
 	said gc -J

@@ -552,6 +552,26 @@ static void a_successor_is_not_taken_for_a_server_that_left(void **state)
 	expect_not(first, -EPIPE);
 }
 
+static void who_is_gone_is_told_by_its_place(void **state)
+{
+	struct tarn_response response = { .server = 77 };
+	struct tarn_service_stat stat;
+	struct tarn_service *other;
+	uint64_t first, second;
+
+	(void)state;
+	assert_int_equal(tarn_service_open(region, "sums", NULL, &other), 0);
+	first = ask(1);
+	second = ask(2);
+	(void)take_by(other, 2); /* they take turns */
+	tarn_service_stat(other, &stat);
+	tarn_service_close(other);
+	assert_int_equal(tarn_client_take(client, 0, &response), -EPIPE);
+	assert_int_equal(response.call, second);
+	assert_int_equal(response.server, stat.server);
+	expect_not(first, -EAGAIN);
+}
+
 /* --- opening ------------------------------------------------------------------------------- */
 
 static void refuse(const char *name, const struct tarn_call_opts *with, int error, const char *word)
@@ -734,6 +754,7 @@ int main(void)
 		TEST(who_owes_least_is_asked),
 		TEST(a_server_that_leaves_fails_its_calls),
 		TEST(a_successor_is_not_taken_for_a_server_that_left),
+		TEST(who_is_gone_is_told_by_its_place),
 		TEST(bad_options_are_refused),
 		TEST(places_are_bounded),
 		TEST(rings_go_with_their_service),
