@@ -55,6 +55,7 @@ struct cli_exit_note {
 
 struct cli;
 struct out_list;
+struct rows;
 
 struct cli_cmd {
 	const char *name;
@@ -90,6 +91,10 @@ struct cli {
 	int opt_count;
 	FILE *to;   /* where out.h prints: watch.h collects a screen; NULL = standard output */
 	bool lines; /* --watch: each JSON object in one line */
+	/* NULL, or where lists go in place of being printed, for who runs the verb to look through
+	 * its eyes: @rows are the taker's then. Notes that there is nothing are left out. */
+	void (*take)(struct rows *rows, void *arg);
+	void *take_arg;
 	struct tarn_diag diag; /* for calls to the library; cli_fail() prints and clears it */
 };
 
@@ -103,6 +108,10 @@ const char *cli_value_if(const struct cli *cli, const char *name);
 int cli_parse(struct cli *cli, const struct cli_cmd *cmd, int argc, char **argv);
 /* Every option of @cmd, shared ones last; returns how many. */
 int cli_options(const struct cli_cmd *cmd, const struct cli_opt *ret_opts[CLI_OPT_MAX]);
+/* @cli is to run @cmd with no option given, but for those of CLI_GROUP_OPEN, which are @from's. */
+void cli_borrow(struct cli *cli, const struct cli_cmd *cmd, const struct cli *from);
+/* As if option @name, which must be in the table, was given. */
+void cli_give(struct cli *cli, const char *name, const char *value);
 
 /* Option values. Each returns true, or prints what is wrong with it and returns false; the result
  * is untouched where the option was not given. */

@@ -588,7 +588,7 @@ static int show(struct locks *locks)
 		tell_circle(locks, c);
 	if (locks->circles > 0 || (any && locks->over_ns >= 0))
 		code = CLI_FAILURE;
-	if (!any && !out->as_json && isatty(STDERR_FILENO))
+	if (!any && !out->as_json && locks->cli->take == NULL && isatty(STDERR_FILENO))
 		cli_note(locks->cli, locks->over_ns >= 0 ? "nothing is held for so long"
 							 : "nothing is held, and nobody waits");
 	return code;

@@ -507,7 +507,8 @@ static int look(struct cli *cli, void *arg)
 	if (unreadable != 0)
 		out_partial(&t->out, unreadable, NULL);
 	code = cli_worse(code, t->worst);
-	if (t->found == 0 && code == CLI_OK && !t->out.as_json && isatty(STDERR_FILENO))
+	if (t->found == 0 && code == CLI_OK && !t->out.as_json && cli->take == NULL &&
+	    isatty(STDERR_FILENO))
 		cli_note(cli, cli_given(cli, "held-up") ? "no publisher is held up"
 							: "there is no topic");
 	if (t->held_up != 0 && cli_given(cli, "held-up"))

@@ -21,6 +21,7 @@ extern const struct cli_cmd cmd_call;
 extern const struct cli_cmd cmd_hz;
 extern const struct cli_cmd cmd_bw;
 extern const struct cli_cmd cmd_delay;
+extern const struct cli_cmd cmd_top;
 extern const struct cli_cmd cmd_stat;
 extern const struct cli_cmd cmd_metrics;
 extern const struct cli_cmd cmd_cat;

@@ -126,6 +126,22 @@ bool cli_given(const struct cli *cli, const char *name)
 	return cli_value(cli, name) != NULL;
 }
 
+void cli_give(struct cli *cli, const char *name, const char *value)
+{
+	int i = option_index(cli, name);
+
+	assert(i >= 0);
+	cli->values[i] = value;
+}
+
+void cli_borrow(struct cli *cli, const struct cli_cmd *cmd, const struct cli *from)
+{
+	*cli = (struct cli){ .cmd = cmd };
+	cli->opt_count = cli_options(cmd, cli->opts);
+	for (const struct cli_opt *opt = opts_open; opt->name != NULL; opt++)
+		cli_give(cli, opt->name, cli_value_if(from, opt->name));
+}
+
 /* --- parsing ------------------------------------------------------------------------------- */
 
 #define LONG_BASE 256 /* getopt_long's value for the option with index i is LONG_BASE + i */

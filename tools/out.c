@@ -185,16 +185,28 @@ void out_list_end(struct out *out)
 	out->failed |= out->rows == NULL || out->rows->failed;
 	if (!out->failed)
 		out->failed = !rows_sort(out->rows, keys, out_cols_sort(out, keys));
-	if (!out->failed && out->as_json)
+	if (!out->failed && out->cli->take != NULL) {
+		out->cli->take(out->rows, out->cli->take_arg);
+		out->rows = NULL;
+	} else if (!out->failed && out->as_json) {
 		put_json_list(out);
-	else if (!out->failed && out->as_csv)
+	} else if (!out->failed && out->as_csv) {
 		out_csv(out);
-	else if (!out->failed && out->names_only)
+	} else if (!out->failed && out->names_only) {
 		put_names(out);
-	else if (!out->failed)
+	} else if (!out->failed) {
 		put_table(out);
+	}
 	rows_free(out->rows);
 	out->rows = NULL;
+}
+
+void out_rows(struct out *out, struct rows *rows)
+{
+	out_list(out, rows->list);
+	rows_free(out->rows);
+	out->rows = rows;
+	out_list_end(out);
 }
 
 /* --- rows ---------------------------------------------------------------------------------- */

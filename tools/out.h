@@ -120,6 +120,8 @@ void out_item_end(struct out *out);
 
 void out_list(struct out *out, const struct out_list *list);
 void out_list_end(struct out *out); /* prints the table */
+/* A list whose rows are there already, as cli.h's take had them; frees them. */
+void out_rows(struct out *out, struct rows *rows);
 void out_row(struct out *out);
 /* A column not given in a row is null, and "-" in the table. */
 void out_text(struct out *out, const char *key, const char *text);

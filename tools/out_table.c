@@ -54,7 +54,7 @@ static const char *table_real(enum out_type type, uint64_t bits, char buf[40])
 const char *out_number_text(const struct out *out, enum out_type type, uint64_t number,
 			    char buf[40])
 {
-	if (type == OUT_SIZE && !out->bytes)
+	if (type == OUT_SIZE && (out == NULL || !out->bytes))
 		return text_size(number, buf);
 	if (type == OUT_TIME)
 		return text_time((int64_t)number, buf);
@@ -73,11 +73,9 @@ const char *out_number_text(const struct out *out, enum out_type type, uint64_t 
 	return buf;
 }
 
-static const char *cell_text(const struct out *out, int col, const struct rows_cell *cell,
-			     char buf[40])
+const char *out_cell_text(const struct out *out, enum out_type type, const struct rows_cell *cell,
+			  char buf[40])
 {
-	enum out_type type = out->list->cols[col].type;
-
 	if (!cell->known)
 		return "-";
 	if (type == OUT_TEXT || type == OUT_LONG || type == OUT_VALUE || type == OUT_LIST)
@@ -123,7 +121,7 @@ static size_t column_width(const struct out *out, int col)
 
 	for (size_t row = 0; row < out->rows->count; row++) {
 		const struct rows_cell *cell = &out->rows->records[row].cells[col];
-		size_t width = text_width(cell_text(out, col, cell, buf));
+		size_t width = text_width(out_cell_text(out, type, cell, buf));
 
 		widest = width > widest ? width : widest;
 	}
@@ -215,7 +213,9 @@ static bool lines_add(const struct out *out, struct libscols_table *table)
 			/* What stands below another leaves out what does not concern it. */
 			const struct rows_cell *cell = &record->cells[col];
 			const char *text =
-				record->child && !cell->known ? "" : cell_text(out, col, cell, buf);
+				record->child && !cell->known
+					? ""
+					: out_cell_text(out, out->list->cols[col].type, cell, buf);
 
 			if (scols_line_set_data(line, (size_t)i, text) != 0)
 				return false;

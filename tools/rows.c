@@ -128,6 +128,43 @@ void rows_set_list_text(struct rows *rows, int col, const char *text)
 		keep_text(rows, cell, text);
 }
 
+const struct rows_cell *rows_cell(const struct rows *rows, size_t row, const char *key)
+{
+	int col = 0;
+
+	assert(row < rows->count);
+	while (strcmp(rows->list->cols[col].key, key) != 0)
+		col++;
+	return &rows->records[row].cells[col];
+}
+
+uint64_t rows_number(const struct rows *rows, size_t row, const char *key)
+{
+	const struct rows_cell *cell = rows_cell(rows, row, key);
+
+	return cell->known ? cell->number : 0;
+}
+
+const char *rows_text(const struct rows *rows, size_t row, const char *key)
+{
+	const struct rows_cell *cell = rows_cell(rows, row, key);
+
+	return cell->known ? cell->text : NULL;
+}
+
+void rows_keep(struct rows *rows, const size_t *places, size_t count)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < rows->count; i++) {
+		if (kept < count && places[kept] == i)
+			rows->records[kept++] = rows->records[i];
+		else
+			record_free(rows, &rows->records[i]);
+	}
+	rows->count = kept;
+}
+
 /* --- order --------------------------------------------------------------------------------- */
 
 /* What qsort() moves: a record that is no child, and how to compare it. */

@@ -47,6 +47,15 @@ void rows_set_number(struct rows *rows, int col, uint64_t number);
 struct rows *rows_set_list(struct rows *rows, int col, const struct out_list *list);
 void rows_set_list_text(struct rows *rows, int col, const char *text);
 
+/* The cell of column @key, which the list has. */
+const struct rows_cell *rows_cell(const struct rows *rows, size_t row, const char *key);
+/* What it holds; 0 and NULL where that is not known. */
+uint64_t rows_number(const struct rows *rows, size_t row, const char *key);
+const char *rows_text(const struct rows *rows, size_t row, const char *key);
+
+/* Keep the records at these @count places, which rise; the others are freed. */
+void rows_keep(struct rows *rows, const size_t *places, size_t count);
+
 /* One column to sort by. */
 struct rows_key {
 	int col;

@@ -72,12 +72,14 @@ speak()
 	said get -J "${P}w/web"
 	said stat -J -1 "${P}w"
 	said stat -J -i 0.05 -c 2 "${P}w/web"
+	said top -J -1 "${P}w"
 	tarn rm "${P}w" --yes >/dev/null
 	tarn pub "${P}m/news" text $'\x01'
 	said echo -J -H all -c 2 -t 20 "${P}m/news"
 	said topics -J
 	said topics -J "${P}m/news"
 	tarn pub -c 0 -r 100 "${P}m/news" text 3>&- &
+	said top -J -d 0.05 -n 1 "${P}m"
 	said hz -J -i 0.2 -t 20 "${P}m/news"
 	said bw -J -i 0.2 -t 20 "${P}m/news"
 	said delay -J -i 0.2 -t 20 "${P}m/news"
@@ -193,6 +195,7 @@ done <<'END'
 ls NAME
 ls -J NAME
 ls --tree NAME
+top -1 NAME
 topics NAME
 topics -J NAME/topic
 info NAME
@@ -289,7 +292,7 @@ as_nobody()
 	for call in "check $P" "gc $P" "rm $P" "rm $P --yes" "send $P" "recv $P" "info $P" "ls $P" \
 		"ps $!" "ls -p $!" "ls memfd:$!:9" "ls map:$!:0x1000" "ps" "ls" \
 		"cat $P" "cat shm:$P.file" "cat sysv:#$id" "cat memfd:$!:9" "cat map:$!:0x1000" \
-		"topics $P" "topics" "locks" "hz -t 9 $P/x" "echo --look -t 9 $P/x" "pub $P/x y" \
+		"topics $P" "topics" "top -1 $P" "top -1" "locks" "hz -t 9 $P/x" "echo --look -t 9 $P/x" "pub $P/x y" \
 		"hexdump $P" "hexdump shm:$P.file" "rm shm:$P.file --foreign --yes" \
 		"rm sysv:#$id --foreign --yes"; do
 		# shellcheck disable=SC2086 # words
