@@ -320,10 +320,20 @@ static inline const _Atomic uint32_t *next_word(const struct tarn_ring *ring)
 	return &record_at(ring, ring->pos)->word;
 }
 
-static inline bool has_record(const struct tarn_ring *ring)
+/* Does @word begin a record? Where it does not yet, have the next line come, too, in which most
+ * records end: when it is seen the two would come one after the other. */
+static inline bool begins_record(const _Atomic uint32_t *word)
 {
 	/* relaxed: whoever takes it loads it again, with acquire */
-	return atomic_load_explicit(next_word(ring), memory_order_relaxed) != 0;
+	if (atomic_load_explicit(word, memory_order_relaxed) != 0)
+		return true;
+	__builtin_prefetch((const char *)word + TARN__CACHE_LINE);
+	return false;
+}
+
+static inline bool has_record(const struct tarn_ring *ring)
+{
+	return begins_record(next_word(ring));
 }
 
 /* The record that was peeked. */

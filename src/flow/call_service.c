@@ -272,9 +272,7 @@ static inline int take_any(struct tarn_service *service, struct tarn_request *re
 	for (uint32_t i = 0; i < service->count; i++, at++) {
 		if (at >= service->count)
 			at = 0;
-		/* relaxed: whoever takes it loads it again, with acquire */
-		if (TARN__LIKELY(atomic_load_explicit(service->words[at], memory_order_relaxed) ==
-				 0))
+		if (TARN__LIKELY(!begins_record(service->words[at])))
 			continue;
 		if (take_from(service, service->list[at], ret_request) == 0) {
 			service->turn = at + 1;
@@ -305,8 +303,8 @@ static bool has_any(void *arg)
 {
 	const struct tarn_service *service = arg;
 
-	for (uint32_t i = 0; i < service->count; i++) /* relaxed: as in take_any() */
-		if (atomic_load_explicit(service->words[i], memory_order_relaxed) != 0)
+	for (uint32_t i = 0; i < service->count; i++)
+		if (begins_record(service->words[i]))
 			return true;
 	return somebody_came(service);
 }
