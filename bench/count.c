@@ -42,6 +42,8 @@ static struct {
 	struct tarn_latest *latest;
 	struct tarn_publisher *bare, *timed; /* without and with the time */
 	struct tarn_subscriber *of_bare, *of_timed;
+	struct tarn_publisher *narrow; /* a lane of the smallest size, without the time */
+	struct tarn_subscriber *of_narrow;
 	uint64_t *words; /* in the region */
 } at;
 
@@ -236,6 +238,29 @@ static inline void take(struct tarn_subscriber *subscriber)
 	check(tarn_subscriber_take(subscriber, mine, sizeof(mine), &message));
 }
 
+static inline void loan_commit(struct tarn_publisher *publisher, size_t size)
+{
+	void *data;
+
+	check(tarn_publisher_loan(publisher, size, &data));
+	check(tarn_publisher_commit(publisher, size));
+}
+
+static inline void hold_release(struct tarn_subscriber *subscriber)
+{
+	struct tarn_message message;
+
+	check(tarn_subscriber_hold(subscriber, &message));
+	check(tarn_subscriber_release(subscriber, &message));
+}
+
+/* Larger than the part of the lane that is asked for at a time. */
+static inline void large(void)
+{
+	loan_commit(at.narrow, 960);
+	hold_release(at.of_narrow);
+}
+
 static struct tarn_buf values[BATCH];
 
 static inline void publish_batch(struct tarn_publisher *publisher)
@@ -296,6 +321,10 @@ static inline void take_batch(struct tarn_subscriber *subscriber)
 	ROW(topic_take, "topic: take 64 B", take(at.of_bare), 1)                                   \
 	ROW(topic_publish_timed, "topic: publish 64 B with the time", publish(at.timed), 1)        \
 	ROW(topic_take_timed, "topic: take 64 B with the time", take(at.of_timed), 1)              \
+	ROW(topic_loan_commit, "topic: loan and commit in place, 64 B", loan_commit(at.bare, 64),  \
+	    1)                                                                                     \
+	ROW(topic_hold_release, "topic: hold and release, 64 B", hold_release(at.of_bare), 1)      \
+	ROW(topic_large, "topic: loan, commit, hold, release a quarter of the lane", large(), 1)   \
 	ROW(topic_publish_batch, "topic: publish in batches of 64, 64 B, each",                    \
 	    publish_batch(at.bare), BATCH)                                                         \
 	ROW(topic_take_batch, "topic: take in batches of 64, 64 B, each", take_batch(at.of_bare),  \
@@ -360,11 +389,11 @@ static void open_locks(struct tarn_region *region)
 	must("seqlock", tarn_seqlock_open(region, "seqlock", &seqlock_opts, &at.seqlock));
 }
 
-static void open_topic(struct tarn_region *region, const char *name, uint32_t flags,
-		       struct tarn_publisher **ret_publisher,
+static void open_topic(struct tarn_region *region, const char *name, uint64_t lane_size,
+		       uint32_t flags, struct tarn_publisher **ret_publisher,
 		       struct tarn_subscriber **ret_subscriber)
 {
-	const struct tarn_topic_opts opts = { .lane_size = 1 << 20, .flags = flags };
+	const struct tarn_topic_opts opts = { .lane_size = lane_size, .flags = flags };
 	const struct tarn_topic_opts subscriber_opts = { 0 };
 
 	must("publisher", tarn_publisher_open(region, name, &opts, ret_publisher));
@@ -376,8 +405,9 @@ static void open_values(struct tarn_region *region)
 	const struct tarn_latest_opts opts = { .size = 64 };
 
 	must("latest value", tarn_latest_open(region, "latest", &opts, &at.latest));
-	open_topic(region, "bare", TARN_TOPIC_NO_TIME, &at.bare, &at.of_bare);
-	open_topic(region, "timed", 0, &at.timed, &at.of_timed);
+	open_topic(region, "bare", 1 << 20, TARN_TOPIC_NO_TIME, &at.bare, &at.of_bare);
+	open_topic(region, "timed", 1 << 20, 0, &at.timed, &at.of_timed);
+	open_topic(region, "narrow", 4096, TARN_TOPIC_NO_TIME, &at.narrow, &at.of_narrow);
 }
 
 static void open_all(void)

@@ -443,15 +443,17 @@ int tarn__topic_where(const struct tarn_region *region, const char *name,
 /* The first message at or behind the beginning of each part up to that of @start is @start. */
 static inline void tarn__note_start(struct tarn_publisher *publisher, uint64_t start)
 {
-	uint64_t part = start >> publisher->lane.part_shift;
+	uint64_t part = start >> publisher->lane.part_shift, known = publisher->part;
 
-	if (part < publisher->part) /* of a batch behind a skip it is known before */
+	if (part <= known) /* of a batch behind a skip it is known before */
 		return;
 	/* what is more than a lap ago is written over by later ones */
-	if (part - publisher->part > PARTS)
-		publisher->part = part - PARTS;
-	while (publisher->part != part)
-		publisher->starts[++publisher->part % PARTS] = start;
+	if (part - known > PARTS)
+		known = part - PARTS;
+	do
+		publisher->starts[++known % PARTS] = start;
+	while (known != part);
+	publisher->part = part;
 }
 
 /* The newest message lies at @pos. */

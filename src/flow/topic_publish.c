@@ -58,6 +58,16 @@ static void note_floor(struct tarn_publisher *publisher, uint32_t seats, uint32_
 	publisher->sittings = sittings;
 }
 
+/* Is it known that nobody needs what lies below @oldest? The line that a subscriber writes is left
+ * to it. */
+static inline bool below_floor(const struct tarn_publisher *publisher, uint64_t oldest)
+{
+	/* T4 <> T3 in take_seat(); with no region the floor is 0 */
+	return TARN__LIKELY(oldest <= publisher->floor) &&
+	       TARN__LIKELY(atomic_load_explicit(&publisher->topic.shm->sittings,
+						 memory_order_seq_cst) == publisher->sittings);
+}
+
 /* Does nobody need what lies below @oldest? Who is dead is got up from his seat. */
 static bool nobody_needs(struct tarn_publisher *publisher, uint64_t oldest)
 {
@@ -68,11 +78,6 @@ static bool nobody_needs(struct tarn_publisher *publisher, uint64_t oldest)
 
 	/* T4 <> T3 in take_seat() */
 	uint32_t sittings = atomic_load_explicit(&topic->shm->sittings, memory_order_seq_cst);
-
-	/* the line that a subscriber writes is left to it */
-	if (TARN__LIKELY(oldest <= publisher->floor && sittings == publisher->sittings))
-		return true;
-
 	/* T4 <> T3: raised before the seat is taken */
 	uint32_t seats = atomic_load_explicit(&topic->shm->seats, memory_order_seq_cst);
 	int tries = 0;
@@ -114,14 +119,15 @@ static int claim(struct tarn_publisher *publisher, uint64_t end)
 		oldest = gone == pos || part > publisher->part ? pos
 							       : publisher->starts[part % PARTS];
 	if (oldest != publisher->oldest) {
-		if (!nobody_needs(publisher, oldest))
+		if (!below_floor(publisher, oldest) && !nobody_needs(publisher, oldest))
 			return -EAGAIN;
 		/* T3 <> T4, T7 -> T8 */
 		atomic_store_explicit(&lane->shm->oldest, oldest, memory_order_seq_cst);
 		publisher->oldest = oldest;
 	}
 	/* The second look: who has come since the first, or has taken hold of something. */
-	if (gone > lane->capacity && !nobody_needs(publisher, oldest))
+	if (gone > lane->capacity && !below_floor(publisher, oldest) &&
+	    !nobody_needs(publisher, oldest))
 		return -EAGAIN;
 	publisher->free_to = to;
 	return 0;

@@ -709,6 +709,21 @@ static void drop_released(struct tarn_subscriber *subscriber, struct reader *rea
 		store_low(subscriber, reader, reader->held_count != 0 ? reader->held[0].pos : 0);
 }
 
+/* The only one that is held, where nothing is out of the ordinary. False: not that. */
+static inline bool release_only(struct tarn_subscriber *subscriber, struct reader *reader,
+				const struct tarn_message *message)
+{
+	const struct held *held = &reader->held[0];
+
+	if (held->number != message->number || reader->damaged ||
+	    message_at(&reader->lane, held->pos)->payload != message->data)
+		return false;
+	reader->held_count = 0;
+	subscriber->held--;
+	raise_low(subscriber, reader);
+	return true;
+}
+
 int tarn_subscriber_release(struct tarn_subscriber *subscriber, const struct tarn_message *message)
 {
 	struct reader *reader;
@@ -719,6 +734,9 @@ int tarn_subscriber_release(struct tarn_subscriber *subscriber, const struct tar
 	if (message->data == NULL || message->publisher >= subscriber->reader_count)
 		return -EINVAL;
 	reader = &subscriber->readers[message->publisher];
+	if (TARN__LIKELY(subscriber->topic.limit != 0) && TARN__LIKELY(reader->held_count == 1) &&
+	    TARN__LIKELY(release_only(subscriber, reader, message)))
+		return 0;
 	for (uint32_t i = 0; i < reader->held_count; i++) {
 		struct held *held = &reader->held[i];
 

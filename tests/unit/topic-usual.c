@@ -295,6 +295,35 @@ static void who_waits_for_room_is_told(void **state)
 	}
 }
 
+static void one_that_is_held_alone_is_released_alone(void **state)
+{
+	const struct reader *reader;
+	struct tarn_message message, before, other;
+
+	(void)state;
+	comes(0);
+	subscribe(0, 0);
+	(void)fill(0, 3);
+	expect(0, 0);
+	reader = &subscribers[0]->readers[0];
+	assert_int_equal(tarn_subscriber_hold(subscribers[0], &before), 0);
+	assert_int_equal(tarn_subscriber_release(subscribers[0], &before), 0);
+	assert_int_equal(tarn_subscriber_hold(subscribers[0], &message), 0);
+	assert_int_equal(tarn_subscriber_release(subscribers[0], &before), -EINVAL);
+	other = message;
+	other.data = before.data;
+	assert_int_equal(tarn_subscriber_release(subscribers[0], &other), -EINVAL);
+	other = message;
+	other.number--;
+	assert_int_equal(tarn_subscriber_release(subscribers[0], &other), -EINVAL);
+	assert_int_equal(reader->held_count, 1);
+	atomic_store(&reader->lane.shm->waits, 1); /* who waits is told */
+	assert_int_equal(tarn_subscriber_release(subscribers[0], &message), 0);
+	atomic_store(&reader->lane.shm->waits, 0);
+	assert_int_equal(reader->raised, reader->pos);
+	assert_int_equal(tarn_subscriber_release(subscribers[0], &message), -EINVAL);
+}
+
 /* Of a lane that another took over, a batch takes what was there before alone. */
 static void a_batch_keeps_the_order_of_who_came(void **state)
 {
@@ -335,6 +364,7 @@ int main(void)
 		TEST(what_was_there_comes_first_whoever_noticed),
 		TEST(each_lane_is_looked_at),
 		TEST(who_waits_for_room_is_told),
+		TEST(one_that_is_held_alone_is_released_alone),
 		TEST(a_batch_keeps_the_order_of_who_came),
 	};
 
