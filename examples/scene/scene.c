@@ -477,6 +477,15 @@ static void load(struct doubled *d, struct world *world)
 	memcpy(world, words, sizeof(words));
 }
 
+static void simulate_plain(struct doubled *d, struct world worlds[2])
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (uint64_t i = 0;; i++) {
+		step(&worlds[i % 2], &worlds[(i + 1) % 2], NULL);
+		store(d, !atomic_load(&d->active), &worlds[(i + 1) % 2]);
+	}
+}
+
 static int play_plain(void)
 {
 	struct doubled *d =
@@ -491,12 +500,8 @@ static int play_plain(void)
 	store(d, 0, &worlds[0]);
 	physics = fork();
 	must("fork", physics);
-	for (uint64_t i = 0; physics == 0; i++) {
-		if (i == 0)
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-		step(&worlds[i % 2], &worlds[(i + 1) % 2], NULL);
-		store(d, !atomic_load(&d->active), &worlds[(i + 1) % 2]);
-	}
+	if (physics == 0)
+		simulate_plain(d, worlds);
 	while (torn == 0 && time(NULL) < until) {
 		load(d, &world);
 		torn += world.digest != digest_of(&world);
