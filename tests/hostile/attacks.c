@@ -32,7 +32,11 @@ enum {
 	LOG_WORDS = LOG_HEADER + 1024,
 	MAP_WORDS = 128,
 	RING_HEADER = 320,
-	ENTRY_SIZE = 128
+	ENTRY_SIZE = 128,
+	LINE = 64,
+	CALL_CLIENTS = 64 * LINE, /* from the places of servers to those of clients */
+	CALL_RECORDS = 2432,      /* in a pair; its rings have 1 KiB each */
+	CALL_PAIR = CALL_RECORDS + 2048
 };
 
 struct peer {
@@ -215,6 +219,59 @@ void attack_scribble(struct hostile_arena *arena)
 			pause_ns((long)((r >> 16) % 200000));
 		if ((r >> 40) % 16 == 0)
 			restore(&peer, (r >> 44) % 4 != 0);
+	}
+}
+
+/* Where a service or its rings lie now, for whoever has made them last; 0: nowhere. */
+static size_t find_calls(struct peer *peer, bool *ret_service)
+{
+	size_t lines = peer->arena->size / LINE;
+	size_t at = hostile_random(&peer->random) % lines;
+
+	for (size_t i = 0; i < lines; i++, at = at + 1 < lines ? at + 1 : 0) {
+		const unsigned char *found = peer->map + at * LINE;
+
+		*ret_service = memcmp(found, "Serv", 4) == 0;
+		if (*ret_service || memcmp(found, "Bund", 4) == 0)
+			return at * LINE;
+	}
+	return 0;
+}
+
+/* Of a service mostly the first places, of rings mostly sides, positions and what is cancelled of
+ * each pair; of both at times anything. */
+static size_t choose_call(struct peer *peer, size_t base, bool service)
+{
+	uint64_t r = hostile_random(&peer->random);
+	size_t off = base + LINE;
+
+	if (r % 8 == 0)
+		off += (r >> 8) % (CALL_PAIR * 4);
+	else if (service)
+		off += (r >> 8) % 3 * CALL_CLIENTS / 2 + (r >> 20) % (6 * LINE);
+	else
+		off += (r >> 8) % 4 * CALL_PAIR +
+		       (r % 8 < 5 ? (r >> 20) % 400 : CALL_RECORDS + (r >> 20) % 2048);
+	return off < peer->arena->size ? off : base + LINE;
+}
+
+/* Services and their rings alone, wherever they are, so that there is somebody to call. */
+void attack_calls(struct hostile_arena *arena)
+{
+	struct peer peer = { arena, map_file(arena), arena->seed * 2654435761u + 1 };
+
+	for (;;) {
+		uint64_t r = hostile_random(&peer.random);
+		bool service;
+		size_t base = find_calls(&peer, &service);
+
+		for (unsigned i = 0; base != 0 && i < 1u << (r % 4); i++)
+			scribble_at(&peer, choose_call(&peer, base, service));
+		if (base != 0 && (r >> 50) % 256 == 0)
+			forge(&peer, (struct covered){ base, base + (service ? 24 : 16),
+						       base + (service ? 24 : 16) });
+		atomic_fetch_add(&arena->shared->attacks, 1);
+		pause_ns((long)((r >> 16) % 100000));
 	}
 }
 

@@ -116,6 +116,8 @@ hostile_victim_fn victim_locker, guarded_locker;
 hostile_victim_fn victim_messenger, guarded_messenger;
 /* --- counters.c: of counters, which they make, in a region with room for them */
 hostile_victim_fn victim_tallier, guarded_tallier;
+/* --- calls.c: of a service, which they make, in a region with room for it */
+hostile_victim_fn victim_caller, guarded_caller;
 hostile_victim_fn victim_allocator, victim_surveyor, guarded_allocator, guarded_surveyor;
 hostile_victim_fn naive_popper;
 /* --- listeners.c: of change log and dirty map, in a region that is listened to */
@@ -142,7 +144,7 @@ size_t hostile_find_words(const struct hostile_arena *arena);
 /* --- attacks.c ------------------------------------------------------------------------------- */
 
 hostile_attack_fn attack_scribble, attack_listeners, attack_truncate, attack_punch, attack_requeue,
-	attack_words;
+	attack_words, attack_calls;
 
 /* --- naive.c: victims with one fault each, to see that the harness sees it ------------------- */
 

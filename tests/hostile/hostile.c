@@ -4,8 +4,9 @@
  * use it by the library's rules. Under ASan and UBSan (dev/test builds this suite so) every stray
  * access is seen; in a plain build only those that end in a signal.
  *
- *     hostile-hostile [SECONDS]     20 by default, shared out among the attacks; the seed is
- *                                   HOSTILE_SEED, else 1
+ *     hostile-hostile [SECONDS [CASE]]     20 by default, shared out among the attacks; the cases
+ *                                          of that name alone, as *calls*; the seed is
+ *                                          HOSTILE_SEED, else 1
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -439,6 +440,25 @@ static void a_waiter_without_slices_is_seen_to_be_stuck(void **state)
 	       HOSTILE_STUCK);
 }
 
+static void a_peer_that_spoils_calls_costs_errors_only(void **state)
+{
+	(void)state;
+	expect(&(struct hostile_plan){ .name = "calls under scribbling",
+				       .victims = { victim_caller, victim_caller, victim_caller },
+				       .attack = attack_calls,
+				       .topics = true,
+				       .seconds = seconds_all * 0.2,
+				       .seed = seed + 14 },
+	       HOSTILE_CALM);
+	expect(&(struct hostile_plan){ .name = "truncation under calls",
+				       .victims = { guarded_caller, guarded_caller },
+				       .attack = attack_truncate,
+				       .topics = true,
+				       .seconds = seconds_all * 0.1,
+				       .seed = seed + 15 },
+	       HOSTILE_CALM);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -449,6 +469,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_program_without_the_guard_is_seen_to_die),
 		cmocka_unit_test(a_waiter_without_slices_is_seen_to_be_stuck),
 		cmocka_unit_test(a_scribbling_peer_costs_errors_only),
+		cmocka_unit_test(a_peer_that_spoils_calls_costs_errors_only),
 		cmocka_unit_test(who_sleeps_on_a_word_wakes_in_time),
 		cmocka_unit_test(those_who_listen_are_told_errors_only),
 		cmocka_unit_test(a_truncating_peer_is_an_error_with_the_guard),
@@ -461,6 +482,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		seconds_all = strtod(argv[1], NULL);
+	if (argc > 2)
+		cmocka_set_test_filter(argv[2]);
 	if (text != NULL)
 		seed = strtoull(text, NULL, 0);
 	return cmocka_run_group_tests(tests, NULL, NULL);
