@@ -213,6 +213,22 @@ static void the_dead_are_told_of_and_their_calls_wanted_by_nobody(void **state)
 	assert_int_equal(users[2].role, TARN_CALL_SERVES);
 }
 
+static void what_the_dead_left_is_not_their_successors(void **state)
+{
+	struct tarn_client *successor;
+	uint64_t call;
+
+	(void)state;
+	killed(ask_and_die, "dead");
+	assert_int_equal(tarn_client_open(region, "sums", NULL, &successor), 0);
+	assert_int_equal(tarn_client_begin(successor, "new", 3, TARN_FOREVER, &call), 0);
+	look(5);
+	assert_true(users[4].alive);
+	assert_int_equal(users[4].place, 2);
+	expect(4, 2, 1, 0);
+	tarn_client_close(successor);
+}
+
 static void looking_changes_nothing(void **state)
 {
 	const struct tarn_region_opts look_on = { .flags = TARN_REGION_OBSERVE };
@@ -291,6 +307,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(who_leaves_is_no_more, make_all, drop_all),
 		cmocka_unit_test_setup_teardown(
 			the_dead_are_told_of_and_their_calls_wanted_by_nobody, make_all, drop_all),
+		cmocka_unit_test_setup_teardown(what_the_dead_left_is_not_their_successors,
+						make_all, drop_all),
 		cmocka_unit_test_setup_teardown(looking_changes_nothing, make_all, drop_all),
 		cmocka_unit_test_setup_teardown(what_is_no_service_is_told, make_all, drop_all),
 		cmocka_unit_test_setup_teardown(damage_is_told_or_passed_over, make_all, drop_all),
