@@ -147,6 +147,8 @@ const char *look_kind(uint32_t kind)
 		return "service";
 	case TARN_OBJECT_BUNDLE:
 		return "bundle";
+	case TARN_OBJECT_TRACE:
+		return "trace";
 	}
 	return "unknown";
 }

@@ -85,6 +85,7 @@ enum tarn_object_kind {
 	TARN_OBJECT_COUNTERS = 21, /* figures: tarn/counters.h */
 	TARN_OBJECT_SERVICE = 22,  /* who calls and who answers: tarn/call.h */
 	TARN_OBJECT_BUNDLE = 23,   /* rings between one of its servers and some clients */
+	TARN_OBJECT_TRACE = 24,    /* what happened last: tarn/trace.h */
 };
 
 struct tarn_region_stat {

@@ -28,6 +28,7 @@
 #include <tarn/set.h>
 #include <tarn/spin.h>
 #include <tarn/topic.h>
+#include <tarn/trace.h>
 #include <tarn/waiter.h>
 #include <tarn/type.h>
 

@@ -10,6 +10,7 @@
 
 #include "flow/call.h"
 #include "flow/topic.h"
+#include "region/trace.h"
 
 #define CAPACITY_DEFAULT UINT64_C(16384)
 #define CAPACITY_MIN     UINT64_C(1024)
@@ -362,6 +363,12 @@ static int open_party(struct party *party, const char *name, const struct tarn_c
 	return r;
 }
 
+static void say_part(const struct party *party, uint32_t kind)
+{
+	tarn__trace(party->region, kind, &party->object,
+		    party->server ? TARN_TRACE_SERVER : TARN_TRACE_CLIENT, party->place);
+}
+
 int tarn__party_open(struct tarn_region *region, const char *name, size_t handle, bool server,
 		     const struct tarn_call_opts *opts, struct party **ret_party)
 {
@@ -385,6 +392,7 @@ int tarn__party_open(struct tarn_region *region, const char *name, size_t handle
 		free(party);
 		return tarn__diag_pass(opts != NULL ? opts->diag : NULL, &words, r);
 	}
+	say_part(party, TARN_TRACE_COME);
 	*ret_party = party;
 	return 0;
 }
@@ -416,6 +424,8 @@ void tarn__party_unlook(struct party *party)
 
 void tarn__party_close(struct party *party)
 {
+	if (!party->stale)
+		say_part(party, TARN_TRACE_GO);
 	struct tarn_region *region = party->region;
 
 	tarn__region_enter_to_leave(region);

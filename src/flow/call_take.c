@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "flow/call_client.h"
+#include "region/trace.h"
 
 #define LONG_SLICE_NS INT64_C(100000000) /* with beacons: against a lost or stolen wake */
 
@@ -281,6 +282,8 @@ int tarn__link_lose(struct tarn_client *client, struct link *link)
 		client->stat.lost++;
 		link->calls--;
 	}
+	tarn__trace(client->party.region, TARN_TRACE_GONE, &client->party.object, TARN_TRACE_SERVER,
+		    link->at);
 	link->peer.came = 0;
 	client->only = NULL;
 	client->looked = false; /* its successor may have come before */

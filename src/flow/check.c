@@ -9,6 +9,7 @@
 #include "flow/latest.h"
 #include "flow/ring.h"
 #include "flow/topic.h"
+#include "region/trace.h"
 #include "region/type.h"
 #include "sync/listen.h"
 #include "sync/prim.h"
@@ -67,6 +68,9 @@ static int check_object(struct tarn_region *region, const struct entry *entry,
 	case TARN_OBJECT_BUNDLE:
 		snprintf(where, sizeof(where), "rings %s", entry->name);
 		return tarn__bundle_check(object, where, fn, arg);
+	case TARN_OBJECT_TRACE:
+		snprintf(where, sizeof(where), "trace %s", entry->name);
+		return tarn__trace_check(region, object, where, fn, arg);
 	case TARN_OBJECT_STRUCT:
 		snprintf(where, sizeof(where), "struct %s", entry->name);
 		return tarn__struct_check(region, object, where, fn, arg);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "flow/ring.h"
+#include "region/trace.h"
 
 #define CAPACITY_DEFAULT (UINT64_C(4) << 20) /* more than an L2, less than an L3 */
 #define CAPACITY_MIN     UINT64_C(256)
@@ -222,6 +223,14 @@ int tarn__ring_go_on(struct tarn_ring *ring)
 	return r;
 }
 
+static void say_part(const struct tarn_ring *ring, uint32_t kind)
+{
+	bool producer = ring->role == TARN_RING_PRODUCER;
+
+	tarn__trace(ring->region, kind, &ring->object,
+		    producer ? TARN_TRACE_PRODUCER : TARN_TRACE_CONSUMER, 0);
+}
+
 static int take_role(struct tarn_ring *ring)
 {
 	int r = claim(ring);
@@ -229,6 +238,8 @@ static int take_role(struct tarn_ring *ring)
 	if (r < 0)
 		return r;
 	r = tarn__ring_go_on(ring);
+	if (r == 0)
+		say_part(ring, TARN_TRACE_COME);
 	if (r < 0) /* release: nothing was done in the role */
 		atomic_store_explicit(&ring->mine->owner, 0, memory_order_release);
 	return r;
@@ -507,8 +518,10 @@ void tarn_ring_close(struct tarn_ring *ring)
 
 	tarn__region_enter_to_leave(region);
 	tarn__fork_remove(region, &ring->forkable);
-	if (!is_stale(ring) && ring->role != TARN_RING_OBSERVER)
+	if (!is_stale(ring) && ring->role != TARN_RING_OBSERVER) {
+		say_part(ring, TARN_TRACE_GO);
 		give_role_back(ring);
+	}
 	tarn__object_drop(region, &ring->object);
 	tarn__region_leave(region);
 	free(ring);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "flow/topic.h"
+#include "region/trace.h"
 
 /* --- the topic ----------------------------------------------------------------------------- */
 
@@ -235,6 +236,15 @@ int tarn__topic_apart(const char *name, size_t handle, const struct tarn_topic_o
 	return 0;
 }
 
+static void say_gone(struct topic *topic)
+{
+	bool publishes = topic->seat < TARN_TOPIC_PUBLISHERS_MAX;
+
+	tarn__trace(topic->prim.sec.region, TARN_TRACE_GO, &topic->prim.sec.object,
+		    publishes ? TARN_TRACE_PUBLISHER : TARN_TRACE_SUBSCRIBER,
+		    publishes ? topic->seat : topic->seat - TARN_TOPIC_PUBLISHERS_MAX);
+}
+
 void tarn__topic_close(struct topic *topic)
 {
 	struct tarn_region *region = topic->prim.sec.region;
@@ -246,6 +256,7 @@ void tarn__topic_close(struct topic *topic)
 	if (topic->seat != UINT32_MAX && !topic->stale) {
 		(void)tarn__seat_give(&topic->prim, &topic->prim.seats[topic->seat]);
 		tarn__prim_ring(&topic->prim, INT32_MAX);
+		say_gone(topic);
 	}
 	tarn__region_enter_to_leave(region);
 	tarn__fork_remove(region, &topic->forkable);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "flow/apart.h"
+#include "region/trace.h"
 
 enum {
 	WALKS = 16,      /* to find where to begin beside one that publishes all the while */
@@ -354,6 +355,9 @@ static int take_seat(struct tarn_subscriber *subscriber, struct tarn_diag *diag)
 							     memory_order_relaxed))
 			continue;
 		topic->seat = TARN_TOPIC_PUBLISHERS_MAX + i;
+		if (id != 0)
+			tarn__trace(prim->sec.region, TARN_TRACE_GONE, &prim->sec.object,
+				    TARN_TRACE_SUBSCRIBER, i);
 		/* T3 <> T4 in nobody_needs(): what is known of those who sat there is of no use */
 		(void)atomic_fetch_add_explicit(&topic->shm->sittings, 1, memory_order_seq_cst);
 		/* T3 <> T4: what a predecessor said of itself holds until here */
@@ -380,6 +384,8 @@ static void has_come(struct tarn_subscriber *subscriber)
 	/* who was held up by its coming */
 	tarn__topic_wake(&topic->prim.seats[topic->seat].token, INT32_MAX);
 	tarn__prim_ring(&topic->prim, INT32_MAX);
+	tarn__trace(topic->prim.sec.region, TARN_TRACE_COME, &topic->prim.sec.object,
+		    TARN_TRACE_SUBSCRIBER, topic->seat - TARN_TOPIC_PUBLISHERS_MAX);
 }
 
 static void set_how(struct tarn_subscriber *subscriber, const struct tarn_topic_opts *opts)

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "flow/apart.h"
+#include "region/trace.h"
 
 enum { DEPTH = 4 }; /* messages that a lane has room for, at least, which somebody grows to */
 #define SOON_NS INT64_C(100000000) /* subscribers come over that trust nobody */
@@ -33,6 +34,9 @@ static bool sit_down(struct tarn_publisher *publisher, uint32_t place)
 	if (!atomic_compare_exchange_strong_explicit(&seat->id, &id, id_of(&prim->sec),
 						     memory_order_seq_cst, memory_order_relaxed))
 		return false;
+	if (id != 0)
+		tarn__trace(prim->sec.region, TARN_TRACE_GONE, &prim->sec.object,
+			    TARN_TRACE_PUBLISHER, place);
 	publisher->topic.seat = place;
 	/* relaxed: for the eye */
 	atomic_store_explicit(&seat->tid, tarn__self.tid, memory_order_relaxed);
@@ -171,6 +175,8 @@ static void say_come(struct tarn_publisher *publisher)
 	publisher->came =
 		atomic_fetch_add_explicit(&topic->shm->comings, 1, memory_order_seq_cst) + 1;
 	tarn__prim_ring(&topic->prim, INT32_MAX);
+	tarn__trace(topic->prim.sec.region, TARN_TRACE_COME, &topic->prim.sec.object,
+		    TARN_TRACE_PUBLISHER, topic->seat);
 }
 
 /* With no region: its lane is new, and its own. */

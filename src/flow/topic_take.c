@@ -14,6 +14,7 @@
 
 #include "flow/apart.h"
 #include "flow/copy.h"
+#include "region/trace.h"
 
 enum {
 	SMALL = 256,    /* bytes that are copied without a hold, as topic_publish.c stores them */
@@ -325,8 +326,12 @@ static inline uint32_t at_place(const struct tarn_subscriber *subscriber,
 }
 
 /* Say how many were missed, for the eye. */
-static void note_missed(struct tarn_subscriber *subscriber, struct reader *reader, uint64_t missed)
+__attribute__((noinline, cold)) static void note_missed(struct tarn_subscriber *subscriber,
+							struct reader *reader, uint64_t missed)
 {
+	if (subscriber->scout == NULL)
+		tarn__trace(subscriber->topic.prim.sec.region, TARN_TRACE_MISSED,
+			    &subscriber->topic.prim.sec.object, TARN_TRACE_SUBSCRIBER, missed);
 	subscriber->missed += missed;
 	reader->missed += missed;
 	if (reader->low != NULL) /* relaxed: for the eye */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/bits.h"
-#include "region/region.h"
+#include "region/trace.h"
 
 static void report(struct tarn__audit *a, const char *field, const char *rule, uint64_t found,
 		   uint64_t expected, bool repairable)
@@ -63,6 +63,7 @@ static void check_super(struct tarn__audit *a, struct tarn_region *region)
 	if ((lock & ~TARN__ID_FLAG) != 0 && tarn__id_slot(lock) >= region->member_max)
 		report(a, "lock", "names a member slot", tarn__id_slot(lock),
 		       region->member_max - 1, true);
+	tarn__trace_check_word(a, region);
 }
 
 static void check_member(struct tarn__audit *a, struct tarn_region *region, uint32_t slot)

@@ -37,7 +37,7 @@
 
 #include "base/bits.h"
 #include "base/diag.h"
-#include "region/region.h"
+#include "region/trace.h"
 
 #define STATE_MASK 3u
 
@@ -178,8 +178,10 @@ void tarn__object_drop(struct tarn_region *region, const struct tarn__object *ob
 	if (region->observer || region->hold_count[index] == 0 ||
 	    ((region->hold_state[index] ^ object->state) & ~STATE_MASK) != 0)
 		return;
-	if (--region->hold_count[index] == 0 && region->me != NULL)
+	if (--region->hold_count[index] == 0 && region->me != NULL) {
 		hold_bit(region, index, false);
+		tarn__trace(region, TARN_TRACE_CLOSE, object, 0, 0);
+	}
 }
 
 void tarn__object_rehold(struct tarn_region *region)
@@ -438,6 +440,9 @@ static int make_locked(struct tarn_region *region, const char *name,
 					     .off = entry.off,
 					     .size = entry.size,
 					     .base = region->base + entry.off };
+	if (tarn__trace_is_on(region))
+		tarn__trace_log(region, TARN_TRACE_CREATE, ret_object, entry.size, entry.kind,
+				entry.name);
 	return 0;
 }
 
@@ -488,6 +493,7 @@ const char *tarn__kind_words(uint32_t kind)
 		[TARN_OBJECT_COUNTERS] = "counters",
 		[TARN_OBJECT_SERVICE] = "a service",
 		[TARN_OBJECT_BUNDLE] = "rings of a service",
+		[TARN_OBJECT_TRACE] = "a trace",
 	};
 
 	return kind < sizeof(words) / sizeof(words[0]) && words[kind] != NULL
@@ -507,6 +513,9 @@ int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kin
 		r = lookup(region, name, &index, &state, &entry);
 		if (r == -ENOENT)
 			return tarn__diag(diag, r, "no object %s in the region", name);
+		if (r < 0 && tarn__trace_is_on(region))
+			tarn__trace_log(region, TARN_TRACE_DAMAGED, NULL, 0, 0,
+					tarn__entry_fault(region, index, &entry));
 		if (r < 0)
 			return tarn__diag(diag, r,
 					  "object %s: its entry in the directory is "
@@ -525,8 +534,10 @@ int tarn__object_find(struct tarn_region *region, const char *name, uint32_t kin
 		hold(region, index, state);
 		/* D5 <> D6: after the bit is set; removed by now means gone */
 		if (atomic_load_explicit(&region->directory[index].state, memory_order_seq_cst) ==
-		    state)
+		    state) {
+			tarn__trace(region, TARN_TRACE_OPEN, &object, 0, 0);
 			break;
+		}
 		tarn__object_drop(region, &object);
 	}
 	if (r == 0)
@@ -615,9 +626,21 @@ void tarn_object_close(struct tarn_region *region, void *data)
 	tarn__region_leave(region);
 }
 
+static void say_removed(struct tarn_region *region, uint32_t index, uint32_t state)
+{
+	const struct tarn__object object = { .index = index, .state = state };
+	struct entry entry = { .name = "" };
+
+	(void)tarn__entry_read(region, index, &entry);
+	tarn__trace_log(region, TARN_TRACE_REMOVE, &object, 0, 0, entry.name);
+}
+
 /* The lock is held. */
 static void unname(struct tarn_region *region, uint32_t index, uint32_t state)
 {
+	if (tarn__trace_is_on(region))
+		say_removed(region, index, state);
+	tarn__trace_unname(region, index);
 	/* seq_cst: D6 <> D5 */
 	atomic_store_explicit(&region->directory[index].state,
 			      (state & ~STATE_MASK) | TARN__ENTRY_REMOVED, memory_order_seq_cst);

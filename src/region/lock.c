@@ -18,7 +18,7 @@
  */
 #include <errno.h>
 
-#include "region/region.h"
+#include "region/trace.h"
 
 #define PATIENCE_NS INT64_C(2000000000)
 enum { SPINS = 200 };
@@ -38,7 +38,11 @@ static bool try_take(struct tarn_region *region, uint32_t seen, uint32_t mine)
 	if (owner != 0 && owner != region->id && tarn__member_alive(region, owner))
 		return false;
 	/* Free; or left behind by a thread of ours that was ended inside; or by the dead. */
-	return take(&region->super->lock, seen, mine | (seen & TARN__ID_FLAG));
+	if (!take(&region->super->lock, seen, mine | (seen & TARN__ID_FLAG)))
+		return false;
+	if (owner != 0)
+		tarn__trace(region, TARN_TRACE_OWNER_DEAD, NULL, owner, 0);
+	return true;
 }
 
 int tarn__region_lock(struct tarn_region *region)

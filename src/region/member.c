@@ -27,7 +27,7 @@
 
 #include "base/bits.h"
 #include "base/diag.h"
-#include "region/region.h"
+#include "region/trace.h"
 
 static uint64_t lock_byte(uint32_t slot)
 {
@@ -137,13 +137,32 @@ static void write_who(struct member_shm *member)
 		atomic_store_explicit(&member->who[i], words[i], memory_order_relaxed);
 }
 
+/* The slot of @id, who is dead and was @who, is freed. */
+static void say_dead(struct tarn_region *region, uint32_t id, const struct tarn_member_stat *who)
+{
+	tarn__trace_log(region, TARN_TRACE_DEATH, NULL, id & ~TARN__ID_FLAG, (uint32_t)who->pid,
+			who->comm);
+}
+
+static void say_joined(struct tarn_region *region)
+{
+	struct tarn_member_stat who;
+
+	tarn__member_read(region, tarn__id_slot(region->id), &who);
+	tarn__trace_log(region, TARN_TRACE_JOIN, NULL, (uint32_t)who.pid, 0, who.comm);
+}
+
 /* The lock of @slot is ours: make it this handle's. */
 static void occupy(struct tarn_region *region, uint32_t slot)
 {
 	struct member_shm *member = tarn__member_at(region, slot);
 	/* relaxed: only the holder of the lock writes it */
 	uint32_t old = atomic_load_explicit(&member->state, memory_order_relaxed);
+	bool traced = tarn__trace_is_on(region) && !region->forked;
+	struct tarn_member_stat who;
 
+	if (traced)
+		tarn__member_read(region, slot, &who);
 	unmark(member, old);
 	clear_holds(member);
 	write_who(member);
@@ -152,6 +171,10 @@ static void occupy(struct tarn_region *region, uint32_t slot)
 	tarn__beacon_arm(region);
 	/* M1 -> M2 in state_of() */
 	atomic_store_explicit(&member->state, region->id | TARN__ID_FLAG, memory_order_release);
+	if (traced && (old & TARN__ID_FLAG) != 0)
+		say_dead(region, old, &who);
+	if (traced)
+		say_joined(region);
 }
 
 int tarn__member_join(struct tarn_region *region, struct tarn_diag *diag)
@@ -190,6 +213,7 @@ void tarn__member_leave(struct tarn_region *region)
 {
 	if (region->id == 0)
 		return;
+	tarn__trace(region, TARN_TRACE_LEAVE, NULL, 0, 0);
 	clear_holds(region->me);
 	tarn__beacon_disarm(region);
 	/* The generation stays, for the next one to count on.
@@ -214,9 +238,14 @@ uint32_t tarn__member_reap(struct tarn_region *region)
 		/* relaxed: ours while we hold its lock */
 		state = atomic_load_explicit(&member->state, memory_order_relaxed);
 		if ((state & TARN__ID_FLAG) != 0) {
+			struct tarn_member_stat who;
+
+			tarn__member_read(region, slot, &who);
 			unmark(member, state);
 			clear_holds(member);
 			count++;
+			if (tarn__trace_is_on(region))
+				say_dead(region, state, &who);
 		}
 		(void)tarn__plat_unlock(region->live_fd, lock_byte(slot));
 	}
@@ -281,6 +310,8 @@ static int rejoin(struct tarn_region *region)
 		return r;
 	tarn__object_rehold(region);
 	region->forked = false;
+	if (tarn__trace_is_on(region)) /* not before what is logged to is held */
+		say_joined(region);
 	return 0;
 }
 

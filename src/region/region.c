@@ -24,7 +24,7 @@
 
 #include "base/bits.h"
 #include "base/diag.h"
-#include "region/region.h"
+#include "region/trace.h"
 
 #define HELD "the region's lock is held by a member that is alive and does not let go"
 
@@ -78,6 +78,7 @@ void tarn__region_free(struct tarn_region *region)
 	tarn__plat_close(region->lock_fd);
 	tarn_segment_close(region->seg);
 	pthread_mutex_destroy(&region->mutex);
+	tarn__trace_free(region);
 	free(region->control_path);
 	free(region->hold_count);
 	free(region->hold_state);
@@ -602,6 +603,7 @@ static int grow_locked(struct tarn_region *region, uint64_t total, struct tarn_d
 	/* release: who sees the new size finds the memory there; acquire in tarn__region_size() */
 	atomic_store_explicit(&region->super->size_pages, (uint32_t)(total / TARN__PAGE),
 			      memory_order_release);
+	tarn__trace(region, TARN_TRACE_GROW, NULL, total, 0);
 	return 0;
 }
 

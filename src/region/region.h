@@ -67,6 +67,10 @@ struct tarn_region {
 	uint32_t *hold_count; /* [object_max]: opens of each object through this handle */
 	uint32_t *hold_state; /* [object_max]: the entry's state when it was first opened */
 
+	/* where events go; of each trace that there was one, until the handle is closed: trace.c */
+	_Atomic(struct trace_at *) trace;
+	uint32_t trace_count;
+
 	/* handles of the layers above that must hear of a fork: fork.c */
 	struct tarn__forkable *forkables;
 	struct tarn_region *next; /* in the process's list */

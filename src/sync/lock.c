@@ -26,6 +26,7 @@
 #include <inttypes.h>
 #include <linux/futex.h>
 
+#include "region/trace.h"
 #include "sync/section.h"
 
 /* A wake that went to the dead is made up for after this. Tests that go through a sleeper
@@ -152,10 +153,22 @@ void tarn__wait_write_down(struct wait *w, bool first)
 				return;
 }
 
-void tarn__wait_cross_out(struct wait *w)
+void tarn__wait_begins(struct wait *w, uint32_t whom)
+{
+	if (!tarn__trace_is_on(w->section->region))
+		return;
+	w->since = tarn__plat_now();
+	w->whom = whom;
+	tarn__trace_log(w->section->region, TARN_TRACE_WAIT, &w->section->object, whom, 0, NULL);
+}
+
+void tarn__wait_cross_out(struct wait *w, int r)
 {
 	uint32_t token = tarn__self.token, id = id_of(w->section);
 
+	if (w->since != 0)
+		tarn__trace(w->section->region, r < 0 ? TARN_TRACE_TIMEOUT : TARN_TRACE_GOT,
+			    &w->section->object, w->whom, (uint64_t)(tarn__plat_now() - w->since));
 	/* relaxed, both: as in fill(). By exchange: it may be another's by now. */
 	if (w->place != NULL &&
 	    atomic_compare_exchange_strong_explicit(&w->place->token, &token, 0,
@@ -286,6 +299,7 @@ static int look(struct wait *w, uint32_t seen)
 		return r;
 	if (!take(section->shm, seen, mine))
 		return 0;
+	tarn__trace(section->region, TARN_TRACE_OWNER_DEAD, &section->object, owner, 0);
 	r = tarn__section_roll_back(section);
 	return r < 0 ? r : 1;
 }
@@ -304,6 +318,8 @@ static int sleep_on(struct wait *w, uint32_t seen)
 	w->mine |= TARN__ID_FLAG; /* others may sleep behind us */
 	if (!w->slept)            /* relaxed: for the eye */
 		atomic_fetch_add_explicit(&w->section->shm->waited, 1, memory_order_relaxed);
+	if (!w->slept)
+		tarn__wait_begins(w, seen & ~TARN__ID_FLAG);
 	tarn__wait_write_down(w, !w->slept);
 	w->slept = true;
 	tarn__wait_stamp(w->section->shm, now);
@@ -388,7 +404,7 @@ int tarn__section_lock(struct tarn_section *section, int64_t deadline, bool wait
 		return 0;
 	if (wait) {
 		r = wait_for(&w);
-		tarn__wait_cross_out(&w);
+		tarn__wait_cross_out(&w, r);
 		/* It may be us that the last unlock has woken: let another sleeper look. */
 		if (r < 0 && w.slept)
 			tarn__section_wake(section->shm, 1);

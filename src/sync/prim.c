@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "region/trace.h"
 #include "sync/prim.h"
 
 enum {
@@ -552,6 +553,9 @@ static int sleep_on(struct prim *prim, struct await *w, uint32_t bell, int64_t n
 
 	if (!w->w.slept) /* relaxed: for the eye */
 		atomic_fetch_add_explicit(&shm->waited, 1, memory_order_relaxed);
+	/* Who waits for a message, or the next value, waits for nobody. */
+	if (!w->w.slept && prim->kind != TARN_OBJECT_TOPIC && prim->kind != TARN_OBJECT_LATEST)
+		tarn__wait_begins(&w->w, w->peer);
 	tarn__wait_write_down(&w->w, !w->w.slept);
 	w->w.slept = true;
 	tarn__wait_stamp(shm, now);
@@ -602,7 +606,7 @@ int tarn__prim_await(struct prim *prim, int64_t deadline, tarn__prim_try_fn *try
 		if (r == 0)
 			r = look_first(prim, &w, try, arg);
 	}
-	tarn__wait_cross_out(&w.w);
+	tarn__wait_cross_out(&w.w, r);
 	/* It may be us that the last ring has woken: let another sleeper look. */
 	if (r < 0 && w.w.slept)
 		tarn__prim_ring(prim, 1);
@@ -647,12 +651,17 @@ static int find_free(struct prim *prim)
 	return -1;
 }
 
+static void say_dead(struct prim *prim, uint32_t id)
+{
+	tarn__trace(prim->sec.region, TARN_TRACE_OWNER_DEAD, &prim->sec.object, id, 0);
+}
+
 /* Is the seat free, or that of somebody who is dead, which is then freed? */
 static bool free_seat(struct prim *prim, uint32_t at, bool probe, uint32_t *ret_peer)
 {
 	_Atomic uint32_t *word = &prim->seats[at].id;
 	/* relaxed: decided by the exchange */
-	uint32_t id = atomic_load_explicit(word, memory_order_relaxed);
+	uint32_t id = atomic_load_explicit(word, memory_order_relaxed), seen;
 
 	/* Who is slower than others looks again: for what they have freed nobody rings. */
 	for (int tries = 0; tries < PRIM_TRIES && id != 0; tries++) {
@@ -660,11 +669,13 @@ static bool free_seat(struct prim *prim, uint32_t at, bool probe, uint32_t *ret_
 			*ret_peer = id;
 			return false;
 		}
+		seen = id;
 		/* acquire: what the dead did there is visible */
 		if (atomic_compare_exchange_strong_explicit(word, &id, 0, memory_order_acquire,
 							    memory_order_relaxed)) {
 			/* relaxed: for the eye */
 			atomic_fetch_add_explicit(&prim->sec.shm->aborted, 1, memory_order_relaxed);
+			say_dead(prim, seen);
 			return true;
 		}
 	}
@@ -710,6 +721,7 @@ void tarn__lock_free_seats(struct tarn_region *region, const struct tarn__object
 			continue;
 		/* relaxed: for the eye */
 		atomic_fetch_add_explicit(&shm->aborted, 1, memory_order_relaxed);
+		say_dead(&prim, id);
 		(void)tarn__plat_futex_wake(&prim.seats[at].id, 1); /* a writer that drains it */
 		tarn__prim_ring(&prim, 1);
 	}

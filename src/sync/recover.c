@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "region/trace.h"
 #include "sync/section.h"
 
 const char *tarn__journal_step(const struct tarn_section *section, uint64_t heap, uint32_t at,
@@ -188,6 +189,11 @@ static void clean(struct tarn_section *section, uint32_t seq)
 	atomic_store_explicit(&shm->tid, 0, memory_order_relaxed);
 }
 
+static void say_undone(struct tarn_section *section, uint32_t whom, uint32_t units)
+{
+	tarn__trace(section->region, TARN_TRACE_ROLLBACK, &section->object, whom, units);
+}
+
 int tarn__section_roll_back(struct tarn_section *section)
 {
 	struct section_shm *shm = section->shm;
@@ -199,8 +205,11 @@ int tarn__section_roll_back(struct tarn_section *section)
 	if ((seq & 1) != 0) {
 		if (place == place_of(section) && tarn__journal_undo(section, count, seq) < 0) {
 			unlock(shm, LOCK_ASIDE);
+			tarn__trace(section->region, TARN_TRACE_ASIDE, &section->object, 0, 0);
 			return -ENOTRECOVERABLE;
 		}
+		if (shm->magic == SECTION_MAGIC)
+			say_undone(section, 0, count);
 		if (place == place_of(section))
 			tarn__listen_undone(section, count, seq, true);
 		tarn__count_recovered(shm);
@@ -318,10 +327,14 @@ static int mend(struct tarn_section *section, uint32_t seen, uint32_t flags, str
 	}
 	if (r < 0 && !force) {
 		unlock(shm, LOCK_ASIDE);
+		tarn__trace(section->region, TARN_TRACE_ASIDE, &section->object,
+			    seen & ~TARN__ID_FLAG, 0);
 		return say_fault(section, seq, own ? count : 0, diag);
 	}
 	if (r < 0 && own)
 		undo_forced(section, count, seq);
+	if ((seq & 1) != 0 && shm->magic == SECTION_MAGIC)
+		say_undone(section, seen & ~TARN__ID_FLAG, count);
 	if ((seq & 1) != 0 && own && shm->magic == SECTION_MAGIC)
 		tarn__listen_undone(section, count, seq, r == 0);
 	else if (r < 0)

@@ -43,6 +43,7 @@
 
 #include <tarn/rwlock.h>
 
+#include "region/trace.h"
 #include "sync/prim.h"
 
 enum {
@@ -444,6 +445,7 @@ static bool bury(struct prim *prim, uint32_t at, uint32_t id, bool probe)
 						    memory_order_seq_cst, memory_order_relaxed)) {
 		/* relaxed: for the eye */
 		atomic_fetch_add_explicit(&prim->sec.shm->aborted, 1, memory_order_relaxed);
+		tarn__trace(prim->sec.region, TARN_TRACE_OWNER_DEAD, &prim->sec.object, id, 0);
 		(void)tarn__prim_ring(prim, 1);
 	}
 	return true;
@@ -474,6 +476,8 @@ __attribute__((noinline)) static int drain_seat(struct prim *prim, uint32_t at, 
 			r = wait ? -ETIMEDOUT : -EAGAIN;
 		if (r < 0)
 			break;
+		if (!w.slept)
+			tarn__wait_begins(&w, id);
 		tarn__wait_write_down(&w, !w.slept);
 		w.slept = true;
 		r = tarn__region_sleep(region, &prim->seats[at].id, id, id,
@@ -481,7 +485,7 @@ __attribute__((noinline)) static int drain_seat(struct prim *prim, uint32_t at, 
 		probe = tarn__plat_now() >= slice;
 		r = r == -ETIMEDOUT ? 0 : r;
 	}
-	tarn__wait_cross_out(&w);
+	tarn__wait_cross_out(&w, r);
 	return r;
 }
 

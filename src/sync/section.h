@@ -313,13 +313,18 @@ struct wait {
 	bool slept;
 	bool probe; /* ask the kernel whether the owner lives, whatever its slot and beacon say */
 	struct waiter_shm *place; /* where it is written down that we wait */
+	int64_t since;            /* 0: it is not in the trace */
+	uint32_t whom;            /* as it says there */
 	struct graph_seen seen;
 	struct tarn_diag *diag;
 };
 
 /* Before each sleep; @first: it is the first one of this wait. */
 void tarn__wait_write_down(struct wait *w, bool first);
-void tarn__wait_cross_out(struct wait *w);
+/* At its end: @r is what came of it. */
+void tarn__wait_cross_out(struct wait *w, int r);
+/* It is about to sleep for the first time, for @whom: of who waits long, the trace tells. */
+void tarn__wait_begins(struct wait *w, uint32_t whom);
 /* Say since when this owner was seen, if somebody has the lock. */
 void tarn__wait_stamp(struct section_shm *shm, int64_t now);
 /* Do slot and beacon of the member @owner say that it lives? Cheap, and a hint. */

@@ -13,6 +13,7 @@
 
 #include <tarn/spin.h>
 
+#include "region/trace.h"
 #include "sync/prim.h"
 
 enum {
@@ -101,6 +102,7 @@ static int look(struct prim *prim, bool probe)
 	    !take(sec->shm, seen, id_of(sec)))
 		return 0;
 	tarn__count_recovered(sec->shm);
+	tarn__trace(sec->region, TARN_TRACE_OWNER_DEAD, &sec->object, owner, 0);
 	return 1;
 }
 
@@ -122,6 +124,10 @@ static int spin_on(struct prim *prim, int64_t deadline, struct wait *w)
 		if (late)
 			return -ETIMEDOUT;
 		if (probe) {
+			if (!w->slept) /* relaxed: for the eye */
+				tarn__wait_begins(w, atomic_load_explicit(&prim->sec.shm->lock,
+									  memory_order_relaxed) &
+							     ~TARN__ID_FLAG);
 			tarn__wait_write_down(w, !w->slept);
 			w->slept = true;
 		}
@@ -139,7 +145,7 @@ static int spin(struct prim *prim, int64_t deadline)
 	struct wait w = { .section = &prim->sec };
 	int r = spin_on(prim, deadline, &w);
 
-	tarn__wait_cross_out(&w);
+	tarn__wait_cross_out(&w, r);
 	return r;
 }
 
