@@ -44,6 +44,8 @@ static struct {
 	struct tarn_subscriber *of_bare, *of_timed;
 	struct tarn_publisher *narrow; /* a lane of the smallest size, without the time */
 	struct tarn_subscriber *of_narrow;
+	struct tarn_service *service;
+	struct tarn_client *client;
 	uint64_t *words; /* in the region */
 } at;
 
@@ -281,6 +283,34 @@ static inline void take_batch(struct tarn_subscriber *subscriber)
 	check(done == BATCH ? 0 : -EIO);
 }
 
+/* A call, by both sides: who asks knows of 256 at a time, so they are not counted apart. */
+static inline void round_trip(void)
+{
+	struct tarn_response response;
+	struct tarn_request request;
+	uint64_t call;
+
+	check(tarn_client_begin(at.client, mine, 64, TARN_FOREVER, &call));
+	check(tarn_service_take(at.service, &request));
+	check(tarn_service_respond(at.service, &request, mine, 64));
+	check(tarn_client_take(at.client, call, &response));
+}
+
+static inline void round_trip_in_place(void)
+{
+	struct tarn_response response;
+	struct tarn_request request;
+	uint64_t call;
+	void *data;
+
+	check(tarn_client_reserve(at.client, 64, &data));
+	check(tarn_client_commit(at.client, 64, TARN_FOREVER, &call));
+	check(tarn_service_take(at.service, &request));
+	check(tarn_service_reserve(at.service, &request, 64, &data));
+	check(tarn_service_commit(at.service, &request, 64, TARN_RESPONSE_LAST, 0));
+	check(tarn_client_take(at.client, call, &response));
+}
+
 /* --- what is counted --------------------------------------------------------------------- */
 
 /* Name, what it is, what one pass is, messages or operations of a pass. In this order: what pushes
@@ -325,6 +355,8 @@ static inline void take_batch(struct tarn_subscriber *subscriber)
 	    1)                                                                                     \
 	ROW(topic_hold_release, "topic: hold and release, 64 B", hold_release(at.of_bare), 1)      \
 	ROW(topic_large, "topic: loan, commit, hold, release a quarter of the lane", large(), 1)   \
+	ROW(call, "call: ask 64 B, take, answer 64 B, take that", round_trip(), 1)                 \
+	ROW(call_in_place, "call: the same, filled in place both ways", round_trip_in_place(), 1)  \
 	ROW(topic_publish_batch, "topic: publish in batches of 64, 64 B, each",                    \
 	    publish_batch(at.bare), BATCH)                                                         \
 	ROW(topic_take_batch, "topic: take in batches of 64, 64 B, each", take_batch(at.of_bare),  \
@@ -410,6 +442,14 @@ static void open_values(struct tarn_region *region)
 	open_topic(region, "narrow", 4096, TARN_TOPIC_NO_TIME, &at.narrow, &at.of_narrow);
 }
 
+static void open_call(struct tarn_region *region)
+{
+	const struct tarn_call_opts opts = { .clients = 1 };
+
+	must("service", tarn_service_open(region, "service", &opts, &at.service));
+	must("client", tarn_client_open(region, "service", NULL, &at.client));
+}
+
 static void open_all(void)
 {
 	const struct tarn_region_opts opts = { .size = 16 << 20 };
@@ -422,6 +462,7 @@ static void open_all(void)
 	open_flow(at.region);
 	open_locks(at.region);
 	open_values(at.region);
+	open_call(at.region);
 	for (size_t i = 0; i < BATCH; i++)
 		bufs[i] = (struct tarn_buf){ mine, 8 };
 	for (size_t i = 0; i < BATCH; i++)
