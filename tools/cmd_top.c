@@ -33,6 +33,8 @@ static const struct cli_opt top_opts[] = {
 	{ 's', "sort", "COLUMN",
 	  "sort panes that have this column by it; -COLUMN the largest first" },
 	{ 'f', "filter", "TEXT", "only rows with TEXT in a column, in any case" },
+	{ 'a', "all", NULL,
+	  "among the counters also what every object counts of itself, as tarn stat --all has it" },
 	{ 'J', "json", NULL, "print JSON, one object a look, see tarn-json(5)" },
 	{ 0 },
 };
@@ -237,7 +239,9 @@ static int top_run(struct cli *cli)
 	bool terminal = isatty(STDOUT_FILENO) && isatty(STDIN_FILENO);
 	bool once = cli_given(cli, "once");
 	bool text = once || cli_given(cli, "batch") || cli_given(cli, "json") || !terminal;
-	struct batch batch = { .top = { .cli = cli, .filter = cli_value(cli, "filter") },
+	struct batch batch = { .top = { .cli = cli,
+					.filter = cli_value(cli, "filter"),
+					.all = cli_given(cli, "all") },
 			       .count = isatty(STDOUT_FILENO) ? 0 : 1,
 			       .interval_ns = INTERVAL_NS,
 			       .once = once };

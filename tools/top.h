@@ -46,11 +46,15 @@ struct top_member {
 };
 struct top_service {
 	size_t region;
-	struct tarn_object_stat stat;
+	char name[TARN_OBJECT_NAME_MAX + 1];
+	uint32_t servers, clients, dead;
+	uint64_t requests, responses; /* that lie in their rings */
+	char pids[64];                /* of servers */
 };
 struct top_counter {
 	size_t region;
 	char object[TARN_OBJECT_NAME_MAX + 1];
+	uint32_t kind;             /* of the object */
 	struct tarn_metric metric; /* its texts are one copy, in name */
 	char *name;
 	uint64_t value, p99;
@@ -72,6 +76,7 @@ struct top {
 	struct cli *cli;
 	struct tarn_region_opts opts;
 	const char *filter; /* NULL: none */
+	bool all;           /* what all objects count of themselves */
 	uint64_t looks;
 	int64_t interval_ns; /* from the look before to this one; 0: there was none */
 	int64_t last_ns;

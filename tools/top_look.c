@@ -7,8 +7,11 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <tarn/call.h>
 
 #include "cmds.h"
 #include "figures.h"
@@ -74,7 +77,8 @@ static int each_member(const struct tarn_member_stat *stat, void *arg)
 	return 0;
 }
 
-static int add_counter(struct walk *walk, const struct figures_set *set, uint32_t number)
+static int add_counter(struct walk *walk, const struct figures_set *set, uint32_t kind,
+		       uint32_t number)
 {
 	const struct tarn_metric *metric = tarn_counters_describe(set->counters, number);
 	size_t length = strlen(metric->name) + 1;
@@ -84,6 +88,7 @@ static int add_counter(struct walk *walk, const struct figures_set *set, uint32_
 	if (counter == NULL)
 		return -ENOMEM;
 	counter->region = walk->at;
+	counter->kind = kind;
 	memcpy(counter->object, set->object, sizeof(counter->object));
 	counter->metric = (struct tarn_metric){ .kind = metric->kind };
 	counter->value = tarn_sample_value(set->now, number);
@@ -96,18 +101,18 @@ static int add_counter(struct walk *walk, const struct figures_set *set, uint32_
 	return 0;
 }
 
-static int read_counters(struct walk *walk, const char *object)
+static int read_counters(struct walk *walk, const struct tarn_object_stat *object)
 {
 	struct figures figures;
 	int r = 0, code = figures_open_in(walk->top->cli, walk->region, region_of(walk)->addr,
-					  object, &figures);
+					  object->name, &figures);
 
 	if (code == CLI_OK) {
 		code = figures_take(&figures);
 		for (uint32_t i = 0;
 		     code == CLI_OK && r == 0 && i < tarn_counters_count(figures.sets[0].counters);
 		     i++)
-			r = add_counter(walk, &figures.sets[0], i);
+			r = add_counter(walk, &figures.sets[0], object->kind, i);
 		figures.region = NULL; /* it is the walk's */
 		figures_close(&figures);
 	}
@@ -115,22 +120,56 @@ static int read_counters(struct walk *walk, const char *object)
 	return r;
 }
 
+static int each_party(const struct tarn_call_user *user, void *arg)
+{
+	struct top_service *service = arg;
+	size_t used = strlen(service->pids);
+
+	service->dead += !user->alive;
+	service->responses += user->role == TARN_CALL_SERVES ? user->responses : 0;
+	service->requests += user->role == TARN_CALL_SERVES ? user->requests : 0;
+	if (!user->alive)
+		return 0;
+	if (user->role != TARN_CALL_SERVES) {
+		service->clients++;
+		return 0;
+	}
+	service->servers++;
+	if (used + 13 < sizeof(service->pids)) /* not half a number */
+		snprintf(service->pids + used, sizeof(service->pids) - used, "%s%" PRId32,
+			 used > 0 ? "," : "", user->pid);
+	return 0;
+}
+
+static int look_at_service(struct walk *walk, const char *name)
+{
+	struct top_service *service = top_array_add(&walk->top->services, sizeof(*service));
+	int r;
+
+	if (service == NULL)
+		return -ENOMEM;
+	service->region = walk->at;
+	memcpy(service->name, name, strnlen(name, TARN_OBJECT_NAME_MAX));
+	r = tarn_service_users(walk->region, name, each_party, service);
+	if (r == 0 || r == -ENOENT) /* it went since it was found */
+		return 0;
+	walk->code = cli_worse(walk->code, cli_fail(walk->top->cli, name, r));
+	return r == -ENOMEM ? r : 0;
+}
+
 static int each_object(const struct tarn_object_stat *stat, void *arg)
 {
 	struct walk *walk = arg;
-	struct top_service *service;
+	int r = 0;
 
 	if (stat->removed)
 		return 0;
-	if (stat->kind == TARN_OBJECT_COUNTERS)
-		return read_counters(walk, stat->name);
-	if (stat->kind != TARN_OBJECT_SERVICE)
-		return 0;
-	service = top_array_add(&walk->top->services, sizeof(*service));
-	if (service == NULL)
-		return -ENOMEM;
-	*service = (struct top_service){ walk->at, *stat };
-	return 0;
+	if (stat->kind == TARN_OBJECT_SERVICE)
+		r = look_at_service(walk, stat->name);
+	if (r == 0 && (walk->top->all || stat->kind == TARN_OBJECT_COUNTERS ||
+		       stat->kind == TARN_OBJECT_TOPIC))
+		r = read_counters(walk, stat);
+	return r;
 }
 
 /* 0, or why it could not be looked into. */

@@ -53,6 +53,7 @@ static const struct out_col topic_cols[] = {
 	{ "publisher_count", "PUBS", OUT_COUNT, "publishers that are alive", false },
 	{ "subscriber_count", "SUBS", OUT_COUNT, "subscribers that are alive", false },
 	{ "rate_hz", "MSG/S", OUT_REAL, "messages a second, of all publishers", false },
+	{ "bytes_per_second", "BYTES/S", OUT_REAL, "of them, headers and padding too", false },
 	{ "message_count", "MESSAGES", OUT_COUNT, "messages so far", false },
 	{ "lag", "LAG", OUT_COUNT, "messages that are kept for the subscriber furthest behind",
 	  false },
@@ -110,9 +111,13 @@ static const struct out_col counter_cols[] = {
 
 static const struct out_col call_cols[] = {
 	{ "name", "SERVICE", OUT_TEXT, "REGION/SERVICE", false },
-	{ "holders", "MEMBERS", OUT_COUNT, "live members that have it open, servers and clients",
-	  false },
-	{ "size_bytes", "SIZE", OUT_SIZE, "what it occupies", false },
+	{ "server_count", "SERVERS", OUT_COUNT, "servers that are alive", false },
+	{ "client_count", "CLIENTS", OUT_COUNT, "clients that are alive", false },
+	{ "dead_count", "DEAD", OUT_COUNT, "of both, that have died", false },
+	{ "requests", "OUTSTANDING", OUT_COUNT,
+	  "calls whose requests lie in rings: not taken, or in use where they lie", false },
+	{ "responses", "ANSWERS", OUT_COUNT, "that clients have not taken", false },
+	{ "server_pids", "WHO-SERVES", OUT_LONG, "processes of servers", false },
 	{ 0 },
 };
 
@@ -134,7 +139,7 @@ const struct out_list *const top_lists[TOP_PANES] = {
 static const char *const sorts[TOP_PANES] = {
 	[TOP_REGIONS] = "name",      [TOP_MEMBERS] = "region",      [TOP_TOPICS] = "-rate_hz",
 	[TOP_SUBSCRIBERS] = "-kept", [TOP_LOCKS] = "-waiter_count", [TOP_COUNTERS] = "-rate_hz",
-	[TOP_CALLS] = "-holders",
+	[TOP_CALLS] = "-requests",
 };
 
 char top_pane_letter(enum top_pane pane)
@@ -364,10 +369,26 @@ static void copy(struct out *out, const struct rows *from, size_t row, const cha
 		out_number(out, as, cell->number);
 }
 
+/* What the topic called @name counts of itself as @metric. */
+static const struct top_counter *find_counter(const struct top *top, const char *name,
+					      const char *metric)
+{
+	for (size_t i = 0; i < top->counters.count; i++) {
+		const struct top_counter *counter = &((struct top_counter *)top->counters.at)[i];
+		const char *object = object_in(region_at(top, counter->region), name);
+
+		if (object != NULL && strcmp(counter->object, object) == 0 &&
+		    strcmp(counter->name, metric) == 0)
+			return counter;
+	}
+	return NULL;
+}
+
 static void put_topic(struct top *top, struct out *out, size_t row)
 {
 	const struct rows *from = top->topics;
 	const struct rows *subscribers = rows_cell(from, row, "subscribers")->inner;
+	const struct top_counter *bytes;
 	uint64_t lag = 0;
 	char what[4400];
 
@@ -381,6 +402,10 @@ static void put_topic(struct top *top, struct out *out, size_t row)
 	copy(out, from, row, "size_bytes", "size_bytes");
 	snprintf(what, sizeof(what), "t %s", rows_text(from, row, "name"));
 	put_rate(top, out, "rate_hz", what, rows_number(from, row, "message_count"));
+	bytes = find_counter(top, what + 2, "message_bytes_total");
+	what[0] = 'b';
+	if (bytes != NULL)
+		put_rate(top, out, "bytes_per_second", what, bytes->value);
 	for (size_t i = 0; subscribers != NULL && i < subscribers->count; i++)
 		if (rows_number(subscribers, i, "kept") > lag)
 			lag = rows_number(subscribers, i, "kept");
@@ -448,6 +473,8 @@ static void put_counters(struct top *top, struct out *out)
 		bool histogram = counter->metric.kind == TARN_METRIC_HISTOGRAM;
 		char name[4400], what[4500];
 
+		if (!top->all && counter->kind != TARN_OBJECT_COUNTERS)
+			continue;
 		snprintf(name, sizeof(name), "%s/%s", region_at(top, counter->region)->addr,
 			 counter->object);
 		out_row(out);
@@ -470,11 +497,15 @@ static void put_calls(struct top *top, struct out *out)
 		char name[4400];
 
 		snprintf(name, sizeof(name), "%s/%s", region_at(top, service->region)->addr,
-			 service->stat.name);
+			 service->name);
 		out_row(out);
 		out_text(out, "name", name);
-		out_number(out, "holders", service->stat.holder_count);
-		out_number(out, "size_bytes", service->stat.size);
+		out_number(out, "server_count", service->servers);
+		out_number(out, "client_count", service->clients);
+		out_number(out, "dead_count", service->dead);
+		out_number(out, "requests", service->requests);
+		out_number(out, "responses", service->responses);
+		out_text(out, "server_pids", service->pids[0] != '\0' ? service->pids : NULL);
 	}
 }
 

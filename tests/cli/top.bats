@@ -35,7 +35,7 @@ furnish()
 	is 0
 	says "1 region, 2 members (2 dead), 2 topics (0 held up), 0 locks waited for"
 	[[ $output =~ $'\n'$P\ +ok\ +0\ +2\ +7\  ]]
-	[[ $output =~ $'\n'$P/news\ +0\ +0\ +-\ +3\ +0\ +0\ +- ]]
+	[[ $output =~ $'\n'$P/news\ +0\ +0\ +-\ +-\ +3\ +0\ +0\ +- ]]
 	[[ $output =~ $'\n'$P/web\ +requests_total\ +counter\ +42\  ]]
 	[[ $output =~ $'\n'$P/web\ +took_ns\ +histogram\ +42\ +ns\ +-\ +999424 ]]
 	run tarn top -1 -p topics,counters -f WEATH "$P"
@@ -54,7 +54,8 @@ furnish()
 	counting run &
 	tarn pub -c 0 -r 200 "$P/news" tick 3>&- &
 	until_true eval 'tarn top -b -d 0.3 -J "$P" | jq -e ".items[0] | .interval_ns >= 300000000 and
-		(.topics[] | select(.name == \"$P/news\") | .rate_hz > 20 and .publisher_count == 1) and
+		(.topics[] | select(.name == \"$P/news\") | .rate_hz > 20 and .publisher_count == 1 and
+			.bytes_per_second > .rate_hz * 4) and
 		(.counters[] | select(.metric == \"requests_total\") | .rate_hz > 50) and
 		(.regions[0] | .rate_hz > 20 and .member_count == 2)"'
 	run tarn top -J -d 0.05 -n 3 "$P" # an object a line
@@ -63,8 +64,34 @@ furnish()
 	output=${lines[2]}
 	json '.items[0].topics[] | select(.rate_hz == 0) | .message_count == 1'
 	json '.items[0].counters[] | select(.kind == "gauge") | .rate_hz == null'
+	# a rate is a second's, whatever the interval
+	for _ in $(seq 20); do
+		tarn top -J -d 0.2 -n 2 "$P" >two
+		jq -s -e "[.[].items[0] | {ns: .interval_ns, news: (.topics[] | select(.name == \"$P/news\"))}] |
+			(.[1].news.message_count - .[0].news.message_count) as \$more |
+			(.[1].news.rate_hz * .[1].ns / 1e9) as \$said |
+			\$more > 4 and \$said > \$more / 2 and \$said < \$more * 2" two && break
+	done
+	[ "$?" -eq 0 ]
 	kill -9 $(jobs -p)
 	wait || true
+	tarn rm "$P" --yes
+}
+
+@test "what was made anew has no rate against what was there before" {
+	tarn pub --lane 4K "$P/news" one two three
+	tarn top -J -d 0.02 -n 0 "$P" >looks 2>/dev/null 3>&- &
+	until_true grep -q . looks
+	for i in 1 2 3; do
+		tarn rm "$P" --yes >/dev/null
+		tarn pub --lane 4K "$P/news" one
+		until_true eval 'tail -n 2 looks | head -n 1 | grep -q "message_count\":1,"'
+		tarn pub --lane 4K "$P/news" two three
+		until_true eval 'tail -n 2 looks | head -n 1 | grep -q "message_count\":3,"'
+	done
+	kill $!
+	wait || true
+	head -n -1 looks | jq -s -e '[.[].items[0].topics[].rate_hz] | map(select(. != null)) | length > 5 and max < 1e6'
 	tarn rm "$P" --yes
 }
 
@@ -77,7 +104,7 @@ furnish()
 		keys T
 		wait \[T topics 2\]
 		wait ^TOPIC +PUBS SUBS v MSG/S
-		keys s
+		keys ss
 		wait v MESSAGES
 		wait ^$P/news
 		show by-messages
@@ -109,7 +136,7 @@ furnish()
 		end 0
 	END
 	[ "$(column by-messages 1 "$P/")" = "$P/news $P/weather" ]
-	[ "$(column by-messages 5 "$P/")" = "3 1" ]
+	[ "$(column by-messages 6 "$P/")" = "3 1" ]
 	[ "$(column by-messages-up 1 "$P/")" = "$P/weather $P/news" ]
 	[ "$(column counters 2 "$P/" | wc -w)" -eq 5 ]
 	[ "$(column filtered 2 "$P/")" = "sent_total" ]
@@ -175,6 +202,37 @@ furnish()
 	END
 	kill $(jobs -p)
 	wait || true
+	tarn rm "$P" --yes
+}
+
+@test "services with who serves, who calls, and what is not answered" {
+	tarn create "$P" -q
+	"$BUILD_DIR/tests/cli/answers" "$P" echo 3>&- &
+	until_true tarn call -t 5 "$P/echo" hello
+	tarn call -t 100 "$P/echo" "sleep 100000 late" >late 3>&- &
+	screen 24x100 -p calls "$P" <<-END
+		wait SERVICE +SERVERS CLIENTS DEAD v OUTSTANDING
+		wait ^$P/echo +1 +1 +0 +1 +0 [0-9]
+		keys q
+		end 0
+	END
+	run tarn top -1 -J "$P"
+	is 0
+	json '.items[0].calls[0] | .server_count == 1 and .client_count == 1 and .requests == 1 and .dead_count == 0'
+	kill -9 $(jobs -p)
+	wait || true
+	run tarn top -1 -p calls "$P"
+	[[ $output =~ $'\n'$P/echo\ +0\ +0\ +[12]\  ]]
+	tarn rm "$P" --yes
+}
+
+@test "what every object counts of itself is there with --all" {
+	furnish
+	run tarn top -1 -a -p C "$P"
+	is 0
+	[[ $output =~ $'\n'$P/news\ +messages_total\ +counter\ +3\  ]]
+	[[ $output =~ $'\n'$P/web\ +requests_total\ +counter\ +42\  ]]
+	[[ $output =~ $'\n'$P/raw\ +size_bytes\ +gauge\ +64\  ]]
 	tarn rm "$P" --yes
 }
 
