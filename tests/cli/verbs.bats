@@ -74,6 +74,11 @@ speak()
 	said stat -J -i 0.05 -c 2 "${P}w/web"
 	said top -J -1 "${P}w"
 	tarn rm "${P}w" --yes >/dev/null
+	tarn create "${P}v" -q
+	tarn trace "${P}v" --on
+	tarn pub --lane 4K "${P}v/news" text
+	said trace -J "${P}v"
+	tarn rm "${P}v" --yes >/dev/null
 	tarn pub "${P}m/news" text $'\x01'
 	said echo -J -H all -c 2 -t 20 "${P}m/news"
 	said topics -J
