@@ -667,6 +667,7 @@ static const struct figures_kind kinds[] = {
 	[TARN_OBJECT_LANE] = KIND(lane, open_lane),
 	[TARN_OBJECT_SERVICE] = KIND(service, open_service),
 	[TARN_OBJECT_BUNDLE] = KIND(bundle, open_bundle),
+	[TARN_OBJECT_TRACE] = { NULL, 0, NULL, NULL },
 };
 
 const struct figures_kind *tarn__figures_kind(uint32_t kind)
