@@ -357,7 +357,7 @@ furnish()
 	says "${P}größe"
 	screen 10x60 "${P}größe" "${P}共有" <<-END
 		wait ^${P}größe ok
-		wait ^${P}共有 +ok
+		wait ^${P}共有  ok
 		keys /SSE
 		wait ^/SSE_
 		gone größe
