@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* apart.c - where peers that do not trust each other meet, and who is let in. See apart.h. */
+/* apart.c - where peers that do not trust each other meet, and who is let in. See apart_meet.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "flow/apart.h"
+#include "flow/apart_meet.h"
 
-enum { PARTING_MAX = 16 };
+#define QUIET_NS INT64_C(10000000) /* a sleeper looks so often by itself */
+
+enum {
+	PARTING_MAX = 16,
+	VAIN_MAX = 64, /* wakes in a row that nobody slept for */
+};
 
 /* --- who ----------------------------------------------------------------------------------- */
 
@@ -132,61 +137,51 @@ bool tarn__apart_token(const char *entry, const char *name, uint64_t *ret_token)
 	return true;
 }
 
-static int open_dir(const char *name, const struct tarn_topic_opts *opts)
+static int open_dir(const char *name, const struct apart_where *where)
 {
-	int r = tarn__plat_open(opts->socket_dir, O_PATH | O_DIRECTORY, 0);
+	struct tarn_diag *diag = where->diag;
+	int r = tarn__plat_open(where->dir, O_PATH | O_DIRECTORY, 0);
 
 	if (r >= 0)
 		return r;
-	tarn__diag(opts->diag, r, "%s%s%sthe directory of sockets %s: %s",
-		   name != NULL ? "topic " : "", name != NULL ? name : "", name != NULL ? ": " : "",
-		   opts->socket_dir, strerror(-r));
+	tarn__diag(diag, r, "%s%s%s%sthe directory of sockets %s: %s",
+		   name != NULL ? where->what : "", name != NULL ? " " : "",
+		   name != NULL ? name : "", name != NULL ? ": " : "", where->dir, strerror(-r));
 	if (r == -ENOENT)
-		tarn__diag_hint(opts->diag, "make it, writable for those that publish");
+		tarn__diag_hint(diag, "make it, writable for those that have sockets there");
 	else if (r == -ENOTDIR)
-		tarn__diag_hint(opts->diag, "name the directory in which publishers have their "
-					    "sockets");
+		tarn__diag_hint(diag, "name the directory in which those that serve have their "
+				      "sockets");
 	else if (r == -EACCES)
-		tarn__diag_hint(opts->diag, "who comes by it has to be let into each directory on "
-					    "the way to it (chmod +x)");
+		tarn__diag_hint(diag, "who comes by it has to be let into each directory on "
+				      "the way to it (chmod +x)");
 	return r;
 }
 
-int tarn__apart_begin(const char *name, const struct tarn_topic_opts *opts,
+int tarn__apart_begin(const char *name, const struct apart_where *where,
 		      struct apart_peers *ret_peers)
 {
 	if (name == NULL || name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL)
-		return tarn__diag(opts->diag, -EINVAL,
-				  "a topic's name in a directory of sockets has no '/', does not "
-				  "begin with '.', and is not empty");
-	return tarn__apart_open(name, opts, ret_peers);
+		return tarn__diag(where->diag, -EINVAL,
+				  "a %s's name in a directory of sockets has no '/', does not "
+				  "begin with '.', and is not empty",
+				  where->what);
+	return tarn__apart_open(name, where, ret_peers);
 }
 
-int tarn__apart_open(const char *name, const struct tarn_topic_opts *opts,
+int tarn__apart_open(const char *name, const struct apart_where *where,
 		     struct apart_peers *ret_peers)
 {
-	int dir = open_dir(name, opts), r;
+	int dir = open_dir(name, where), r;
 
 	if (dir < 0)
 		return dir;
-	r = copy_peers(opts->peers, ret_peers);
+	r = copy_peers(where->peers, ret_peers);
 	if (r == 0)
 		return dir;
 	tarn__plat_close(dir);
-	return tarn__diag(opts->diag, r, "topic %s: no memory for its peers",
+	return tarn__diag(where->diag, r, "%s %s: no memory for its peers", where->what,
 			  name != NULL ? name : "*");
-}
-
-uint64_t tarn__apart_lane_bytes(uint64_t capacity, uint32_t type_size)
-{
-	return sizeof(struct lane_shm) + capacity + type_size;
-}
-
-uint32_t tarn__hello_check(const struct hello_shm *hello)
-{
-	uint32_t hash = tarn__fnv32(hello, offsetof(struct hello_shm, check), TARN__FNV32_BASIS);
-
-	return tarn__fnv32(&hello->token, sizeof(*hello) - offsetof(struct hello_shm, token), hash);
 }
 
 /* --- what a peer may have sent --------------------------------------------------------------- */
@@ -225,4 +220,24 @@ void tarn__apart_hang_up(int *sock)
 		close_aside(closed);
 	else
 		tarn__plat_close(closed);
+}
+
+/* --- who sleeps ---------------------------------------------------------------------------- */
+
+void tarn__ringer_ring(struct ringer *ringer, _Atomic uint32_t *bell, uint32_t sleep)
+{
+	if ((sleep & SLEEPS) == 0 || ringer->rung == sleep ||
+	    (ringer->quiet_until != 0 && tarn__plat_now() < ringer->quiet_until))
+		return;
+	ringer->rung = sleep;
+	ringer->quiet_until = 0;
+	/* seq_cst: whoever sleeps on the new value has looked after what was published */
+	atomic_fetch_add_explicit(bell, 1, memory_order_seq_cst);
+	/* One sleeps there, if it is honest; others may have put thousands there. */
+	if (tarn__plat_futex_wake(bell, 1) > 0)
+		ringer->vain = 0;
+	else if (++ringer->vain == VAIN_MAX) { /* it says that it sleeps, and does not */
+		ringer->vain = 0;
+		ringer->quiet_until = tarn__plat_now() + QUIET_NS;
+	}
 }

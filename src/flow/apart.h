@@ -2,13 +2,10 @@
 /*
  * apart.h - topics whose peers need not trust each other: no memory is written by two of them.
  *
- * Such a topic has no region. Each publisher listens on a UNIX socket of its own, DIR/TOPIC:TOKEN,
- * where TOKEN is a random number in 16 hexadecimal digits. Who connects, and is among those that
- * the publisher lets in (the kernel says who it is), gets one packet and three descriptors, and
- * that is all that ever goes over the socket:
+ * Such a topic has no region. Publishers and subscribers meet as apart_meet.h says: each publisher
+ * has a door, named TOPIC:TOKEN, each subscriber a scout. The packet has the size of a description,
+ * and three descriptors:
  *
- *     magic u32, version u32, type_size u32, check u32 (FNV-1a of all the rest), token u64, the
- *     topic's name in 64 bytes
  *     lane    the publisher's lane as topic.h draws it, its lows unused; behind it at the next
  *             line the description, type_size bytes. Written by the publisher alone
  *     bell    a page: a word that the subscriber sleeps on. Written by the publisher alone
@@ -22,18 +19,15 @@
  *              | sleep                                       |  changes when it sleeps
  *              +---------------------------------------------+
  *
- * All three are memfds of the publisher's, sealed against shrinking, growing and further seals,
- * lane and bell against new writers too. Bell and ack are a pair's own, so that nobody else can
- * map them, and move a sleeper away by FUTEX_REQUEUE.
+ * All three are memfds of the publisher's, lane and bell sealed against new writers. Bell and ack
+ * are a pair's own, so that nobody else can map them, and move a sleeper away by FUTEX_REQUEUE.
  *
- * A publisher (apart_door.c) reads acks, through mappings that cannot be written, and what it
- * reads is compared with positions, and no more; it takes nothing from the socket, whose reading
- * side it shuts, and learns from the kernel that the subscriber is gone. A subscriber
- * (apart_scout.c) checks lane, seals and sizes once, keeps them privately, and believes no message
- * before it has looked at oldest behind it: the publisher may go on without it at any time.
+ * A publisher (apart_lane.c) reads acks, through mappings that cannot be written, and what it
+ * reads is compared with positions, and no more. A subscriber (apart_readers.c) checks lane, seals
+ * and sizes once, keeps them privately, and believes no message before it has looked at oldest
+ * behind it: the publisher may go on without it at any time.
  *
- * Each handle has a thread, which opens the door to others, or looks for publishers; it is in
- * nobody's way, and the handle's owner reads what it leaves:
+ * What the threads of door and scout leave for the handle's owner:
  *
  *   door   a pair's pages lie at a fixed place, and stay when it leaves: they are handed to the
  *          next of the same user, or replaced by mmap(), at once for the owner, who needs no lock.
@@ -48,41 +42,19 @@
  *             publisher stores number, then looks at sleep. Where there is no membarrier bit 1 of
  *             sleep says so, and the publisher pays a full barrier for as long as it is set
  *
- * After a crash: the kernel closes the sockets and tells the other side; a publisher's messages go
- * with the last who has them mapped. The socket's name stays, until somebody finds that nobody
- * listens there, and removes it; no other ever has that name. Before others are to see it, it
- * begins with a dot; one that is left so is removed by who is asked to, a minute later
- * (apart_look.c).
+ * After a crash: as apart_meet.h says; a publisher's messages go with the last who has them mapped.
  */
 #ifndef TARN_FLOW_APART_H
 #define TARN_FLOW_APART_H
 
+#include "flow/apart_meet.h"
 #include "flow/topic.h"
 
-#define HELLO_MAGIC   0x54687041u /* "AphT" */
-#define HELLO_VERSION 1u
+#define HELLO_MAGIC 0x54687041u /* "AphT" */
 
 enum {
 	APART_FDS = 3,     /* lane, bell, ack */
 	APART_PAGE = 4096, /* bytes of bell, and of ack */
-	APART_TOKEN_DIGITS = 16,
-	APART_PATH_MAX = 128, /* /proc/self/fd/N/.TOPIC:TOKEN */
-	/* Of the places of a publisher or subscriber one user may have so many, so that it takes
-	 * more than one to keep others out. */
-	APART_PER_USER = 128,
-};
-
-/* ack_shm.sleep; the rest of it counts */
-enum { SLEEPS = 1, SLEEPS_FENCED = 2, SLEEP_STEP = 4 };
-
-/* Token and name say of which socket it is: who may write the directory may name it anew. */
-struct hello_shm {
-	uint32_t magic;
-	uint32_t version;
-	uint32_t type_size;
-	uint32_t check; /* FNV-1a of all of it but this */
-	uint64_t token;
-	char name[64]; /* NUL-padded */
 };
 
 struct ack_shm {
@@ -90,7 +62,7 @@ struct ack_shm {
 	_Atomic uint32_t how;
 	_Atomic uint32_t token;
 	uint8_t pad[56];
-	_Atomic uint32_t sleep;
+	_Atomic uint32_t sleep; /* SLEEPS */
 	uint8_t pad2[60];
 };
 
@@ -98,24 +70,11 @@ struct bell_shm {
 	_Atomic uint32_t bell;
 };
 
-static_assert(sizeof(struct hello_shm) == 88, "layout");
-static_assert(offsetof(struct hello_shm, type_size) == 8, "layout");
-static_assert(offsetof(struct hello_shm, check) == 12, "layout");
-static_assert(offsetof(struct hello_shm, token) == 16, "layout");
-static_assert(offsetof(struct hello_shm, name) == 24, "layout");
-static_assert(sizeof(((struct hello_shm *)0)->name) > TARN_TOPIC_NAME_MAX, "room for a name");
 static_assert(offsetof(struct ack_shm, how) == 64, "layout");
 static_assert(offsetof(struct ack_shm, token) == 68, "layout");
 static_assert(offsetof(struct ack_shm, sleep) == 128, "layout");
 static_assert(sizeof(struct ack_shm) == 192, "layout");
 static_assert(sizeof(struct lane_shm) % TARN__CACHE_LINE == 0, "the description is at a line");
-
-/* Whom to let in, or to believe; a copy of what the caller gave. */
-struct apart_peers {
-	uint32_t *users, *groups;
-	uint32_t user_count, group_count;
-	bool anybody;
-};
 
 /* What a publisher shows of itself, mapped. All zero: nothing. */
 struct shown {
@@ -126,32 +85,24 @@ struct shown {
 	uint32_t type_size;
 };
 
-/* --- apart.c ------------------------------------------------------------------------------- */
+/* --- apart_shown.c: what a publisher shows --------------------------------------------------- */
 
-/* The directory of @opts, opened, and whom it lets in. 0 and the directory's descriptor. */
-int tarn__apart_begin(const char *name, const struct tarn_topic_opts *opts,
-		      struct apart_peers *ret_peers);
-/* The same without a look at @name, which NULL means all. */
-int tarn__apart_open(const char *name, const struct tarn_topic_opts *opts,
-		     struct apart_peers *ret_peers);
-void tarn__apart_forget(struct apart_peers *peers);
-/* Is who is at the other end of @sock one of them? */
-bool tarn__apart_lets_in(const struct apart_peers *peers, int sock, struct tarn_peer *ret_who);
-/* /proc/self/fd/DIR/NAME:TOKEN; @hidden: nobody looks for it. */
-void tarn__apart_path(char path[APART_PATH_MAX], int dir, const char *name, uint64_t token,
-		      bool hidden);
-/* Is @entry the name of a publisher's socket of topic @name? */
-bool tarn__apart_token(const char *entry, const char *name, uint64_t *ret_token);
-/* Hang up, and close *@sock, which is -1 from then on, where that cannot wait for what the peer has
- * sent along; else a thread does. */
-void tarn__apart_hang_up(int *sock);
-uint32_t tarn__hello_check(const struct hello_shm *hello);
+/* Where a topic of @opts meets. */
+struct apart_where tarn__topic_meets(const struct tarn_topic_opts *opts);
 /* Bytes of a lane's memfd. */
 uint64_t tarn__apart_lane_bytes(uint64_t capacity, uint32_t type_size);
 
-/* --- apart_door.c: of a publisher ------------------------------------------------------------ */
+/* Hear what is said at @sock, map what came with it, and check all of it: is it of topic @name, by
+ * the socket of @token, its messages of @type (NULL: any)? The bell is mapped at @bell, if that is
+ * not NULL. 0; -EAGAIN: nothing is said yet; -EPIPE: it has hung up; -EPROTO, -EUCLEAN: it is no
+ * publisher, or of another type; -EMFILE, -ENOMEM ... */
+int tarn__shown_hear(int sock, const char *name, uint64_t token, const struct tarn_type *type,
+		     struct bell_shm *bell, struct shown *ret_shown);
+void tarn__shown_forget(struct shown *shown);
+/* Of which type its messages are. 0, -ENOENT, -EUCLEAN, -ENOMEM. */
+int tarn__shown_describe(const struct shown *shown, struct tarn_type **ret_type);
 
-struct door;
+/* --- apart_lane.c: of a publisher ------------------------------------------------------------ */
 
 /* Make a lane of @capacity, listen, and let others in from now on. 0 and publisher->door. */
 int tarn__door_open(struct tarn_publisher *publisher, const char *name, uint64_t capacity,
@@ -177,29 +128,13 @@ uint32_t tarn__door_subscribers(const struct tarn_publisher *publisher, uint32_t
 int tarn__door_who(const struct tarn_publisher *publisher, uint32_t place,
 		   struct tarn_peer *ret_who, uint32_t *ret_how);
 
-/* --- apart_shown.c: what a publisher shows --------------------------------------------------- */
-
-/* Hear what is said at @sock, map what came with it, and check all of it: is it of topic @name, by
- * the socket of @token, its messages of @type (NULL: any)? The bell is mapped at @bell, if that is
- * not NULL. 0; -EAGAIN: nothing is said yet; -EPIPE: it has hung up; -EPROTO, -EUCLEAN: it is no
- * publisher, or of another type; -EMFILE, -ENOMEM ... */
-int tarn__shown_hear(int sock, const char *name, uint64_t token, const struct tarn_type *type,
-		     struct bell_shm *bell, struct shown *ret_shown);
-void tarn__shown_forget(struct shown *shown);
-/* Of which type its messages are. 0, -ENOENT, -EUCLEAN, -ENOMEM. */
-int tarn__shown_describe(const struct shown *shown, struct tarn_type **ret_type);
-
-/* --- apart_scout.c: of a subscriber ---------------------------------------------------------- */
-
-struct scout;
+/* --- apart_readers.c: of a subscriber -------------------------------------------------------- */
 
 /* Look for publishers from now on; those that are there have been asked. 0 and
  * subscriber->scout. */
 int tarn__scout_open(struct tarn_subscriber *subscriber, const char *name,
 		     const struct tarn_topic_opts *opts);
 void tarn__scout_close(struct tarn_subscriber *subscriber);
-/* Of its thread: the publisher at place @at has hung up. */
-void tarn__scout_lose(struct scout *scout, uint32_t at);
 /* So many places, from 0 on, have or had a publisher. */
 uint32_t tarn__scout_places(const struct tarn_subscriber *subscriber);
 /* Is there a lane at place @at, to be read? */

@@ -271,6 +271,7 @@ int tarn_topic_sockets(const char *name, const struct tarn_topic_opts *opts, uin
 			     .removes = (flags & TARN_SOCKETS_REMOVE_DEAD) != 0,
 			     .fn = fn,
 			     .arg = arg };
+	struct apart_where where;
 	int r;
 
 	if (opts == NULL || opts->socket_dir == NULL)
@@ -280,8 +281,9 @@ int tarn_topic_sockets(const char *name, const struct tarn_topic_opts *opts, uin
 		return tarn__diag(opts->diag, -EINVAL,
 				  "flags 0x%x: TARN_SOCKETS_REMOVE_DEAD (1) is the only one",
 				  flags);
-	r = look.dir = name != NULL ? tarn__apart_begin(name, opts, &look.peers)
-				    : tarn__apart_open(NULL, opts, &look.peers);
+	where = tarn__topic_meets(opts);
+	r = look.dir = name != NULL ? tarn__apart_begin(name, &where, &look.peers)
+				    : tarn__apart_open(NULL, &where, &look.peers);
 	if (r < 0)
 		return r;
 	r = look_through(&look, opts);

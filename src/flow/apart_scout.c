@@ -1,28 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * apart_scout.c - the subscriber's side: which publishers there are, and what they may be believed.
- * See apart.h.
+ * apart_scout.c - who looks for servers: which there are, and who of them is to be believed. See
+ * apart_meet.h.
  *
  * The scout's thread looks through the directory when a name comes to be there, connects, and has
- * what it is sent checked before the subscriber's own thread sees it. A place goes
- *
- *   EMPTY -> ASKED -> THERE -> GONE -> EMPTY
- *
- * by the thread, but for the last step, which is the subscriber's, once it has taken all; from
- * THERE on lane, bell and ack are the subscriber's.
+ * what it is sent checked, by the scout's kind, before anybody else sees it.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 
-#include <tarn/waiter.h>
-
-#include "flow/apart.h"
+#include "flow/apart_meet.h"
+#include "flow/topic.h"
 
 #define ANSWER_NS     INT64_C(100000000)   /* who has not answered by then is late */
 #define SETTLE_NS     INT64_C(1000000000)  /* what opening takes at most */
@@ -32,65 +22,12 @@
 #define NAP_NS        INT64_C(1000000)
 #define SCAN_SHARE    10 /* it rests for so many times as long as it took to look */
 
-enum {
-	PLACES = TARN_TOPIC_PUBLISHERS_MAX,
-	REFUSALS = 4096,
-	LOOKED = 256, /* names, after which it is looked round */
-};
+enum { LOOKED = 256 /* names, after which it is looked round */ };
 
-enum { EMPTY = 0, ASKED = 1, THERE = 2, GONE = 3 };
-
-struct place {
-	_Atomic uint32_t state;
-	int sock; /* -1: closed */
-	uint64_t token;
-	int64_t since; /* when it was asked */
-	struct tarn_peer who;
-	struct shown shown;
-};
-
-/* Whom not to ask. */
-struct refusal {
-	uint64_t token;
-	int64_t until;
-	bool named; /* its name was seen by this look */
-};
-
-struct scout {
-	struct tarn__forkable forkable;
-	struct tarn_subscriber *subscriber;
-	struct tarn_type *type; /* NULL: any */
-	struct tarn_waiter *waiter;
-	int dir, watch, quit;
-	uintptr_t thread;
-	size_t page;
-	unsigned char *bells; /* a page for each place, which stays until another is mapped there,
-				 so that whoever sleeps on it may be late in learning that */
-	_Atomic bool ends;
-	_Atomic uint32_t naps;    /* 0: a word to sleep on */
-	_Atomic uint32_t comings; /* changes when a place does that the subscriber is to look at */
-	_Atomic uint32_t settled; /* 1: who was there has answered, or is late */
-	_Atomic uint32_t count;   /* places from 0 on that are or were taken */
-	bool again;               /* look once more, soon */
-	uint32_t looked;          /* names */
-	uint32_t refusal_count;
-	struct refusal refusals[REFUSALS];
-	struct place places[PLACES];
-	struct tarn__poll polls[PLACES + 2];
-	struct apart_peers peers;
-	pthread_mutex_t mutex; /* whose */
-	char name[TARN_TOPIC_NAME_MAX + 1];
-};
-
-static inline uint32_t state_of(const struct place *place)
+static inline uint32_t state_of(const struct scout_place *place)
 {
 	/* acquire: what is there was put there before */
 	return atomic_load_explicit(&place->state, memory_order_acquire);
-}
-
-static struct bell_shm *bell_at(const struct scout *scout, uint32_t i)
-{
-	return (struct bell_shm *)(void *)(scout->bells + i * scout->page);
 }
 
 /* --- the thread ---------------------------------------------------------------------------- */
@@ -102,7 +39,7 @@ static void tell(struct scout *scout)
 	(void)tarn__plat_futex_wake(&scout->comings, INT32_MAX);
 }
 
-static void set_state(struct place *place, uint32_t state)
+static void set_state(struct scout_place *place, uint32_t state)
 {
 	/* release: see state_of() */
 	atomic_store_explicit(&place->state, state, memory_order_release);
@@ -110,13 +47,13 @@ static void set_state(struct place *place, uint32_t state)
 
 static void refuse(struct scout *scout, uint64_t token, int64_t until)
 {
-	if (scout->refusal_count < REFUSALS)
+	if (scout->refusal_count < SCOUT_REFUSALS)
 		scout->refusals[scout->refusal_count++] =
 			(struct refusal){ .token = token, .until = until, .named = true };
 	/* else it is asked again at the next look */
 }
 
-static void hang_up(struct scout *scout, struct place *place)
+static void hang_up(struct scout *scout, struct scout_place *place)
 {
 	pthread_mutex_lock(&scout->mutex);
 	tarn__apart_hang_up(&place->sock);
@@ -124,23 +61,14 @@ static void hang_up(struct scout *scout, struct place *place)
 }
 
 /* It was asked, and has said something, or nothing for too long. */
-static void hear_out(struct scout *scout, struct place *place, bool late)
+static void hear_out(struct scout *scout, struct scout_place *place, bool late)
 {
-	int r = late ? -ETIMEDOUT
-		     : tarn__shown_hear(place->sock, scout->name, place->token, scout->type,
-					bell_at(scout, (uint32_t)(place - scout->places)),
-					&place->shown);
+	int r = late ? -ETIMEDOUT : scout->kind->hear(scout, (uint32_t)(place - scout->places));
 
 	if (r == -EAGAIN)
 		return;
 	if (r == 0) {
-		/* All of one that comes is wanted, whenever the subscriber looks. Where to begin
-		 * with one that was there before only it can say: COMING until then.
-		 * relaxed: this thread's; seq_cst: as in look_apart() */
-		if (atomic_load_explicit(&scout->settled, memory_order_relaxed) != 0)
-			atomic_store_explicit(&place->shown.ack->how, scout->subscriber->how,
-					      memory_order_seq_cst);
-		set_state(place, THERE);
+		set_state(place, SCOUT_THERE);
 		tell(scout);
 		return;
 	}
@@ -149,13 +77,13 @@ static void hear_out(struct scout *scout, struct place *place, bool late)
 	 * to its end, or is stopped, may be. */
 	refuse(scout, place->token,
 	       r == -EPROTO || r == -EUCLEAN ? TARN_FOREVER : tarn__plat_now() + AGAIN_NS);
-	set_state(place, EMPTY);
+	set_state(place, SCOUT_EMPTY);
 }
 
 static bool is_known(struct scout *scout, uint64_t token)
 {
-	for (uint32_t i = 0; i < PLACES; i++)
-		if (state_of(&scout->places[i]) != EMPTY && scout->places[i].token == token)
+	for (uint32_t i = 0; i < scout->kind->places; i++)
+		if (state_of(&scout->places[i]) != SCOUT_EMPTY && scout->places[i].token == token)
 			return true;
 	for (uint32_t i = 0; i < scout->refusal_count; i++) {
 		struct refusal *refusal = &scout->refusals[i];
@@ -171,20 +99,20 @@ static bool is_known(struct scout *scout, uint64_t token)
 	return false;
 }
 
-/* A place for a publisher of user @uid; NULL: there is none. */
-static struct place *find_place(struct scout *scout, uint32_t uid)
+/* A place for a server of user @uid; NULL: there is none. */
+static struct scout_place *find_place(struct scout *scout, uint32_t uid)
 {
-	uint32_t of_user = 0, free = PLACES;
+	uint32_t of_user = 0, free = scout->kind->places;
 
-	for (uint32_t i = 0; i < PLACES; i++) {
-		struct place *place = &scout->places[i];
+	for (uint32_t i = 0; i < scout->kind->places; i++) {
+		struct scout_place *place = &scout->places[i];
 
-		if (state_of(place) != EMPTY)
+		if (state_of(place) != SCOUT_EMPTY)
 			of_user += place->who.uid == uid;
-		else if (free == PLACES)
+		else if (free == scout->kind->places)
 			free = i;
 	}
-	if (free == PLACES || of_user >= APART_PER_USER)
+	if (free == scout->kind->places || of_user >= scout->kind->per_user)
 		return NULL;
 	tarn__raise32(&scout->count, free + 1);
 	return &scout->places[free];
@@ -200,7 +128,7 @@ static bool is_socket(const char *path)
 static void ask(struct scout *scout, uint64_t token)
 {
 	char path[APART_PATH_MAX];
-	struct place *place = NULL;
+	struct scout_place *place = NULL;
 	struct tarn_peer who;
 	int sock;
 
@@ -229,7 +157,7 @@ static void ask(struct scout *scout, uint64_t token)
 	pthread_mutex_unlock(&scout->mutex);
 	place->token = token;
 	place->since = tarn__plat_now();
-	set_state(place, ASKED);
+	set_state(place, SCOUT_ASKED);
 }
 
 static bool look_round(struct scout *scout, int64_t deadline, bool *ret_named);
@@ -275,7 +203,7 @@ static int64_t next_look(const struct scout *scout, int64_t now)
 	return next;
 }
 
-/* Those that were there have answered, or are late: the subscriber may begin. */
+/* Those that were there have answered, or are late: whoever opened it may begin. */
 static void say_settled(struct scout *scout)
 {
 	int64_t now;
@@ -283,8 +211,8 @@ static void say_settled(struct scout *scout)
 	if (atomic_load_explicit(&scout->settled, memory_order_relaxed) != 0)
 		return; /* relaxed: this thread's */
 	now = tarn__plat_now();
-	for (uint32_t i = 0; i < PLACES; i++)
-		if (state_of(&scout->places[i]) == ASKED &&
+	for (uint32_t i = 0; i < scout->kind->places; i++)
+		if (state_of(&scout->places[i]) == SCOUT_ASKED &&
 		    now < scout->places[i].since + ANSWER_NS)
 			return;
 	/* release: with all places */
@@ -294,20 +222,20 @@ static void say_settled(struct scout *scout)
 
 void tarn__scout_lose(struct scout *scout, uint32_t at)
 {
-	set_state(&scout->places[at], GONE);
+	set_state(&scout->places[at], SCOUT_GONE);
 	tell(scout);
 }
 
 /* What has become of place @i, by what was found of its socket. */
 static void look_after(struct scout *scout, uint32_t i, short found, int64_t now)
 {
-	struct place *place = &scout->places[i];
+	struct scout_place *place = &scout->places[i];
 	uint32_t state = state_of(place);
 
-	if (state == ASKED &&
+	if (state == SCOUT_ASKED &&
 	    ((found & (POLLIN | POLLHUP | POLLERR)) != 0 || now - place->since > LATE_NS)) {
 		hear_out(scout, place, (found & (POLLIN | POLLHUP | POLLERR)) == 0);
-	} else if (state == THERE && (found & (POLLHUP | POLLERR)) != 0) {
+	} else if (state == SCOUT_THERE && (found & (POLLHUP | POLLERR)) != 0) {
 		hang_up(scout, place);
 		tarn__scout_lose(scout, i);
 	}
@@ -324,14 +252,14 @@ static bool look_round(struct scout *scout, int64_t deadline, bool *ret_named)
 	polls[0] = (struct tarn__poll){ .fd = scout->quit, .wanted = POLLIN };
 	polls[1] = (struct tarn__poll){ .fd = *ret_named ? -1 : scout->watch, .wanted = POLLIN };
 	for (uint32_t i = 0; i < count; i++) {
-		const struct place *place = &scout->places[i];
+		const struct scout_place *place = &scout->places[i];
 		uint32_t state = state_of(place);
 
 		polls[2 + i] = (struct tarn__poll){
-			.fd = state == ASKED || state == THERE ? place->sock : -1,
-			.wanted = state == ASKED ? POLLIN : 0,
+			.fd = state == SCOUT_ASKED || state == SCOUT_THERE ? place->sock : -1,
+			.wanted = state == SCOUT_ASKED ? POLLIN : 0,
 		};
-		if (state == ASKED && place->since + ANSWER_NS < deadline)
+		if (state == SCOUT_ASKED && place->since + ANSWER_NS < deadline)
 			deadline = place->since + ANSWER_NS;
 	}
 	now = tarn__plat_now();
@@ -395,71 +323,28 @@ static void forked(struct tarn__forkable *self)
 	struct scout *scout =
 		(struct scout *)(void *)((char *)self - offsetof(struct scout, forkable));
 
-	scout->subscriber->topic.stale = true;
+	scout->kind->forked(scout);
 	close_all(scout);
-	for (uint32_t i = 0; i < PLACES; i++)
+	for (uint32_t i = 0; i < scout->kind->places; i++)
 		tarn__plat_close(scout->places[i].sock);
 }
 
-static void free_scout(struct scout *scout)
+int tarn__scout_begin(struct scout *scout, const struct scout_kind *kind, const char *name,
+		      const struct apart_where *where)
 {
-	tarn_waiter_close(scout->waiter);
-	for (uint32_t i = 0; i < PLACES; i++)
-		tarn__shown_forget(&scout->places[i].shown);
-	if (scout->bells != NULL)
-		tarn__plat_munmap(scout->bells, PLACES * scout->page);
-	tarn_type_free(scout->type);
-	tarn__apart_forget(&scout->peers);
-	pthread_mutex_destroy(&scout->mutex);
-	free(scout);
-}
+	int r;
 
-static int copy_type(const struct tarn_type *type, struct tarn_type **ret_type,
-		     struct tarn_diag *diag)
-{
-	unsigned char *bytes;
-	const char *fault;
-	uint32_t size;
-	int r = tarn__type_measure(type, &size, diag);
-
+	scout->kind = kind;
+	scout->forkable.forked = forked;
+	scout->dir = scout->watch = scout->quit = -1;
+	for (uint32_t i = 0; i < kind->places; i++)
+		scout->places[i].sock = -1;
+	pthread_mutex_init(&scout->mutex, NULL);
+	r = scout->dir = tarn__apart_begin(name, where, &scout->peers);
 	if (r < 0)
 		return r;
-	bytes = malloc(size);
-	if (bytes == NULL)
-		return -ENOMEM;
-	tarn__type_write(type, bytes, size);
-	r = tarn__type_read(bytes, size, ret_type, &fault);
-	free(bytes);
-	return r;
-}
-
-static int start(struct scout *scout, const struct tarn_topic_opts *opts)
-{
-	char path[48];
-	void *bells = NULL;
-	int r = opts->type == NULL ? 0 : copy_type(opts->type, &scout->type, opts->diag);
-
-	if (r == 0)
-		r = tarn__plat_mmap(NULL, PLACES * scout->page, PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0, &bells);
-	scout->bells = bells;
-	if (r == 0)
-		r = tarn_waiter_open(NULL, &scout->waiter);
-	if (r == 0)
-		r = tarn_waiter_add_subscriber(scout->waiter, scout->subscriber, NULL);
-	if (r == 0)
-		r = scout->quit = tarn__plat_eventfd();
-	if (r < 0)
-		return r;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/.", scout->dir);
-	scout->watch = tarn__plat_watch_names(path); /* else it is looked again and again */
-	r = tarn__fork_add_other(&scout->forkable);
-	if (r < 0)
-		return r;
-	r = tarn__plat_thread_start(run, scout, &scout->thread);
-	if (r < 0)
-		tarn__fork_remove_other(&scout->forkable);
-	return r;
+	memcpy(scout->name, name, strlen(name) + 1);
+	return 0;
 }
 
 /* Until those that are there have answered, or the directory is too large to be looked through. */
@@ -473,110 +358,61 @@ static void wait_settled(struct scout *scout)
 		(void)tarn__plat_futex_wait(&scout->settled, 0, deadline);
 }
 
-int tarn__scout_open(struct tarn_subscriber *subscriber, const char *name,
-		     const struct tarn_topic_opts *opts)
+static int start(struct scout *scout)
 {
-	struct scout *scout = calloc(1, sizeof(*scout));
-	int r;
+	char path[48];
+	int r = scout->quit = tarn__plat_eventfd();
 
-	if (scout == NULL)
-		return -ENOMEM;
-	scout->subscriber = subscriber;
-	scout->forkable.forked = forked;
-	scout->page = tarn__plat_page_size();
-	scout->dir = scout->watch = scout->quit = -1;
-	for (uint32_t i = 0; i < PLACES; i++)
-		scout->places[i].sock = -1;
-	pthread_mutex_init(&scout->mutex, NULL);
-	subscriber->scout = scout;
-	subscriber->topic.comings = &scout->comings;
-	r = scout->dir = tarn__apart_begin(name, opts, &scout->peers);
-	if (r >= 0) {
-		memcpy(scout->name, name, strlen(name) + 1);
-		r = start(scout, opts);
-		if (r < 0)
-			tarn__diag(opts->diag, r, "topic %s: %s", name, strerror(-r));
-	}
-	if (r < 0) {
-		subscriber->scout = NULL;
-		close_all(scout);
-		free_scout(scout);
+	if (r < 0)
 		return r;
-	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/.", scout->dir);
+	scout->watch = tarn__plat_watch_names(path); /* else it is looked again and again */
+	r = tarn__fork_add_other(&scout->forkable);
+	if (r < 0)
+		return r;
+	r = tarn__plat_thread_start(run, scout, &scout->thread);
+	if (r < 0)
+		tarn__fork_remove_other(&scout->forkable);
+	return r;
+}
+
+int tarn__scout_start(struct scout *scout, const struct apart_where *where)
+{
+	int r = start(scout);
+
+	if (r < 0)
+		return tarn__diag(where->diag, r, "%s %s: %s", where->what, scout->name,
+				  strerror(-r));
 	wait_settled(scout);
 	return 0;
 }
 
-void tarn__scout_close(struct tarn_subscriber *subscriber)
+void tarn__scout_stop(struct scout *scout)
 {
-	struct scout *scout = subscriber->scout;
+	/* relaxed: quit tells it, or the next nap */
+	atomic_store_explicit(&scout->ends, true, memory_order_relaxed);
+	(void)tarn__plat_eventfd_raise(scout->quit);
+	tarn__plat_thread_join(scout->thread);
+}
 
-	tarn__fork_remove_other(&scout->forkable);
-	if (!subscriber->topic.stale) {
-		/* relaxed: quit tells it, or the next nap */
-		atomic_store_explicit(&scout->ends, true, memory_order_relaxed);
-		(void)tarn__plat_eventfd_raise(scout->quit);
-		tarn__plat_thread_join(scout->thread);
-		for (uint32_t i = 0; i < PLACES; i++)
+void tarn__scout_end(struct scout *scout, bool here)
+{
+	if (here) {
+		for (uint32_t i = 0; i < scout->kind->places; i++)
 			tarn__apart_hang_up(&scout->places[i].sock);
 		close_all(scout);
 	}
-	subscriber->scout = NULL;
-	free_scout(scout);
+	tarn__apart_forget(&scout->peers);
+	pthread_mutex_destroy(&scout->mutex);
 }
 
-/* --- the subscriber -------------------------------------------------------------------------- */
+/* --- for who opened it --------------------------------------------------------------------- */
 
-uint32_t tarn__scout_places(const struct tarn_subscriber *subscriber)
+int tarn__scout_whose(struct scout *scout, uint32_t at, struct tarn_peer *ret_who)
 {
-	/* acquire: those below have their state */
-	return atomic_load_explicit(&subscriber->scout->count, memory_order_acquire);
-}
+	uint32_t state = at < scout->kind->places ? state_of(&scout->places[at]) : SCOUT_EMPTY;
 
-bool tarn__scout_lane(struct tarn_subscriber *subscriber, uint32_t at, struct lane *ret_lane,
-		      struct ack_shm **ret_ack)
-{
-	struct place *place = &subscriber->scout->places[at];
-	uint32_t state = state_of(place);
-
-	if (state != THERE && state != GONE)
-		return false;
-	*ret_lane = place->shown.geometry;
-	*ret_ack = place->shown.ack;
-	return true;
-}
-
-bool tarn__scout_gone(const struct tarn_subscriber *subscriber, uint32_t at)
-{
-	return state_of(&subscriber->scout->places[at]) == GONE;
-}
-
-void tarn__scout_done(struct tarn_subscriber *subscriber, uint32_t at)
-{
-	struct place *place = &subscriber->scout->places[at];
-
-	tarn__shown_forget(&place->shown);
-	set_state(place, EMPTY);
-}
-
-uint32_t tarn__scout_publishers(const struct tarn_subscriber *subscriber)
-{
-	uint32_t count = 0;
-
-	for (uint32_t i = 0; i < PLACES; i++)
-		count += state_of(&subscriber->scout->places[i]) == THERE;
-	return count;
-}
-
-int tarn__scout_who(const struct tarn_subscriber *subscriber, uint32_t at,
-		    struct tarn_peer *ret_who)
-{
-	struct scout *scout = subscriber->scout;
-	uint32_t state = at < PLACES ? state_of(&scout->places[at]) : EMPTY;
-
-	if (subscriber->topic.stale)
-		return -EBUSY; /* the lock may be somebody's who is not here */
-	if (state != THERE && state != GONE)
+	if (state != SCOUT_THERE && state != SCOUT_GONE)
 		return -ENOENT;
 	pthread_mutex_lock(&scout->mutex);
 	*ret_who = scout->places[at].who;
@@ -584,85 +420,7 @@ int tarn__scout_who(const struct tarn_subscriber *subscriber, uint32_t at,
 	return 0;
 }
 
-int tarn__scout_describe(const struct tarn_subscriber *subscriber, uint32_t at,
-			 struct tarn_type **ret_type)
+void tarn__scout_leave(struct scout *scout, uint32_t at)
 {
-	uint32_t state = at < PLACES ? state_of(&subscriber->scout->places[at]) : EMPTY;
-
-	return state == THERE || state == GONE
-		       ? tarn__shown_describe(&subscriber->scout->places[at].shown, ret_type)
-		       : -ENOENT;
-}
-
-int tarn__scout_wait(struct tarn_subscriber *subscriber, int64_t deadline)
-{
-	void *tag;
-	size_t count;
-
-	return tarn_waiter_wait(subscriber->scout->waiter, deadline, &tag, 1, &count);
-}
-
-/* Store in all its lanes that it sleeps, or does not. */
-static void say(struct tarn_subscriber *subscriber, uint32_t set, uint32_t clear)
-{
-	for (uint32_t i = 0; i < subscriber->reader_count; i++) {
-		_Atomic uint32_t *word = subscriber->readers[i].sleep;
-		uint32_t sleep;
-
-		if (word == NULL)
-			continue;
-		/* relaxed: its own */
-		sleep = atomic_load_explicit(word, memory_order_relaxed) & ~clear;
-		if ((set & SLEEPS) != 0)
-			sleep += SLEEP_STEP;
-		/* A3 <> A4 in tarn__door_notify() */
-		atomic_store_explicit(word, sleep | set, memory_order_seq_cst);
-	}
-}
-
-void tarn__scout_announce(struct tarn_subscriber *subscriber)
-{
-	for (uint32_t i = 0; i < subscriber->reader_count; i++) {
-		struct reader *reader = &subscriber->readers[i];
-
-		if (reader->sleep != NULL) /* seq_cst: before sleep is stored */
-			reader->bell_seen = atomic_load_explicit(
-				&bell_at(subscriber->scout, i)->bell, memory_order_seq_cst);
-	}
-	say(subscriber, SLEEPS, SLEEPS);
-}
-
-void tarn__scout_fence(struct tarn_subscriber *subscriber)
-{
-	say(subscriber, SLEEPS_FENCED, 0);
-}
-
-void tarn__scout_awake(struct tarn_subscriber *subscriber)
-{
-	say(subscriber, 0, SLEEPS);
-}
-
-unsigned tarn__scout_words(const struct tarn_subscriber *subscriber, struct tarn__futex *words,
-			   unsigned room, bool *ret_all)
-{
-	struct scout *scout = subscriber->scout;
-	unsigned count = 0;
-
-	*ret_all = true;
-	if (room > 0)
-		words[count++] = tarn__futex_of(&scout->comings, subscriber->comings);
-	for (uint32_t i = 0; i < subscriber->reader_count; i++) {
-		const struct reader *reader = &subscriber->readers[i];
-
-		if (reader->sleep == NULL)
-			continue;
-		/* relaxed: its own; one that has come since it said that it sleeps was not told */
-		if (count == room ||
-		    (atomic_load_explicit(reader->sleep, memory_order_relaxed) & SLEEPS) == 0) {
-			*ret_all = false;
-			break;
-		}
-		words[count++] = tarn__futex_of(&bell_at(scout, i)->bell, reader->bell_seen);
-	}
-	return count;
+	set_state(&scout->places[at], SCOUT_EMPTY);
 }

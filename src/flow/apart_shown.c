@@ -4,16 +4,21 @@
  * anything of it is believed. See apart.h.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 
 #include "flow/apart.h"
 
-#ifndef F_SEAL_FUTURE_WRITE
-#define F_SEAL_FUTURE_WRITE 0x0010
-#endif
+struct apart_where tarn__topic_meets(const struct tarn_topic_opts *opts)
+{
+	return (struct apart_where){
+		.what = "topic", .dir = opts->socket_dir, .peers = opts->peers, .diag = opts->diag
+	};
+}
 
-#define TMPFS UINT64_C(0x01021994) /* f_type of memfds that have no huge pages */
+uint64_t tarn__apart_lane_bytes(uint64_t capacity, uint32_t type_size)
+{
+	return sizeof(struct lane_shm) + capacity + type_size;
+}
 
 void tarn__shown_forget(struct shown *shown)
 {
@@ -22,23 +27,6 @@ void tarn__shown_forget(struct shown *shown)
 	if (shown->ack != NULL)
 		tarn__plat_munmap(shown->ack, APART_PAGE);
 	*shown = (struct shown){ .lane = NULL };
-}
-
-/* Is @fd memory that can neither shrink nor grow, and all of it there? A hole would be filled at
- * our expense when we read it. Nothing but that is mapped. */
-static bool is_sealed(int fd, unsigned also, uint64_t *ret_size)
-{
-	const unsigned wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | also;
-	struct tarn_plat_fs fs;
-	struct stat st;
-	unsigned seals;
-
-	if (tarn__plat_seals_get(fd, &seals) < 0 || (seals & wanted) != wanted ||
-	    tarn__plat_fstatfs(fd, &fs) < 0 || fs.type != TMPFS || tarn__plat_fstat(fd, &st) < 0 ||
-	    st.st_size < 0 || (uint64_t)st.st_blocks * 512 < (uint64_t)st.st_size)
-		return false;
-	*ret_size = (uint64_t)st.st_size;
-	return true;
 }
 
 static int map(int fd, uint64_t size, int prot, void **ret_at)
@@ -51,15 +39,16 @@ static int map(int fd, uint64_t size, int prot, void **ret_at)
 
 /* Map what was sent; the bell at @at, if that is not NULL. 0, or why not; what was mapped by then
  * is in @ret_shown. */
-static int map_all(const int fds[APART_FDS], struct bell_shm *at, struct shown *ret_shown)
+static int map_all(const int *fds, struct bell_shm *at, struct shown *ret_shown)
 {
 	uint64_t bell_size, ack_size;
 	void *lane, *bell, *ack;
 	int r;
 
-	if (!is_sealed(fds[0], F_SEAL_FUTURE_WRITE, &ret_shown->lane_bytes) ||
-	    !is_sealed(fds[1], F_SEAL_FUTURE_WRITE, &bell_size) ||
-	    !is_sealed(fds[2], 0, &ack_size) || bell_size != APART_PAGE || ack_size != APART_PAGE)
+	if (!tarn__apart_is_sealed(fds[0], true, &ret_shown->lane_bytes) ||
+	    !tarn__apart_is_sealed(fds[1], true, &bell_size) ||
+	    !tarn__apart_is_sealed(fds[2], false, &ack_size) || bell_size != APART_PAGE ||
+	    ack_size != APART_PAGE)
 		return -EPROTO;
 	r = map(fds[0], ret_shown->lane_bytes, PROT_READ, &lane);
 	ret_shown->lane = lane;
@@ -105,36 +94,22 @@ static int check_shown(const struct tarn_type *wanted, struct shown *shown)
 	return r;
 }
 
-/* Is it what the socket that was asked has to say? */
-static bool is_hello(const char *name, uint64_t token, const struct hello_shm *hello)
-{
-	return hello->magic == HELLO_MAGIC && hello->check == tarn__hello_check(hello) &&
-	       hello->version == HELLO_VERSION && hello->token == token &&
-	       strncmp(hello->name, name, sizeof(hello->name)) == 0;
-}
-
-/* It is left where it is until all of it was looked at: what is not as it should be goes with the
- * socket, aside if need be. */
 int tarn__shown_hear(int sock, const char *name, uint64_t token, const struct tarn_type *type,
 		     struct bell_shm *bell, struct shown *ret_shown)
 {
-	struct hello_shm hello;
-	int fds[TARN__FDS_MAX];
-	unsigned count;
-	ssize_t n = tarn__plat_peek_fds(sock, &hello, sizeof(hello), fds, &count);
-	int r = n < 0 ? (int)n : n == 0 ? -EPIPE : -EPROTO;
+	struct packet packet = { .hello.magic = HELLO_MAGIC,
+				 .size = sizeof(packet.hello),
+				 .fd_count = APART_FDS };
+	int r = tarn__packet_peek(sock, name, token, &packet);
 
-	if (n == (ssize_t)sizeof(hello) && is_hello(name, token, &hello) && count == APART_FDS) {
-		ret_shown->type_size = hello.type_size;
-		r = map_all(fds, bell, ret_shown);
-		if (r == 0)
-			r = check_shown(type, ret_shown);
-		if (r == 0 && tarn__plat_skip(sock, sizeof(hello)) != (ssize_t)n)
-			r = -EPROTO;
-		if (r < 0)
-			tarn__shown_forget(ret_shown);
-	}
-	for (unsigned i = 0; i < count; i++)
-		tarn__plat_close(fds[i]); /* not the last ones: see plat.h */
+	if (r < 0)
+		return r;
+	ret_shown->type_size = packet.hello.type_size;
+	r = map_all(packet.fds, bell, ret_shown);
+	if (r == 0)
+		r = check_shown(type, ret_shown);
+	r = tarn__packet_take(sock, &packet, r);
+	if (r < 0)
+		tarn__shown_forget(ret_shown);
 	return r;
 }

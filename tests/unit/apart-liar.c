@@ -46,6 +46,11 @@ static int lie_to_one(const struct hello_shm *hello, size_t size, const int *fds
 	return sock;
 }
 
+static uint32_t check_of(const struct hello_shm *hello)
+{
+	return tarn__packet_check(&(struct packet){ .hello = *hello, .size = sizeof(*hello) });
+}
+
 /* What the socket of listen_bare() would say. */
 static struct hello_shm proper(uint32_t type_size)
 {
@@ -55,7 +60,7 @@ static struct hello_shm proper(uint32_t type_size)
 				   .token = 0xdeadbeef,
 				   .name = "news" };
 
-	hello.check = tarn__hello_check(&hello);
+	hello.check = check_of(&hello);
 	return hello;
 }
 
@@ -132,7 +137,7 @@ static void replace(struct lie *lie, int at, int fd)
 
 static void recheck(struct lie *lie)
 {
-	lie->hello.check = tarn__hello_check(&lie->hello);
+	lie->hello.check = check_of(&lie->hello);
 }
 
 static void nothing_comes_along(struct lie *lie)
