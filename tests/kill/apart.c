@@ -300,7 +300,7 @@ static const char *kill_at(uint64_t steps, uint64_t *n, bool *ret_done)
 	struct kill_world world = { .key = 0 };
 	static struct harness_report *report;
 	const char *wrong = NULL;
-	struct tracee t;
+	struct tracee t = { .on_sleep = NULL };
 
 	if (report == NULL)
 		report = harness_shared(sizeof(*report));
