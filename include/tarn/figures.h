@@ -12,7 +12,8 @@
  * way for all of them, which includes samples (tarn_sample_new()) and differences.
  *
  *     all objects       size_bytes holders
- *     ring              written_bytes_total read_bytes_total used_bytes
+ *     ring              written_bytes_total read_bytes_total used_bytes producer_waits_total
+ *                       consumer_waits_total recoveries_total
  *     section           entries_total waits_total rollbacks_total recoveries_total busy
  *     mutex, spin lock  locks_total (mutex) waits_total recoveries_total busy
  *     rwlock            write_locks_total readers waits_total recoveries_total freed_total busy
@@ -23,13 +24,16 @@
  *     once              done waits_total recoveries_total
  *     sequence lock     writes_total waits_total recoveries_total
  *     latest value      values_total value_bytes held waits_total recoveries_total freed_total
- *     topic             messages_total message_bytes_total publishers subscribers missed
- *     lane              messages_total message_bytes_total
+ *     topic             messages_total message_bytes_total publisher_waits_total
+ *                       subscriber_waits_total freed_total publishers subscribers missed
+ *     lane              messages_total message_bytes_total publisher_waits_total
  *     arena             pool_bytes extents
- *     service, bundle   comings_total servers clients; request_bytes_total response_bytes_total
+ *     service           comings_total servers clients server_waits_total client_waits_total
+ *                       recoveries_total
+ *     bundle            request_bytes_total response_bytes_total
  *     change log        txs_total lost_total logged_bytes_total
  *     dirty map         pages dirty_pages
- *     the region        members joins_total objects size_bytes used_bytes
+ *     the region        members joins_total deaths_total objects size_bytes used_bytes
  *
  * A later version may have more of them: they are to be found by name.
  *

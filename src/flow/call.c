@@ -191,9 +191,12 @@ static bool take_owner(struct party *party, struct party_shm *place)
 	if (owner != 0 && tarn__member_alive(party->region, owner))
 		return false;
 	/* acq_rel: what the last one did there is seen, which left, or the kernel says it died */
-	return atomic_compare_exchange_strong_explicit(&place->side.owner, &owner,
-						       party->region->id, memory_order_acq_rel,
-						       memory_order_relaxed);
+	if (!atomic_compare_exchange_strong_explicit(&place->side.owner, &owner, party->region->id,
+						     memory_order_acq_rel, memory_order_relaxed))
+		return false;
+	if (owner != 0)
+		tarn__count_one(&place->side.deaths);
+	return true;
 }
 
 /* The place is ours: say who we are. */

@@ -86,7 +86,7 @@
 
 #define SERVICE_MAGIC   0x76726553u /* "Serv" */
 #define BUNDLE_MAGIC    0x646e7542u /* "Bund" */
-#define SERVICE_VERSION 1u
+#define SERVICE_VERSION 2u
 
 enum {
 	BUNDLE_PAIRS = 4,
@@ -109,6 +109,7 @@ struct party_shm {
 			_Atomic uint32_t pid;
 			_Atomic uint32_t uid;
 			_Atomic uint32_t gid;
+			/* waits and deaths: of the side */
 		};
 	};
 };

@@ -60,6 +60,9 @@ static const struct figure ring_list[] = {
 	COUNTER("written_bytes_total", "bytes", 35, "of records, headers and padding; modulo 2^35"),
 	COUNTER("read_bytes_total", "bytes", 35, "the same, that were removed; modulo 2^35"),
 	GAUGE("used_bytes", "bytes", "of them, that were not removed yet"),
+	COUNTER("producer_waits_total", "", 32, "that slept for want of room; modulo 2^32"),
+	COUNTER("consumer_waits_total", "", 32, "that slept for want of records; modulo 2^32"),
+	COUNTER("recoveries_total", "", 32, "of either side, whose owner had died; modulo 2^32"),
 };
 
 static int open_ring(struct figures *f, struct tarn_diag *diag)
@@ -91,6 +94,9 @@ static int read_ring(struct figures *f, uint64_t *values)
 	values[0] = (uint64_t)tail * RING_UNIT;
 	values[1] = (uint64_t)head * RING_UNIT;
 	values[2] = (uint64_t)(used < f->capacity ? used : f->capacity) * RING_UNIT;
+	values[3] = load(&shm->producer.waits);
+	values[4] = load(&shm->consumer.waits);
+	values[5] = (uint64_t)load(&shm->producer.deaths) + load(&shm->consumer.deaths);
 	return 0;
 }
 
@@ -353,9 +359,13 @@ static int read_latest(struct figures *f, uint64_t *values)
 
 /* --- topic --------------------------------------------------------------------------------- */
 
+#define PUBLISHER_WAITS                                                                            \
+	COUNTER("publisher_waits_total", "", 32, "that slept for want of room; modulo 2^32")
+
 static const struct figure lane_list[] = {
 	COUNTER("messages_total", "", 64, "that were published"),
 	COUNTER("message_bytes_total", "bytes", 64, "up to the newest, headers and padding too"),
+	PUBLISHER_WAITS,
 };
 
 static int open_lane(struct figures *f, struct tarn_diag *diag)
@@ -367,25 +377,29 @@ static int open_lane(struct figures *f, struct tarn_diag *diag)
 }
 
 /* Both words only grow. */
-static int add_lane(const struct lane *lane, uint64_t *messages, uint64_t *bytes)
+static int add_lane(const struct lane *lane, uint64_t values[3])
 {
 	uint64_t last = load_wide(&lane->shm->last), counted = load_wide(&lane->shm->counted);
 
 	if (last != 0 && (last < lane->capacity || last >= POS_MAX))
 		return -EUCLEAN;
-	*messages += counted;
-	*bytes += last != 0 ? last - lane->capacity : 0;
+	values[0] += counted;
+	values[1] += last != 0 ? last - lane->capacity : 0;
+	values[2] += load(&lane->shm->slept);
 	return 0;
 }
 
 static int read_lane(struct figures *f, uint64_t *values)
 {
-	return add_lane(&f->lane, &values[0], &values[1]);
+	return add_lane(&f->lane, values);
 }
 
 static const struct figure topic_list[] = {
 	COUNTER("messages_total", "", 64, "that were published"),
 	COUNTER("message_bytes_total", "bytes", 64, "up to the newest, headers and padding too"),
+	PUBLISHER_WAITS,
+	COUNTER("subscriber_waits_total", "", 32, "that slept for a message; modulo 2^32"),
+	FREED,
 	GAUGE("publishers", "", "that live"),
 	GAUGE("subscribers", "", "that live"),
 	GAUGE("missed", "", "messages that those subscribers have missed which are there"),
@@ -441,8 +455,10 @@ static int read_topic(struct figures *f, uint64_t *values)
 	struct tarn_region *region = f->c.prim.sec.region;
 	struct entry entry;
 
-	values[2] = tarn__topic_publishers(&f->topic);
-	values[3] = tarn__topic_subscribers(&f->topic);
+	values[3] = waits(f);
+	values[4] = freed(f);
+	values[5] = tarn__topic_publishers(&f->topic);
+	values[6] = tarn__topic_subscribers(&f->topic);
 	for (uint32_t i = 0; i < region->object_max; i++) {
 		uint32_t state = tarn__entry_read(region, i, &entry);
 		struct lane lane;
@@ -460,10 +476,10 @@ static int read_topic(struct figures *f, uint64_t *values)
 		/* Lanes go with their topic, which is looked at behind this. */
 		r = tarn__lane_at(&object, &lane);
 		if (r == 0)
-			r = add_lane(&lane, &values[0], &values[1]);
+			r = add_lane(&lane, values);
 		if (r < 0)
 			return r;
-		values[4] += missed_of(f, &lane);
+		values[7] += missed_of(f, &lane);
 	}
 	return 0;
 }
@@ -502,6 +518,9 @@ static const struct figure service_list[] = {
 	COUNTER("comings_total", "", 32, "servers and clients that have come; modulo 2^32"),
 	GAUGE("servers", "", "that are there, or died there"),
 	GAUGE("clients", "", "that are there, or died there"),
+	COUNTER("server_waits_total", "", 32, "that slept for a request; modulo 2^32"),
+	COUNTER("client_waits_total", "", 32, "that slept for an answer, or room; modulo 2^32"),
+	COUNTER("recoveries_total", "", 32, "places whose owner had died; modulo 2^32"),
 };
 
 static int open_service(struct figures *f, struct tarn_diag *diag)
@@ -523,9 +542,14 @@ static int read_service(struct figures *f, uint64_t *values)
 	struct service_shm *shm = (struct service_shm *)(void *)f->object.base;
 
 	values[0] = load(&shm->comings);
-	for (uint32_t i = 0; i < TARN_SERVICE_SERVERS_MAX + f->capacity; i++)
-		values[i < TARN_SERVICE_SERVERS_MAX ? 1 : 2] +=
-			load(&shm->places[i].side.owner) != 0;
+	for (uint32_t i = 0; i < TARN_SERVICE_SERVERS_MAX + f->capacity; i++) {
+		struct ring_side_shm *side = &shm->places[i].side;
+		bool client = i >= TARN_SERVICE_SERVERS_MAX;
+
+		values[1 + client] += load(&side->owner) != 0;
+		values[3 + client] += load(&side->waits);
+		values[5] += load(&side->deaths);
+	}
 	return 0;
 }
 
@@ -617,6 +641,7 @@ static int read_dirty(struct figures *f, uint64_t *values)
 static const struct figure region_list[] = {
 	GAUGE("members", "", "that live"),
 	COUNTER("joins_total", "", 21, "members that have come; modulo 2^21"),
+	COUNTER("deaths_total", "", 32, "members that were found dead; modulo 2^32"),
 	GAUGE("objects", "", "that it has"),
 	GAUGE("size_bytes", "bytes", "for objects"),
 	GAUGE("used_bytes", "bytes", "that objects have"),
@@ -634,9 +659,10 @@ static int read_region(struct figures *f, uint64_t *values)
 	for (uint32_t slot = 0; slot < region->member_max; slot++)
 		values[1] += tarn__id_generation(load(&tarn__member_at(region, slot)->state));
 	values[1] &= (1u << 21) - 1;
-	values[2] = stat.object_count;
-	values[3] = stat.size;
-	values[4] = stat.used;
+	values[2] = load(&region->super->deaths);
+	values[3] = stat.object_count;
+	values[4] = stat.size;
+	values[5] = stat.used;
 	return 0;
 }
 

@@ -164,6 +164,8 @@ static int claim(struct tarn_ring *ring)
 							     ring->region->id, memory_order_acq_rel,
 							     memory_order_relaxed))
 			continue;
+		if (owner != 0)
+			tarn__count_one(&ring->mine->deaths);
 		set_state(ring, SIDE_ACTIVE);
 		return 0;
 	}

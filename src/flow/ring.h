@@ -9,11 +9,11 @@
  *    64 +---------------------------------------------+
  *       | tail                                        |  changes with every record
  *   128 +---------------------------------------------+
- *       | owner state waiting wake_at                 |  the producer: changes seldom, so the
+ *       | owner state waiting wake_at, waits deaths   |  the producer: changes seldom, so the
  *   192 +---------------------------------------------+  consumer has it in its cache
  *       | head                                        |
  *   256 +---------------------------------------------+
- *       | owner state waiting wake_at                 |  the consumer
+ *       | owner state waiting wake_at, waits deaths   |  the consumer
  *   320 +---------------------------------------------+
  *       | records: capacity * 8 bytes                 |
  *       +---------------------------------------------+
@@ -73,7 +73,7 @@
 #include "region/region.h"
 
 #define RING_MAGIC   0x676e6952u /* "Ring" */
-#define RING_VERSION 1u
+#define RING_VERSION 2u
 #define RING_UNIT    8u
 /* With its header and all that it is padded with it has 2^30 bytes, so that no skip in front of it
  * has more than a word of 30 bits can say. */
@@ -106,7 +106,10 @@ struct ring_side_shm {
 	_Atomic uint32_t state;
 	_Atomic uint32_t waiting;
 	_Atomic uint32_t wake_at; /* producer: the head at which there is room enough */
-	uint8_t pad[48];
+	uint8_t pad0[32];         /* call.h has its own there */
+	_Atomic uint32_t waits;   /* how often it slept, for the eye, as is the next one */
+	_Atomic uint32_t deaths;  /* owners that died, and have a successor */
+	uint8_t pad1[8];
 };
 
 struct ring_shm {
@@ -143,6 +146,8 @@ static_assert(offsetof(struct ring_shm, records) == 320, "layout");
 static_assert(offsetof(struct ring_side_shm, state) == 4, "layout");
 static_assert(offsetof(struct ring_side_shm, waiting) == 8, "layout");
 static_assert(offsetof(struct ring_side_shm, wake_at) == 12, "layout");
+static_assert(offsetof(struct ring_side_shm, waits) == 48, "layout");
+static_assert(offsetof(struct ring_side_shm, deaths) == 52, "layout");
 static_assert(sizeof(struct ring_pos_shm) == 64, "layout");
 static_assert(sizeof(struct ring_side_shm) == 64, "layout");
 static_assert(offsetof(struct record_shm, mark) == 4, "layout");

@@ -110,6 +110,7 @@ static void sit_out(struct tarn_ring *ring, int64_t deadline)
 
 void tarn__side_sleeps(struct ring_side_shm *side, uint32_t wake_at)
 {
+	tarn__count_one(&side->waits);
 	/* relaxed: published by the next store */
 	atomic_store_explicit(&side->wake_at, wake_at, memory_order_relaxed);
 	/* W4 <> R4 in notify() */

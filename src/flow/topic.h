@@ -17,7 +17,7 @@
  *
  *     0 +---------------------------------------------+
  *       | magic version capacity check                |  set by who made it, then constant
- *       | waits                                       |  changes when its publisher sleeps
+ *       | waits slept                                 |  changes when its publisher sleeps
  *    64 +---------------------------------------------+
  *       | last counted                                |  changes with every message
  *   128 +---------------------------------------------+
@@ -102,7 +102,7 @@
 
 #define TOPIC_MAGIC  0x69706f54u /* "Topi" */
 #define LANE_MAGIC   0x656e614cu /* "Lane" */
-#define LANE_VERSION 3u
+#define LANE_VERSION 4u
 
 #define LANE_SIZE_MIN     UINT64_C(4096)
 #define LANE_SIZE_MAX     (UINT64_C(1) << 31)
@@ -159,7 +159,8 @@ struct lane_shm {
 	/* 1: its publisher sleeps for want of room. Not beside oldest, which changes with each
 	 * message that is larger than a part. */
 	_Atomic uint32_t waits;
-	uint8_t pad[40];
+	_Atomic uint32_t slept; /* how often it did; for the eye */
+	uint8_t pad[36];
 	_Atomic uint64_t last;    /* position of the newest message that was counted; 0 = none */
 	_Atomic uint64_t counted; /* its number */
 	uint8_t pad2[48];
@@ -193,6 +194,7 @@ static_assert(offsetof(struct lane_shm, version) == 4, "layout");
 static_assert(offsetof(struct lane_shm, capacity) == 8, "layout");
 static_assert(offsetof(struct lane_shm, check) == 16, "layout");
 static_assert(offsetof(struct lane_shm, waits) == 20, "layout");
+static_assert(offsetof(struct lane_shm, slept) == 24, "layout");
 static_assert(offsetof(struct lane_shm, last) == 64, "layout");
 static_assert(offsetof(struct lane_shm, counted) == 72, "layout");
 static_assert(offsetof(struct lane_shm, oldest) == 128, "layout");

@@ -354,6 +354,8 @@ static int take_seat(struct tarn_subscriber *subscriber, struct tarn_diag *diag)
 							     memory_order_seq_cst,
 							     memory_order_relaxed))
 			continue;
+		if (id != 0)
+			tarn__prim_freed(prim);
 		topic->seat = TARN_TOPIC_PUBLISHERS_MAX + i;
 		if (id != 0)
 			tarn__trace(prim->sec.region, TARN_TRACE_GONE, &prim->sec.object,

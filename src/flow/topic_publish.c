@@ -94,8 +94,9 @@ static bool nobody_needs(struct tarn_publisher *publisher, uint64_t oldest)
 			return false;
 		}
 		/* seq_cst: if another has sat down meanwhile it stays */
-		(void)atomic_compare_exchange_strong_explicit(
-			&seat->id, &id, 0, memory_order_seq_cst, memory_order_relaxed);
+		if (atomic_compare_exchange_strong_explicit(&seat->id, &id, 0, memory_order_seq_cst,
+							    memory_order_relaxed))
+			tarn__prim_freed(&topic->prim);
 		i--; /* and look at the seat again */
 	}
 	publisher->blocker = UINT32_MAX;
@@ -471,6 +472,7 @@ static int wait_room(struct tarn_publisher *publisher, size_t size, int64_t dead
 
 	if (publisher->door == NULL) /* relaxed: a hint */
 		id = atomic_load_explicit(&seat->id, memory_order_relaxed);
+	tarn__count_one(&shm->slept);
 	/* T9 <> T10 in raise_low() */
 	atomic_store_explicit(&shm->waits, 1, memory_order_seq_cst);
 	(void)tarn__plat_membarrier_sync(); /* without it the slice ends the wait */

@@ -34,9 +34,11 @@ static bool sit_down(struct tarn_publisher *publisher, uint32_t place)
 	if (!atomic_compare_exchange_strong_explicit(&seat->id, &id, id_of(&prim->sec),
 						     memory_order_seq_cst, memory_order_relaxed))
 		return false;
-	if (id != 0)
+	if (id != 0) {
+		tarn__prim_freed(prim);
 		tarn__trace(prim->sec.region, TARN_TRACE_GONE, &prim->sec.object,
 			    TARN_TRACE_PUBLISHER, place);
+	}
 	publisher->topic.seat = place;
 	/* relaxed: for the eye */
 	atomic_store_explicit(&seat->tid, tarn__self.tid, memory_order_relaxed);

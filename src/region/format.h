@@ -91,7 +91,8 @@ struct super_shm {
 	_Atomic uint32_t used_pages; /* beyond them every byte is still zero; only grows */
 	_Atomic uint32_t next_slot;  /* where the next joiner starts looking: a hint */
 	_Atomic uint32_t trace;      /* 0: off; else the entry that is logged to, see trace.h */
-	uint8_t pad[4096 - 128 - 24];
+	_Atomic uint32_t deaths;     /* members that were found dead, and their slots freed */
+	uint8_t pad[4096 - 128 - 28];
 };
 
 #define TARN__SUPER_STATIC 128u
@@ -121,6 +122,7 @@ static_assert(offsetof(struct super_shm, size_pages) == 136, "layout");
 static_assert(offsetof(struct super_shm, used_pages) == 140, "layout");
 static_assert(offsetof(struct super_shm, next_slot) == 144, "layout");
 static_assert(offsetof(struct super_shm, trace) == 148, "layout");
+static_assert(offsetof(struct super_shm, deaths) == 152, "layout");
 static_assert(sizeof(struct super_shm) == 4096, "layout");
 
 /* entry_shm.state: generation << 2 | one of these */

@@ -115,10 +115,12 @@ static void clear_holds(struct member_shm *member)
 
 /* First of all, once the lock of a dead member's slot is held: that lock would make it seem alive.
  * A free slot whose holds are not cleared yet does no harm, since only a live one's count. */
-static void unmark(struct member_shm *member, uint32_t state)
+static void unmark(struct tarn_region *region, struct member_shm *member, uint32_t state)
 {
 	/* release: nothing is read with it, but it is done before what follows */
 	atomic_store_explicit(&member->state, state & ~TARN__ID_FLAG, memory_order_release);
+	if ((state & TARN__ID_FLAG) != 0)
+		tarn__count_also(&region->super->deaths);
 }
 
 static void write_who(struct member_shm *member)
@@ -163,7 +165,7 @@ static void occupy(struct tarn_region *region, uint32_t slot)
 
 	if (traced)
 		tarn__member_read(region, slot, &who);
-	unmark(member, old);
+	unmark(region, member, old);
 	clear_holds(member);
 	write_who(member);
 	region->id = tarn__id_of(slot, tarn__id_generation(old) + 1);
@@ -241,7 +243,7 @@ uint32_t tarn__member_reap(struct tarn_region *region)
 			struct tarn_member_stat who;
 
 			tarn__member_read(region, slot, &who);
-			unmark(member, state);
+			unmark(region, member, state);
 			clear_holds(member);
 			count++;
 			if (tarn__trace_is_on(region))

@@ -104,6 +104,31 @@ int tarn__super_check(const struct super_shm *super, uint64_t size, struct tarn_
 /* Read the superblock of @seg without risking a signal. 0, -EUCLEAN with @diag. */
 int tarn__super_read(struct tarn_segment *seg, struct super_shm *ret_super, struct tarn_diag *diag);
 
+/* Figures for the eye: nobody decides by them, so the scheduler of the tests takes them for no
+ * step, and keeps no two states apart by them. */
+#ifndef __clang__
+#define TARN__UNSEEN __attribute__((no_sanitize("thread")))
+#elif __has_feature(thread_sanitizer)
+#define TARN__UNSEEN __attribute__((noinline, disable_sanitizer_instrumentation))
+#else
+#define TARN__UNSEEN
+#endif
+/* One more, in a word that nobody else writes meanwhile. A death here loses one. */
+TARN__UNSEEN static inline void tarn__count_one(_Atomic uint32_t *word)
+{
+	/* relaxed, both: it publishes nothing */
+	uint32_t count = atomic_load_explicit(word, memory_order_relaxed);
+
+	atomic_store_explicit(word, count + 1, memory_order_relaxed);
+}
+
+/* The same of a word that anybody writes. */
+TARN__UNSEEN static inline void tarn__count_also(_Atomic uint32_t *word)
+{
+	/* relaxed: it publishes nothing */
+	atomic_fetch_add_explicit(word, 1, memory_order_relaxed);
+}
+
 /* --- member.c ------------------------------------------------------------------------------ */
 
 /* Become a member; region->live_fd is open. 0, -EUSERS. */

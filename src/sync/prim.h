@@ -346,6 +346,11 @@ static inline bool tarn__seat_give(struct prim *prim, struct seat_shm *seat)
 /* Is member @id, who sits somewhere, dead? @probe: ask the kernel whatever slot and beacon say. An
  * id that no member could have is that of nobody, and dead. */
 bool tarn__seat_dead(struct prim *prim, uint32_t id, bool probe);
+/* The seat of a dead member was freed, or taken. */
+static inline void tarn__prim_freed(const struct prim *prim)
+{
+	tarn__count_also(&prim->sec.shm->aborted);
+}
 /* Any free seat, beginning with the one last used: its number, or -1. Those of the dead are freed
  * first where there is no other. */
 int tarn__seat_find(struct prim *prim, bool probe, uint32_t *ret_peer);

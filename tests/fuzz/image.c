@@ -62,6 +62,30 @@ static void fill_guarded(struct tarn_region *region)
 	must("write", tarn_tx_write(tx, data, "changed", 7));
 }
 
+enum { ASKED, BUSY, TOOK, METRICS };
+
+static const struct tarn_metric metrics[METRICS] = {
+	[ASKED] = { "asked_total", "", "how often", TARN_METRIC_COUNTER, 0, 0 },
+	[BUSY] = { "busy", "", "now", TARN_METRIC_GAUGE, 0, 0 },
+	[TOOK] = { "took_ns", "ns", "", TARN_METRIC_HISTOGRAM, 1, 1 << 10 },
+};
+
+/* One slot is that of who has left, one of who dies. */
+static void fill_counters(struct tarn_region *region)
+{
+	const struct tarn_counters_opts opts = { .metrics = metrics, .count = METRICS, .slots = 2 };
+	struct tarn_counters *counters;
+
+	for (int i = 0; i < 2; i++) {
+		must("counters", tarn_counters_open(region, "counters", &opts, &counters));
+		tarn_counter_add(counters, ASKED, 5);
+		tarn_gauge_set(counters, BUSY, -1);
+		tarn_histogram_record(counters, TOOK, 77);
+		if (i == 0)
+			tarn_counters_close(counters);
+	}
+}
+
 static void fill(struct tarn_region *region)
 {
 	const struct tarn_ring_opts opts = { .capacity = RING_CAPACITY };
@@ -78,6 +102,7 @@ static void fill(struct tarn_region *region)
 	must("gone", tarn_object_create(region, "gone", 200, &data, NULL));
 	must("gone", tarn_object_remove(region, "gone")); /* held until this process ends */
 	fill_guarded(region);
+	fill_counters(region);
 }
 
 /* Filled by a process that dies in the middle of its membership. */
@@ -129,7 +154,8 @@ void image_make(struct image *ret_image)
 	ret_image->section_off = find_object(ret_image->bytes, "Sect");
 	ret_image->arena_off = find_object(ret_image->bytes, "Aren");
 	ret_image->struct_off = find_object(ret_image->bytes, "Stru");
-	ret_image->entry_used = 6;
+	ret_image->counters_off = find_object(ret_image->bytes, "Cntr");
+	ret_image->entry_used = 7;
 }
 
 int image_file(void)
@@ -190,6 +216,43 @@ static int see_object(const struct tarn_object_stat *stat, void *arg)
 	(void)arg;
 	sink += strlen(stat->name);
 	return 0;
+}
+
+/* What an object counts of itself, of whatever kind it says it is. */
+static int see_figures(const struct tarn_object_stat *stat, void *arg)
+{
+	uint64_t values[TARN_FIGURES_MAX];
+	struct tarn_counters *figures;
+	struct tarn_sample *sample;
+	const char *name = stat != NULL ? stat->name : NULL;
+
+	if (judge(tarn_figures_open(arg, name, NULL, &figures)) < 0)
+		return 0;
+	(void)judge(tarn_counters_read(figures, values, TARN_FIGURES_MAX));
+	for (uint32_t i = 0; i < tarn_counters_count(figures); i++)
+		sink += strlen(tarn_counters_describe(figures, i)->name);
+	if (judge(tarn_sample_new(figures, &sample)) == 0) {
+		(void)judge(tarn_sample_take(sample, figures));
+		tarn_sample_free(sample);
+	}
+	tarn_counters_close(figures);
+	return 0;
+}
+
+static void use_counters(struct tarn_region *region)
+{
+	struct tarn_counters *counters;
+	uint32_t count;
+
+	if (judge(tarn_counters_open(region, "counters", NULL, &counters)) < 0)
+		return;
+	for (uint32_t i = 0; i < tarn_counters_count(counters); i++)
+		if (tarn_counters_describe(counters, i)->kind == TARN_METRIC_HISTOGRAM)
+			tarn_histogram_record(counters, i, UINT64_MAX >> i % 60);
+		else
+			tarn_counter_add(counters, i, 1);
+	(void)judge(tarn_counters_fold(counters, &count, NULL));
+	tarn_counters_close(counters);
 }
 
 static void see_finding(const struct tarn_finding *finding, void *arg)
@@ -384,6 +447,8 @@ static void observe(int fd, struct walk *walk)
 	look_round(region);
 	(void)judge(tarn_region_check(region, see_finding, NULL));
 	look_at_guarded(region);
+	(void)see_figures(NULL, region);
+	(void)judge(tarn_region_objects(region, see_figures, region));
 	if (judge(tarn_ring_open(region, "ring", TARN_RING_OBSERVER, NULL, &ring)) == 0) {
 		(void)judge(tarn_ring_stat(ring, &stat));
 		tarn_ring_close(ring);
@@ -406,6 +471,7 @@ void image_walk(int fd, struct walk *ret_walk)
 	use_bytes(region);
 	ret_walk->ring_opened = produce(region);
 	consume(region);
+	use_counters(region);
 	look_at_guarded(region);
 	use_guarded(region);
 	(void)judge(tarn_region_gc(region, NULL));

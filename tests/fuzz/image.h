@@ -28,15 +28,17 @@ enum {
 
 struct image {
 	unsigned char bytes[IMAGE_SIZE];
-	size_t ring_off;    /* of ring "ring", its header's first byte */
-	size_t section_off; /* of section "section", which a dead one was inside of */
-	size_t arena_off;   /* of arena "arena", which it was changing */
-	size_t struct_off;  /* of struct "typed" */
-	size_t entry_used;  /* entries from the first on that are not free */
+	size_t ring_off;     /* of ring "ring", its header's first byte */
+	size_t section_off;  /* of section "section", which a dead one was inside of */
+	size_t arena_off;    /* of arena "arena", which it was changing */
+	size_t struct_off;   /* of struct "typed" */
+	size_t counters_off; /* of counters "counters", behind their seats */
+	size_t entry_used;   /* entries from the first on that are not free */
 };
 
-/* A region with a ring that holds records, objects of bytes, a section with an arena and a struct,
- * and a dead member who was inside of the section, and holds an object that is removed. */
+/* A region with a ring that holds records, objects of bytes, a section with an arena, a struct and
+ * counters, and a dead member who was inside of the section, had a slot of the counters, and holds
+ * an object that is removed. */
 void image_make(struct image *ret_image);
 
 /* A file to put images in. */

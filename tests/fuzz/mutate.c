@@ -159,8 +159,8 @@ static void a_damaged_superblock_is_refused_or_harmless(void **state)
 {
 	(void)state;
 	try_bytes("superblock, constant", 0, IMAGE_SUPER_STATIC, true);
-	try_bytes("superblock, changing", IMAGE_SUPER_STATIC, IMAGE_SUPER_STATIC + 20, true);
-	try_bytes("superblock, padding", IMAGE_SUPER_STATIC + 20, IMAGE_DIRECTORY, false);
+	try_bytes("superblock, changing", IMAGE_SUPER_STATIC, IMAGE_SUPER_STATIC + 28, true);
+	try_bytes("superblock, padding", IMAGE_SUPER_STATIC + 28, IMAGE_DIRECTORY, false);
 }
 
 static void a_damaged_directory_is_harmless(void **state)
@@ -196,6 +196,14 @@ static void what_the_dead_left_damaged_is_harmless(void **state)
 	try_bytes("arena", image.arena_off, image.arena_off + 192, true);
 	try_bytes("arena, lists", image.arena_off + 640, image.arena_off + 1152 + 448, true);
 	try_bytes("struct", image.struct_off, image.struct_off + 768, true);
+}
+
+static void damaged_counters_are_harmless(void **state)
+{
+	(void)state;
+	try_bytes("counters", image.counters_off, image.counters_off + 128, true);
+	try_bytes("counters, metrics", image.counters_off + 128 + 224,
+		  image.counters_off + 128 + 256, true);
 }
 
 /* Every other length of file than the right one. */
@@ -319,6 +327,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_damaged_member_table_is_harmless),
 		cmocka_unit_test(a_damaged_ring_is_harmless),
 		cmocka_unit_test(what_the_dead_left_damaged_is_harmless),
+		cmocka_unit_test(damaged_counters_are_harmless),
 	};
 
 	if (argc > 1)

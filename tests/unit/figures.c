@@ -31,6 +31,16 @@ static uint64_t figure(const char *object, const char *metric)
 	return figure_in(region, object, metric);
 }
 
+static void await_figure(const char *object, const char *metric)
+{
+	int64_t until = tarn_deadline_after(SURELY_NS / 2);
+
+	while (figure(object, metric) == 0) {
+		assert_true(tarn_now() < until);
+		pause_us(1000);
+	}
+}
+
 static int open_error(const char *name, const char *says)
 {
 	struct tarn_diag diag = { .what = "" };
@@ -75,6 +85,12 @@ static void a_region_counts_who_joins(void **state)
 	run_dead(join_and_die, NULL);
 	assert_int_equal(figure(NULL, "joins_total"), 2);
 	assert_int_equal(figure(NULL, "members"), 1);
+	assert_int_equal(figure(NULL, "deaths_total"), 0); /* nobody has noticed */
+	assert_int_equal(tarn_region_gc(region, NULL), 0);
+	assert_int_equal(figure(NULL, "deaths_total"), 1);
+	run_dead(join_and_die, NULL);
+	assert_int_equal(tarn_region_gc(region, NULL), 0);
+	assert_int_equal(figure(NULL, "deaths_total"), 2);
 	assert_int_equal(tarn_object_create(region, "more", 64, &p, NULL), 0);
 	assert_int_equal(figure(NULL, "objects"), objects + 1);
 	assert_true(figure(NULL, "used_bytes") >= 4096 + 64);
@@ -106,6 +122,68 @@ static void a_ring_counts_what_goes_through_it(void **state)
 	tarn_ring_close(producer);
 	tarn_ring_close(consumer);
 	assert_int_equal(figure("ring", "written_bytes_total"), 320);
+}
+
+static int push_and_die(void *arg)
+{
+	struct tarn_ring *producer;
+
+	(void)arg;
+	return tarn_ring_open(region, "ring", TARN_RING_PRODUCER, NULL, &producer) < 0 ||
+	       tarn_ring_push(producer, "text", 5) < 0;
+}
+
+static int pop_waiting(void *arg)
+{
+	struct tarn_ring *consumer;
+	char text[8];
+	size_t size;
+
+	(void)arg;
+	return tarn_ring_open(region, "ring", TARN_RING_CONSUMER, NULL, &consumer) < 0 ||
+	       tarn_ring_pop_wait(consumer, text, sizeof(text), TARN_FOREVER, &size) < 0;
+}
+
+static void a_ring_counts_waits_and_deaths_of_either_side(void **state)
+{
+	const struct tarn_ring_opts opts = { .capacity = 4096 };
+	struct tarn_ring *producer;
+	pid_t pid;
+	int r;
+
+	(void)state;
+	assert_int_equal(tarn_ring_open(region, "ring", TARN_RING_PRODUCER, &opts, &producer), 0);
+	assert_int_equal(figure("ring", "consumer_waits_total"), 0);
+	pid = start(pop_waiting, NULL);
+	await_figure("ring", "consumer_waits_total");
+	assert_int_equal(figure("ring", "producer_waits_total"), 0);
+	assert_int_equal(tarn_ring_push(producer, "text", 5), 0);
+	await_death(pid);
+	assert_true(figure("ring", "consumer_waits_total") >= 1);
+	do /* nobody takes it */
+		r = tarn_ring_push_wait(producer, "text", 5, tarn_deadline_after(SOON_NS));
+	while (r == 0);
+	assert_int_equal(r, -EPIPE);
+	tarn_ring_close(producer);
+	assert_int_equal(figure("ring", "recoveries_total"), 0);
+	assert_int_equal(tarn_object_remove(region, "ring"), 0);
+	assert_int_equal(tarn_ring_open(region, "ring", TARN_RING_PRODUCER, &opts, &producer), 0);
+	do
+		r = tarn_ring_push_wait(producer, "text", 5, tarn_deadline_after(SOON_NS));
+	while (r == 0);
+	assert_int_equal(r, -ETIMEDOUT);
+	assert_true(figure("ring", "producer_waits_total") >= 1);
+	tarn_ring_close(producer);
+	assert_int_equal(tarn_object_remove(region, "ring"), 0);
+	assert_int_equal(tarn_ring_open(region, "ring", TARN_RING_PRODUCER, &opts, &producer), 0);
+	tarn_ring_close(producer);
+	for (uint64_t n = 0; n < 3; n++) {
+		assert_int_equal(figure("ring", "recoveries_total"), n != 0 ? n - 1 : 0);
+		run_dead(push_and_die, NULL);
+	}
+	run_dead(pop_waiting, NULL);
+	run_dead(pop_waiting, NULL);
+	assert_int_equal(figure("ring", "recoveries_total"), 3);
 }
 
 /* A word that has come round goes on, for a handle that has seen it before. */
@@ -205,8 +283,7 @@ static void a_mutex_counts_locks_waits_and_deaths(void **state)
 	assert_int_equal(figure("lock", "busy"), 1);
 	pid = start(lock_behind, mutex);
 	await_flag(0);
-	while (figure("lock", "waits_total") == 0)
-		pause_us(1000);
+	await_figure("lock", "waits_total");
 	assert_int_equal(tarn_mutex_unlock(mutex), 0);
 	await_death(pid);
 	assert_int_equal(figure("lock", "waits_total"), 1);
@@ -386,6 +463,62 @@ static void a_topic_counts_over_all_lanes(void **state)
 	assert_int_equal(figure("news", "messages_total"), 208);
 }
 
+static int subscribe_and_die(void *arg)
+{
+	struct tarn_subscriber *subscriber;
+
+	(void)arg;
+	return tarn_subscriber_open(region, "news", NULL, &subscriber);
+}
+
+static int take_waiting(void *arg)
+{
+	struct tarn_subscriber *subscriber;
+	struct tarn_message message;
+	char text[8];
+
+	(void)arg;
+	return tarn_subscriber_open(region, "news", NULL, &subscriber) < 0 ||
+	       tarn_subscriber_take_wait(subscriber, text, sizeof(text), TARN_FOREVER, &message) <
+		       0;
+}
+
+static void a_topic_counts_waits_and_places_of_the_dead(void **state)
+{
+	const struct tarn_topic_opts opts = { .lane_size = 4096 };
+	struct tarn_subscriber *subscriber;
+	struct tarn_publisher *publisher;
+	pid_t pid;
+	int r;
+
+	(void)state;
+	assert_int_equal(tarn_publisher_open(region, "news", &opts, &publisher), 0);
+	pid = start(take_waiting, NULL);
+	await_figure("news", "subscriber_waits_total");
+	assert_int_equal(figure("news", "publisher_waits_total"), 0);
+	assert_int_equal(tarn_publisher_publish(publisher, "text", 5), 0);
+	await_death(pid);
+	run_dead(subscribe_and_die, NULL); /* at the place of the first */
+	assert_int_equal(figure("news", "freed_total"), 1);
+	for (int n = 0; n < 200; n++) /* until what the dead needs is to be written over */
+		assert_int_equal(tarn_publisher_publish(publisher, "text", 5), 0);
+	assert_int_equal(figure("news", "freed_total"), 2);
+	run_dead(publish_and_die, NULL);
+	run_dead(publish_and_die, NULL); /* at the place of the first */
+	assert_int_equal(figure("news", "freed_total"), 3);
+	assert_int_equal(figure("news", "publisher_waits_total"), 0);
+	assert_int_equal(tarn_subscriber_open(region, "news", NULL, &subscriber), 0);
+	do
+		r = tarn_publisher_publish_wait(publisher, "text", 5, tarn_deadline_after(SOON_NS));
+	while (r == 0);
+	assert_int_equal(r, -ETIMEDOUT);
+	assert_true(figure("news", "publisher_waits_total") >= 1);
+	assert_int_equal(figure("news:0", "publisher_waits_total"),
+			 figure("news", "publisher_waits_total"));
+	tarn_subscriber_close(subscriber);
+	tarn_publisher_close(publisher);
+}
+
 static void arenas_and_change_logs_count(void **state)
 {
 	struct tarn_section *section;
@@ -415,6 +548,30 @@ static void arenas_and_change_logs_count(void **state)
 	tarn_changes_close(changes);
 	tarn_arena_close(arena);
 	tarn_section_close(section);
+}
+
+static int serve_and_die(void *arg)
+{
+	struct tarn_service *service;
+	struct tarn_request request;
+
+	(void)arg;
+	if (tarn_service_open(region, "ask", &(struct tarn_call_opts){ 0 }, &service) < 0)
+		return 1;
+	return tarn_service_take_wait(service, tarn_deadline_after(SOON_NS), &request) !=
+	       -ETIMEDOUT;
+}
+
+static void a_service_counts_waits_and_deaths(void **state)
+{
+	(void)state;
+	run_dead(serve_and_die, NULL);
+	assert_int_equal(figure("ask", "recoveries_total"), 0); /* nobody has come since */
+	assert_true(figure("ask", "server_waits_total") >= 1);
+	assert_int_equal(figure("ask", "client_waits_total"), 0);
+	run_dead(serve_and_die, NULL);
+	assert_int_equal(figure("ask", "recoveries_total"), 1);
+	assert_true(figure("ask", "server_waits_total") >= 2);
 }
 
 static void a_service_counts_who_comes(void **state)
@@ -614,6 +771,7 @@ int main(void)
 		TEST(objects_have_a_size_and_holders),
 		TEST(a_region_counts_who_joins),
 		TEST(a_ring_counts_what_goes_through_it),
+		TEST(a_ring_counts_waits_and_deaths_of_either_side),
 		TEST(a_word_that_begins_again_goes_on),
 		TEST(a_section_counts_passes_rollbacks_and_deaths),
 		TEST(a_mutex_counts_locks_waits_and_deaths),
@@ -622,8 +780,10 @@ int main(void)
 		TEST(the_small_ones_count_too),
 		TEST(a_latest_value_counts_its_values),
 		TEST(a_topic_counts_over_all_lanes),
+		TEST(a_topic_counts_waits_and_places_of_the_dead),
 		TEST(arenas_and_change_logs_count),
 		TEST(a_service_counts_who_comes),
+		TEST(a_service_counts_waits_and_deaths),
 		TEST(counters_have_their_own),
 		TEST(samples_are_of_any_object),
 		TEST(a_region_that_is_looked_on_stays_as_it_was),
