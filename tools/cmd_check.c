@@ -59,6 +59,12 @@ struct check {
 	int worst;
 };
 
+/* Is all that is found to be a row, and nothing a line of text? */
+static bool as_rows(const struct out *out)
+{
+	return out->as_json || out->cli->take != NULL;
+}
+
 /* The finding is of an arena, and says what is with its section; found is the owner's pid. */
 static void say_unseen(const struct check *check, const struct tarn_finding *finding)
 {
@@ -79,7 +85,7 @@ static void put_finding(const struct tarn_finding *finding, void *arg)
 	struct check *check = arg;
 	struct out *out = &check->out;
 
-	if (finding->unseen && !out->as_json) {
+	if (finding->unseen && !as_rows(out)) {
 		say_unseen(check, finding);
 		return;
 	}
@@ -217,7 +223,7 @@ static int each_object(const struct tarn_object_stat *object, void *arg)
 	if (object->removed || !find_note(check->region, object->name, &note))
 		return 0;
 	where_of(object, where);
-	if (!out->as_json) {
+	if (!as_rows(out)) {
 		say_note(check, where, &note);
 		return 0;
 	}
@@ -238,7 +244,7 @@ static int each_object(const struct tarn_object_stat *object, void *arg)
 static void put_notes(struct check *check, struct tarn_region *region)
 {
 	check->region = region;
-	if (check->out.as_json || !cli_given(check->cli, "quiet"))
+	if (as_rows(&check->out) || !cli_given(check->cli, "quiet"))
 		(void)!tarn_region_objects(region, each_object, check);
 	check->region = NULL;
 }
@@ -260,7 +266,7 @@ static void say_sound(struct check *check, struct tarn_region *region)
 {
 	struct tarn_region_stat stat;
 
-	if (check->out.as_json || cli_given(check->cli, "quiet") ||
+	if (as_rows(&check->out) || cli_given(check->cli, "quiet") ||
 	    tarn_region_stat(region, &stat) < 0)
 		return;
 	printf("%s: sound (%u members alive, %u objects)\n", check->name, stat.member_count,

@@ -25,6 +25,7 @@ extern const struct cli_cmd cmd_top;
 extern const struct cli_cmd cmd_stat;
 extern const struct cli_cmd cmd_metrics;
 extern const struct cli_cmd cmd_trace;
+extern const struct cli_cmd cmd_autopsy;
 extern const struct cli_cmd cmd_cat;
 extern const struct cli_cmd cmd_hexdump;
 extern const struct cli_cmd cmd_check;

@@ -9,6 +9,7 @@
 #include <tarn/segment.h>
 
 #include "look.h"
+#include "rows.h"
 #include "scan.h"
 
 struct near {
@@ -189,4 +190,29 @@ const char *look_proof(const struct tarn_region_stat *stat, char buf[120])
 	snprintf(buf, 120, "no live member: the kernel holds no lock on slots 0-%u",
 		 stat->member_max - 1);
 	return buf;
+}
+
+void look_take(struct rows *rows, void *arg)
+{
+	struct rows **taken = arg;
+
+	rows_free(*taken);
+	*taken = rows;
+}
+
+int look_through(const struct cli *cli, const struct cli_cmd *cmd, const char *option, int argc,
+		 char **argv, struct rows **ret_rows)
+{
+	struct cli_cmd as = *cmd;
+	struct cli eyes;
+
+	as.name = cli->cmd->name;
+	cli_borrow(&eyes, &as, cli);
+	eyes.take = look_take;
+	eyes.take_arg = ret_rows;
+	eyes.argc = argc;
+	eyes.argv = argv;
+	if (option != NULL)
+		cli_give(&eyes, option, "");
+	return cmd->run(&eyes);
 }

@@ -40,4 +40,13 @@ bool look_tells_deaths(uint32_t kind);
 /* "no live member: the kernel holds no lock on slots 0-255" */
 const char *look_proof(const struct tarn_region_stat *stat, char buf[120]);
 
+/* Look through the eyes of verb @cmd: what it would print of @argv goes to *@ret_rows, which are
+ * freed before, its last list if there are several. Its messages are told as those of @cli's verb.
+ * @option: NULL, or one that it is given. Returns its exit code. */
+struct rows;
+int look_through(const struct cli *cli, const struct cli_cmd *cmd, const char *option, int argc,
+		 char **argv, struct rows **ret_rows);
+/* What cli.h's take is then; @arg: the struct rows **. */
+void look_take(struct rows *rows, void *arg);
+
 #endif /* TARN_TOOLS_LOOK_H */

@@ -247,39 +247,22 @@ static int walk_all(struct top *top)
 
 /* --- through the eyes of other verbs ------------------------------------------------------- */
 
-static void take(struct rows *rows, void *arg)
-{
-	struct rows **taken = arg;
-
-	rows_free(*taken);
-	*taken = rows;
-}
-
-/* What verb @cmd prints of the regions that could be looked into. Its messages are told as this
- * verb's. */
+/* What verb @cmd prints of the regions that could be looked into. */
 static int ask(struct top *top, const struct cli_cmd *cmd, const char *option,
 	       struct rows **ret_rows)
 {
 	const struct top_region *regions = top->regions.at;
-	struct cli_cmd as = *cmd;
-	struct cli cli;
-	int code;
+	char **argv = calloc(top->regions.count + 1, sizeof(*argv));
+	int argc = 0, code;
 
-	as.name = top->cli->cmd->name;
-	cli_borrow(&cli, &as, top->cli);
-	cli.take = take;
-	cli.take_arg = ret_rows;
-	cli.argv = calloc(top->regions.count + 1, sizeof(*cli.argv));
-	if (cli.argv == NULL)
+	if (argv == NULL)
 		return cli_error(top->cli, "out of memory");
 	for (size_t i = 0; i < top->regions.count; i++)
 		if (regions[i].error == 0)
-			cli.argv[cli.argc++] = regions[i].addr;
-	if (option != NULL)
-		cli_give(&cli, option, "");
+			argv[argc++] = regions[i].addr;
 	/* no operand would mean all */
-	code = cli.argc > 0 ? cmd->run(&cli) : CLI_OK;
-	free(cli.argv);
+	code = argc > 0 ? look_through(top->cli, cmd, option, argc, argv, ret_rows) : CLI_OK;
+	free(argv);
 	return code;
 }
 
@@ -309,7 +292,7 @@ static void put_panes(struct top *top, struct cli *cli)
 
 int top_look(struct top *top)
 {
-	struct cli cli = { .cmd = top->cli->cmd, .take = take };
+	struct cli cli = { .cmd = top->cli->cmd, .take = look_take };
 	int64_t now = tarn_now();
 	int code;
 

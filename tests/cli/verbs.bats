@@ -36,7 +36,7 @@ said()
 	local verb=$1 file code=0
 	file=$verb.$(find . -name "$verb.*.json" | wc -l).json
 	tarn "$@" >"$file" 2>err </dev/null || code=$?
-	[ $code -eq 0 ] || [ $code -eq 4 ] || [ "$verb" = doctor ] || {
+	[ $code -eq 0 ] || [ $code -eq 4 ] || [[ $verb = @(doctor|autopsy) ]] || {
 		echo "tarn $*: exit $code: $(cat err)"
 		return 1
 	}
@@ -57,6 +57,7 @@ speak()
 	"$BUILD_DIR/tests/cli/inside" "${P}d" 3>&-
 	said info -J "${P}d"
 	said locks -J --all "${P}d"
+	said autopsy -J "${P}d"
 	said recover -J "${P}d"
 	said recover -J --yes "${P}d"
 	said info -J "${P}d"
@@ -78,6 +79,7 @@ speak()
 	tarn trace "${P}v" --on
 	tarn pub --lane 4K "${P}v/news" text
 	said trace -J "${P}v"
+	said autopsy -J "${P}v"
 	tarn rm "${P}v" --yes >/dev/null
 	tarn pub "${P}m/news" text $'\x01'
 	said echo -J -H all -c 2 -t 20 "${P}m/news"
@@ -93,6 +95,7 @@ speak()
 	"$BUILD_DIR/tests/cli/answers" "${P}m" sums 3>&- &
 	said call -J --wait -t 20 "${P}m/sums" bytes 'stream 2'
 	said info -J "${P}m/sums"
+	said autopsy -J "${P}m"
 	kill -9 $!
 	wait $! || true
 	tarn rm "${P}m" --yes >/dev/null
