@@ -269,7 +269,7 @@ static void mix(void)
 	const struct tarn_topic_opts opts = { .flags = TARN_TOPIC_LOSSY, .lane_size = 1 << 16 };
 	struct tarn_subscriber *subscriber;
 	int64_t next = tarn_now();
-	int32_t block[BLOCK];
+	int64_t block[BLOCK]; /* any number of sounds */
 
 	must("subscriber", tarn_subscriber_open(region, "sounds", &opts, &subscriber));
 	for (;;) {
@@ -282,7 +282,7 @@ static void mix(void)
 			int32_t pan = world->bodies[sound.body % BODIES].at[0] / (BOX / 16);
 
 			for (int i = 0; i < BLOCK; i++)
-				block[i] += (int32_t)sound.loudness * (i % 64 - 32) / (1 + pan);
+				block[i] += (int64_t)sound.loudness * (i % 64 - 32) / (1 + pan);
 			tarn_counter_add(counts, HEARD, 1);
 			tarn_counter_add(counts, MISSED, message.missed);
 		}

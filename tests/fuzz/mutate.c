@@ -7,7 +7,7 @@
  * ASan and UBSan).
  *
  *     fuzz-mutate [ROUNDS]    1 by default; more repeat the random values with other seeds, and
- *                             take each byte of what nobody looks at
+ *                             take each bit, and each byte of what nobody looks at
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -114,6 +114,12 @@ static void try_value(size_t off, unsigned char value, struct tally *tally)
 	}
 }
 
+/* Of each byte every other bit, as if on a board of chess, unless more rounds are asked for. */
+static bool has_turn(size_t off, unsigned bit)
+{
+	return rounds > 1 || (off + bit) % 2 == 0;
+}
+
 /* Padding and what is free, where nobody is to look: each fifth byte, unless more rounds are asked
  * for, so that each byte of a word has its turn. */
 static void try_bytes(const char *name, size_t from, size_t to, bool every_bit)
@@ -127,7 +133,7 @@ static void try_bytes(const char *name, size_t from, size_t to, bool every_bit)
 		try_value(off, 0, &tally);
 		try_value(off, 0xff, &tally);
 		for (unsigned bit = 0; bit < 8; bit++) {
-			if (every_bit || bit == off % 8)
+			if (every_bit ? has_turn(off, bit) : bit == off % 8)
 				try_value(off, was ^ (unsigned char)(1u << bit), &tally);
 		}
 		for (unsigned i = 0; i < rounds; i++)
@@ -278,9 +284,13 @@ static void no_flipped_bit_of_an_entry_goes_unseen(void **state)
 	(void)state;
 	for (size_t i = 0; i < image.entry_used; i++) {
 		for (size_t off = 4; off < IMAGE_ENTRY_SIZE; off++) {
-			for (unsigned bit = 0; bit < 8; bit++, flips++)
+			for (unsigned bit = 0; bit < 8; bit++) {
+				if (!has_turn(off, bit))
+					continue;
+				flips++;
 				seen += flip_is_found(IMAGE_DIRECTORY + i * IMAGE_ENTRY_SIZE + off,
 						      bit);
+			}
 		}
 	}
 	print_message("# %u of %u flips found\n", seen, flips);
