@@ -375,6 +375,7 @@ int main(int argc, char **argv)
 	struct sums sums = { .operations = 0 };
 	const char *only = "";
 	uint64_t most = 25;
+	bool list = false;
 
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--full") == 0)
@@ -383,11 +384,17 @@ int main(int argc, char **argv)
 			most = 400;
 		else if (strncmp(argv[i], "--only=", 7) == 0)
 			only = argv[i] + 7; /* ==NAME: that alone */
+		else if (strcmp(argv[i], "--list") == 0)
+			list = true;
 	}
 	if (!KILL_CAN_STEP) {
 		printf("1..0 # SKIP no single step on this machine\n");
 		return 77;
 	}
+	for (size_t i = 0; list && i < sizeof(ops) / sizeof(ops[0]); i++)
+		puts(ops[i].name);
+	if (list)
+		return 0;
 	snprintf(dir, sizeof(dir), "/tmp/tarn-kill-apart.XXXXXX");
 	if (mkdtemp(dir) == NULL)
 		return 1;
